@@ -18,7 +18,7 @@ export PATH := $(VENV)/bin:$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
 export ANSIBLE_HOME := $(CACHE)/ansible-home
 export PYTHONPYCACHEPREFIX := $(CACHE)/pycache
-export XDG_CACHE_HOME := $(CACHE)/xdg
+export MOLECULE_GLOB := molecule/*/molecule.yml
 # ansible refuses to start in a locale that is not UTF-8, and a bare machine has none set.
 export LC_ALL := C.UTF-8
 
@@ -41,6 +41,95 @@ venv: packages $(COLLECTION) ## Make the virtual environment, .cache/venv
 $(COLLECTION):
 	@mkdir -p $(@D)
 	@ln -sfn ../../../.. $@
+
+# --- Tests ----------------------------------------------------------------------------------------------------------
+
+# Every part is run even when one before it failed; the summary at the end says which.
+TEST_PARTS := test-lint test-unit test-compat test-build test-molecule test-lab-quick
+
+.PHONY: test
+test: venv ## Everything: linters, tests, build and installation, container and virtual workstation
+	@scripts/run-parts test $(TEST_PARTS)
+
+.PHONY: test-lint
+test-lint: lint
+
+# Whatever lies in tests/ and is not the subject of a part of its own.
+.PHONY: test-unit
+test-unit: venv ## Unit tests, captured machines, damaged trees, and the machine this runs on
+	@pytest tests --ignore=tests/build --ignore=tests/compat
+
+.PHONY: test-compat
+test-compat: venv ## The modules under every Python from 3.8 to 3.14 that is there
+	@pytest tests/compat
+
+.PHONY: test-build
+test-build: venv ## Build the collection, look into it, install it, import it as Galaxy would
+	@pytest tests/build
+
+.PHONY: test-molecule
+test-molecule: venv ## The molecule scenario in a container
+	@scripts/setup-debian container
+	@molecule test --scenario-name default
+
+.PHONY: test-slow
+test-slow: venv ## What takes long: 20,000 damaged trees
+	@pytest tests -m slow
+
+# --- Linters --------------------------------------------------------------------------------------------------------
+
+LINT_PARTS := lint-sanity lint-ansible lint-yaml lint-python lint-types lint-shell lint-changelog lint-docs
+
+.PHONY: lint
+lint: venv ## Every linter
+	@scripts/run-parts lint $(LINT_PARTS)
+
+.PHONY: lint-sanity
+lint-sanity: venv ## ansible-test sanity, every test on every Python that is there
+	@scripts/ansible-test sanity --local
+
+.PHONY: lint-ansible
+lint-ansible: venv
+	@ansible-lint
+
+.PHONY: lint-yaml
+lint-yaml: venv
+	@yamllint --strict .
+
+.PHONY: lint-python
+lint-python: venv
+	@ruff check .
+	@ruff format --check .
+
+.PHONY: lint-types
+lint-types: venv
+	@mypy --package ansible_collections.vfio.workstation.plugins.module_utils
+
+# Shell scripts by their first line, whatever they are called.
+.PHONY: lint-shell
+lint-shell: packages
+	@git ls-files -z --cached --others --exclude-standard | xargs -0 grep -lE '^#!/(usr/bin/env bash|bin/(ba)?sh)' | xargs shellcheck
+
+.PHONY: lint-changelog
+lint-changelog: venv
+	@antsibull-changelog lint
+
+.PHONY: lint-docs
+lint-docs: venv
+	@cd $(COLLECTION) && antsibull-docs lint-collection-docs --plugin-docs --check-extra-docs-refs --validate-collection-refs dependent \
+	  --disallow-unknown-collection-refs .
+
+# --- What is built --------------------------------------------------------------------------------------------------
+
+.PHONY: build
+build: venv ## Build the collection's tarball into .cache/build
+	@ansible-galaxy collection build --force --output-path $(CACHE)/build
+
+.PHONY: docs
+docs: venv ## Build the documentation into .cache/docs/html
+	@scripts/build-docs $(CACHE)/docs
+
+# --- Housekeeping ---------------------------------------------------------------------------------------------------
 
 .PHONY: lock
 lock: venv ## Refresh tests/requirements.lock
