@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Finds the Python interpreters of this machine: those on PATH, and those that pyenv keeps beside it.
 
-    pythons.py              one line for each version a managed machine may have (3.8 to 3.14): VERSION PATH
-    pythons.py --controller the one to make the virtual environment with
-    pythons.py --links DIR  fill DIR with pythonX.Y links to them
+pythons.py              one line for each version a managed machine may have (3.8 to 3.14): VERSION PATH
+pythons.py --controller the one to make the virtual environment with
+pythons.py --links DIR  fill DIR with pythonX.Y links to them
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import os
 import subprocess
 import sys
 
-TARGETS = ["3.%d" % minor for minor in range(8, 15)]
-# Newest first; 3.14 comes last, since the ansible-core that supports it no longer reaches Python 3.8 on managed machines.
+TARGETS = [f"3.{minor}" for minor in range(8, 15)]
+# Newest first, but 3.14 last: the ansible-core that supports it no longer reaches Python 3.8 on managed machines.
 CONTROLLERS = ["3.13", "3.12", "3.11", "3.14"]
 # A virtual environment's interpreter answers with the one it was made from.
 ASK = "import sys; print('%d.%d' % sys.version_info[:2], getattr(sys, '_base_executable', sys.executable))"
