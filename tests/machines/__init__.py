@@ -1,0 +1,16 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Described machines: compact descriptions (`*.yml`), and trees of files built of them.
+
+`python -m tests.machines NAME FOLDER` builds one; README.md tells how to describe another.
+"""
+
+from __future__ import annotations
+
+from .builder import build, build_described
+from .description import load, names
+from .generated import generate
+
+__all__ = ["build", "build_described", "generate", "load", "names"]

@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`python -m tests.machines NAME FOLDER`: build a described machine, or a generated one of N functions."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from . import build, generate, load, names
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.machines", description=__doc__)
+    parser.add_argument("name", nargs="?", help="a described machine, or how many functions to generate; none lists them")
+    parser.add_argument("folder", nargs="?", type=Path, help="new or empty folder to build it in")
+    options = parser.parse_args(arguments)
+    if options.name is None:
+        for name in names():
+            sys.stdout.write(f"{name:<32}{' '.join(load(name)['about'].split())}\n")
+        return 0
+    if options.folder is None or (options.folder.exists() and any(options.folder.iterdir())):
+        parser.error("name a folder that is new or empty")
+    if options.name.isdigit():
+        generate(int(options.name), options.folder)
+    elif options.name in names():
+        build(options.name, options.folder)
+    else:
+        parser.error(f"no machine is called {options.name!r}; without a name, all are listed")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

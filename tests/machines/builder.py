@@ -1,0 +1,48 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From a description to a machine's tree of files."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from .description import load
+from .displays import write_displays, write_processes
+from .files import Files
+from .memory import write_memory
+from .network import Network
+from .pci import write_pci
+from .processors import logical_cpus, write_processors
+from .storage import Storage
+from .system import write_system
+
+
+def build(name: str, root: str | os.PathLike[str]) -> str:
+    """Write the described machine below a folder, and return the folder."""
+    return build_described(load(name), root)
+
+
+def build_described(machine: dict[str, Any], root: str | os.PathLike[str]) -> str:
+    """Write a machine, from what a description's file says, below a folder."""
+    files = Files(root)
+    cpus = logical_cpus(machine["cpus"])
+    write_processors(files, cpus, machine)
+    write_memory(files, cpus, machine["memory"])
+    bus = write_pci(files, machine, cpus)
+    write_processes(files, machine.get("processes", {}))
+    Storage(files, bus).write(machine)
+    Network(files, bus).write(machine)
+    write_displays(files, bus, machine)
+    write_system(files, bus, machine)
+    for path, content in machine.get("files", {}).items():
+        files.write(path, content)
+    for path, target in machine.get("links", {}).items():
+        files.raw_link(path, target)
+    for path in machine.get("removed", []):
+        files.remove(path)
+    for path in machine.get("unreadable", []):
+        os.chmod(files.here(path), 0)
+    return files.root

@@ -1,0 +1,38 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading the descriptions: one YAML file a machine, in this folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+FOLDER = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """Return the names of all described machines."""
+    return sorted(path.stem for path in FOLDER.glob("*.yml"))
+
+
+def load(name: str) -> dict[str, Any]:
+    """Return a description, laid over the one it is `like`: mappings are merged, null takes away, else it replaces."""
+    described: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
+    base = described.pop("like", None)
+    return described if base is None else _merged(load(base), described)
+
+
+def _merged(below: dict[str, Any], above: dict[str, Any], path: str = "") -> dict[str, Any]:
+    result = dict(below)
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = _merged(result[key], value, f"{path}.{key}")
+        elif value is None and not path.startswith(".expect"):  # there, null is a value to be expected
+            result.pop(key, None)
+        else:
+            result[key] = value
+    return result

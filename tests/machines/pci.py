@@ -1,0 +1,171 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""PCI functions, the bus they sit on, and the groups of the IOMMU.
+
+Layout: Documentation/ABI/testing/sysfs-bus-pci, Documentation/ABI/testing/sysfs-kernel-iommu_groups and
+drivers/pci/pci-sysfs.c.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from .files import Files, as_list, as_mask, size
+from .memory import node_cpus
+from .processors import LogicalCpu
+
+# include/linux/ioport.h, with the low bits that the register itself has
+FLAG_IO, FLAG_MEMORY, FLAG_PREFETCH, FLAG_64BIT, FLAG_SIZEALIGN = 0x101, 0x200, 0x2008, 0x100004, 0x40000
+GROUPS = "/sys/kernel/iommu_groups"
+
+
+class Bus:
+    """The functions of one machine, and where in the tree of devices each is."""
+
+    def __init__(self, described: dict[str, dict[str, Any]]) -> None:
+        self.functions = described
+        self._behind = {
+            (address.rpartition(":")[0].rpartition(":")[0], int(str(function["bus"]), 16)): address
+            for address, function in described.items() if "bus" in function
+        }
+
+    def parent(self, address: str) -> str | None:
+        """Return the bridge above a function, or None on a root bus."""
+        domain, bus, _device = address.split(":")
+        return self._behind.get((domain, int(bus, 16)))
+
+    def path(self, address: str) -> str:
+        """Return the device's folder in /sys/devices."""
+        parent = self.parent(address)
+        if parent is not None:
+            return f"{self.path(parent)}/{address}"
+        domain, bus, _device = address.split(":")
+        above = self.functions[address].get("root_under")  # a VMD's own domain hangs below the VMD function
+        top = "/sys/devices" if above is None else self.path(above)
+        return f"{top}/pci{domain}:{bus}/{address}"
+
+
+def write_pci(files: Files, machine: dict[str, Any], cpus: list[LogicalCpu]) -> Bus:
+    """Write all functions, drivers and groups; return the bus for the devices that hang on functions."""
+    bus = Bus(machine.get("pci", {}))
+    if machine.get("pci_bus", True):
+        files.folder("/sys/bus/pci/devices")
+        files.folder("/sys/bus/pci/drivers")
+    cursor = [0x80000000, 0x6000000000]
+    for address, function in bus.functions.items():
+        _write_function(files, bus, address, function, cpus)
+        _write_resources(files, bus.path(address), function, cursor)
+    write_groups(files, bus, machine.get("groups", {}))
+    return bus
+
+
+def _write_function(
+    files: Files, bus: Bus, address: str, function: dict[str, Any], cpus: list[LogicalCpu]
+) -> None:
+    folder = bus.path(address)
+    vendor, device = function["id"].split(":")
+    subsystem = function.get("subsystem", "0000:0000").split(":")
+    node = function.get("node", -1)
+    near = node_cpus(cpus, node)
+    files.attributes(folder, {
+        "vendor": f"0x{vendor}", "device": f"0x{device}",
+        "subsystem_vendor": f"0x{subsystem[0]}", "subsystem_device": f"0x{subsystem[1]}",
+        "class": f"0x{function['class']}", "revision": f"0x{function.get('revision', '00')}",
+        "uevent": _uevent(address, function, subsystem),
+        "modalias": f"pci:v0000{vendor}d0000{device}sv0000{subsystem[0]}sd0000{subsystem[1]}".upper().replace("PCI:V", "pci:v"),
+        "numa_node": node, "local_cpulist": as_list(near),
+        "local_cpus": as_mask(near, max((cpu.number for cpu in cpus), default=0) + 1),
+        "enable": 1, "irq": 0, "driver_override": "(null)", "d3cold_allowed": 1,
+        "reset_method": " ".join(function["reset"]) if "reset" in function else None,
+        # boot_vga exists for class 0x0300 alone (pci_dev_attrs_are_visible)
+        "boot_vga": int(function.get("boot_vga", 0)) if function["class"].startswith("0300") else None,
+        "power/runtime_status": "suspended" if function.get("asleep") else "active",
+        "power/control": "auto" if function.get("asleep") else "on",
+        "config": _config(vendor, device, subsystem, function),
+    })
+    if "link" in function:
+        now, most = (part.split("x") for part in function["link"].split(" of "))
+        files.attributes(folder, {
+            "current_link_speed": f"{now[0]} GT/s PCIe", "current_link_width": now[1],
+            "max_link_speed": f"{most[0]} GT/s PCIe", "max_link_width": most[1],
+        })
+    if "bus" in function:
+        files.attributes(folder, {
+            "secondary_bus_number": int(str(function["bus"]), 16), "subordinate_bus_number": int(str(function["bus"]), 16),
+        })
+    files.link(f"{folder}/subsystem", "/sys/bus/pci")
+    files.link(f"/sys/bus/pci/devices/{address}", folder)
+    if function.get("driver"):
+        driver = f"/sys/bus/pci/drivers/{function['driver']}"
+        files.link(f"{folder}/driver", driver)
+        files.link(f"{driver}/{address}", folder)
+    if "module" in function:
+        files.folder(f"/sys/module/{function['module']}")
+        files.link(f"/sys/bus/pci/drivers/{function['driver']}/module", f"/sys/module/{function['module']}")
+
+
+def _uevent(address: str, function: dict[str, Any], subsystem: list[str]) -> str:
+    """Return pci_uevent's lines (drivers/pci/pci-driver.c); DRIVER is the driver core's."""
+    driver = f"DRIVER={function['driver']}\n" if function.get("driver") else ""
+    return (
+        f"{driver}PCI_CLASS={int(function['class'], 16):X}\nPCI_ID={function['id'].upper()}\n"
+        f"PCI_SUBSYS_ID={':'.join(subsystem).upper()}\nPCI_SLOT_NAME={address}\n"
+    )
+
+
+def _config(vendor: str, device: str, subsystem: list[str], function: dict[str, Any]) -> bytes:
+    """Return a configuration space of 256 bytes, what root reads of a function of conventional PCI."""
+    bridge = "bus" in function
+    header = struct.pack(
+        "<HHHHBBBBBBBB", int(vendor, 16), int(device, 16), 0x0007, 0x0010, int(function.get("revision", "0"), 16),
+        *int(function["class"], 16).to_bytes(3, "little"), 16, 0, (1 if bridge else 0) | 0x80, 0,
+    )
+    config = bytearray(header.ljust(256, b"\0"))
+    if bridge:
+        config[0x18:0x1B] = bytes([0, int(str(function["bus"]), 16), int(str(function["bus"]), 16)])
+    else:
+        struct.pack_into("<HH", config, 0x2C, int(subsystem[0], 16), int(subsystem[1], 16))
+    return bytes(config)
+
+
+def _write_resources(files: Files, folder: str, function: dict[str, Any], cursor: list[int]) -> None:
+    """Write `resource`, a file a BAR, and the sizes that a resizable BAR could have (a mask of powers of 2 MiB)."""
+    lines = [(0, 0, 0)] * (17 if "bus" in function else 13)
+    for index, text in function.get("bars", {}).items():
+        capacity, *words = str(text).split()
+        length = size(capacity if not capacity.isdigit() else int(capacity))
+        flags = FLAG_IO if "io" in words else FLAG_MEMORY | FLAG_SIZEALIGN
+        flags |= (FLAG_PREFETCH if "pref" in words else 0) | (FLAG_64BIT if "64" in words else 0)
+        which = int("64" in words)
+        start = 0xE000 if "io" in words else -(-cursor[which] // length) * length
+        if "io" not in words:
+            cursor[which] = start + length
+        lines[int(index)] = (start, start + length - 1, flags)
+        files.sparse(f"{folder}/resource{index}", {}, length)
+    files.write(f"{folder}/resource", "".join("0x%016x 0x%016x 0x%016x\n" % line for line in lines))
+    for index, sizes in function.get("resizable", {}).items():
+        mask = sum(1 << (size(one) >> 20).bit_length() - 1 for one in sizes)
+        files.write(f"{folder}/resource{index}_resize", f"{mask:016x}")
+
+
+def write_groups(files: Files, bus: Bus, described: dict[Any, dict[str, Any]]) -> None:
+    """Write the groups: from the functions' `group`, and from what `groups` says beside."""
+    members: dict[str, list[str]] = {str(number): [] for number in described}
+    for address, function in bus.functions.items():
+        if function.get("group") is not None:
+            members.setdefault(str(function["group"]), []).append(bus.path(address))
+    for number, group in described.items():
+        members[str(number)] += [f"/sys/devices/platform/{name}" for name in group.get("platform", [])]
+    files.folder(GROUPS)
+    for number, devices in members.items():
+        group = described.get(int(number), {})
+        folder = f"{GROUPS}/{number}"
+        reserved = group.get("reserved", ["0x00000000fee00000 0x00000000feefffff msi"])
+        files.attributes(folder, {"type": group.get("type", "DMA-FQ"), "reserved_regions": "".join(f"{line}\n" for line in reserved)})
+        for device in devices:
+            files.folder(device)
+            files.link(f"{device}/iommu_group", folder)
+            files.link(f"{folder}/devices/{device.rpartition('/')[2]}", device)
