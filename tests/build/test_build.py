@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The collection as users get it: built, looked into, installed from the tarball and the checkout, imported by Galaxy."""
+"""The collection as users get it: built, looked into, installed from tarball and checkout, imported by Galaxy."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_module_runs(installed: Path, home: Path) -> None:
     command = ("localhost", "--module-name", "vfio.workstation.host_info")
     python = f"ansible_python_interpreter={sys.executable}"
     printed = ansible("ansible", *command, "--extra-vars", python, installed=installed, home=home)
-    host = json.loads(printed.split("localhost | SUCCESS => ", 1)[1])["host"]
+    host = json.JSONDecoder().raw_decode(printed.split("localhost | SUCCESS => ", 1)[1])[0]["host"]
     assert set(host) >= {"cpu", "iommu", "pci", "cpus", "memory", "boot", "os"}
 
 
