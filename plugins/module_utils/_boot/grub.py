@@ -1,0 +1,132 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""GRUB: its configuration files, and the entries in them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Tuple
+
+from . import bls
+from .entry import Entry
+from .grub_menu import Menu, kernel_arguments, read_menu, without_device
+from .grub_script import Variables, commands
+
+if TYPE_CHECKING:
+    from .._probe.tree import Tree
+
+#: Debian, Arch and Gentoo have the first; Fedora and SUSE the second.
+FOLDERS = ("/boot/grub", "/boot/grub2")
+BLS_FOLDER = "/boot/loader/entries"
+_CONFIG_LIMIT = 2 << 20
+_ENVIRONMENT_LIMIT = 65536
+
+
+def config_files(tree: Tree, esps: Tuple[str, ...]) -> Tuple[str, ...]:
+    """Return the grub.cfg that are there, the one with the menu before those that only lead to it.
+
+    Older Fedora and RHEL on UEFI keep the menu in the EFI system partition, others a stub of three lines.
+    """
+    files = ["%s/grub.cfg" % folder for folder in FOLDERS]
+    for esp in esps:
+        files.extend("%s/EFI/%s/grub.cfg" % (esp, name) for name in tree.names(esp + "/EFI")[:64])
+    return tuple(file for file in files if tree.exists(file))
+
+
+def read_entries(tree: Tree, esps: Tuple[str, ...]) -> Tuple[Entry, ...]:
+    """Return the entries of GRUB's menu, in its order."""
+    offers_bls = None
+    menu = None
+    for file in config_files(tree, esps):
+        text = tree.text(file, _CONFIG_LIMIT)
+        if text is None:
+            continue
+        menu = _menu(tree, file, text)
+        offers_bls = menu.blscfg
+        if menu.entries or menu.blscfg:
+            break
+    if offers_bls is None:
+        offers_bls = _asks_for_bls(tree)
+    entries = menu.entries if menu else ()
+    if not offers_bls:
+        return entries
+    variables = menu.variables if menu else Variables(environment(tree, FOLDERS[1]))
+    found = (_bls_entry(entry, variables) for entry in bls.read_entries(tree, BLS_FOLDER))
+    return entries + tuple(entry for entry in found if entry is not None)
+
+
+def environment(tree: Tree, folder: str) -> Dict[str, str]:
+    """Return the variables of a folder's grubenv, which `load_env` reads."""
+    return parse_environment(tree.text(folder + "/grubenv", _ENVIRONMENT_LIMIT) or "")
+
+
+def parse_environment(text: str) -> Dict[str, str]:
+    """Return the variables of an environment block (grub-core/lib/envblk.c): a backslash escapes what follows it."""
+    values = {}
+    for line in re.sub(r"\\\n", "\0", text).split("\n"):
+        name, found, value = line.partition("=")
+        if found and not line.startswith("#"):
+            values[name] = re.sub(r"\\(.)", r"\1", value).replace("\0", "\n")
+    return values
+
+
+def _menu(tree: Tree, file: str, text: str) -> Menu:
+    folder = file.rpartition("/")[0]
+    variables = Variables(
+        {"menuentry_id_option": "--id", "prefix": folder, "config_directory": folder, **environment(tree, folder)}
+    )
+    return read_menu(text, file, variables, _reader(tree, folder))
+
+
+def _reader(tree: Tree, folder: str) -> Callable[[str], Optional[str]]:
+    """Return what reads a file that grub.cfg sources. What is sourced by a path elsewhere is no file of ours."""
+
+    def read(path: str) -> Optional[str]:
+        # On a separate /boot, GRUB's /grub is our /boot/grub.
+        for file in (path, "/boot" + path):
+            if file.startswith(folder + "/") and ".." not in file:
+                return tree.text(file, _CONFIG_LIMIT)
+        return None
+
+    return read
+
+
+def _asks_for_bls(tree: Tree) -> bool:
+    """Tell whether /etc/default/grub asks for boot loader specification entries; for where grub.cfg can't be read."""
+    wanted = ""
+    nothing = Variables({})
+    for command in commands(tree.text("/etc/default/grub") or ""):
+        for word in nothing.expand(command.words[:1]):
+            name, _equals, value = word.partition("=")
+            wanted = value if name == "GRUB_ENABLE_BLSCFG" else wanted
+    return wanted == "true"
+
+
+def _bls_entry(entry: bls.Type1, variables: Variables) -> Optional[Entry]:
+    """Return an entry as Fedora's blscfg makes it: variables are put in as text, then GRUB's shell reads the line."""
+    linux = entry.first("linux")
+    if not linux:
+        return None
+    options = entry.joined("options")
+    if options is None:
+        options = variables.get("default_kernelopts")
+    title = entry.first("title") or entry.id
+    arguments = _arguments(options, variables)
+    initrds = _arguments(entry.joined("initrd") or "", variables)
+    return Entry(
+        id=entry.id,
+        title=title,
+        version=entry.first("version"),
+        linux=without_device(linux),
+        initrds=tuple(without_device(path) for path in initrds),
+        cmdline=kernel_arguments(arguments),
+        file=entry.file,
+    )
+
+
+def _arguments(text: str, variables: Variables) -> List[str]:
+    for command in commands("linux " + variables.substitute(text).replace("\n", " ")):
+        return variables.expand(command.words)[1:]
+    return []

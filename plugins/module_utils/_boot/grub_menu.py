@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The entries of a grub.cfg."""
+
+from __future__ import annotations
+
+import re
+from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+
+from .entry import Entry
+from .grub_script import Command, Variables, Word, commands
+
+#: More entries than a menu can have; what exceeds it is damage.
+MOST_ENTRIES = 4096
+_MOST_NESTED = 64
+_MOST_SOURCED = 16
+
+# Each boots Linux in some GRUB: linux16 is the 16-bit protocol, linuxefi the one of older Fedora and Debian.
+_LINUX = ("linux", "linux16", "linuxefi")
+_INITRD = ("initrd", "initrd16", "initrdefi")
+_OPENING = ("if", "while", "until", "for")
+_CLOSING = ("fi", "done")
+_BETWEEN = ("then", "else", "elif", "do")
+_OPTIONS_WITH_VALUE = ("--class", "--users", "--hotkey", "--id")  # grub-core/commands/menuentry.c
+_ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
+_DEVICE = re.compile(r"\([^()/]*\)(?=/)")
+
+#: From a path as GRUB sees it (`source` names one) to the text there.
+Source = Callable[[str], Optional[str]]
+
+
+class Menu(NamedTuple):
+    """What a grub.cfg, with the files it sources, offers."""
+
+    entries: Tuple[Entry, ...]
+    blscfg: bool  # whether it also offers boot loader specification entries
+    variables: Variables
+
+
+class _Block(NamedTuple):
+    kind: str  # "menuentry", "submenu", "function", or "" for any other
+    name: str  # the identifier of the entry or submenu
+    title: str
+    conditions: int  # that were open where the block began
+    body: List[Tuple[Tuple[Word, ...], bool]]
+
+
+def read_menu(text: str, file: str, variables: Variables, source: Source) -> Menu:
+    """Return what a grub.cfg offers, in its order.
+
+    Args:
+        text: Content of the file.
+        file: Its path on this machine.
+        variables: GRUB's environment, with the content of grubenv in it.
+        source: Reads what the file sources.
+    """
+    reader = _Reader(file, variables, source)
+    reader.read(text)
+    return reader.menu()
+
+
+def kernel_arguments(arguments: Sequence[str]) -> str:
+    """Join arguments as GRUB hands them to the kernel (grub-core/lib/cmdline.c): quoted only where there is a blank."""
+    done = []
+    for argument in arguments:
+        escaped = re.sub(r"([\\'\"])", r"\\\1", argument)
+        done.append('"%s"' % escaped if " " in argument else escaped)
+    return " ".join(done)
+
+
+def without_device(path: str) -> str:
+    """Return a path without the device that GRUB may have before it: `(hd0,gpt2)/vmlinuz`, `($root)/vmlinuz`."""
+    return _DEVICE.sub("", path, count=1) if path.startswith("(") else path
+
+
+class _Reader:
+    def __init__(self, file: str, variables: Variables, source: Source) -> None:
+        self._file = file
+        self._variables = variables
+        self._source = source
+        self._blocks: List[_Block] = []
+        self._conditions = 0
+        self._found: List[Tuple[_Block, Tuple[str, ...]]] = []
+        self._blscfg = False
+        self._sourced = 0
+
+    def read(self, text: str) -> None:
+        pending = [commands(text)]
+        while pending:
+            command = next(pending[-1], None)
+            if command is None:
+                pending.pop()
+                continue
+            sourced = self._take(command)
+            if sourced is not None and self._sourced < _MOST_SOURCED:
+                self._sourced += 1
+                pending.append(commands(sourced))
+        while self._blocks:  # a file cut short still has its last entry
+            self._close()
+
+    def menu(self) -> Menu:
+        # An entry runs when it is chosen, after all of the file did: only now have its variables their values.
+        entries = (self._entry(block, parents) for block, parents in self._found)
+        return Menu(tuple(entry for entry in entries if entry is not None), self._blscfg, self._variables)
+
+    def _take(self, command: Command) -> Optional[str]:
+        words = self._without_keywords(command.words)
+        sourced = None
+        if command.end == "{":
+            self._open(words)
+        elif words and not self._inside("function"):
+            sourced = self._run(words)
+        if command.end == "}":
+            self._close()
+        return sourced
+
+    def _without_keywords(self, words: Tuple[Word, ...]) -> Tuple[Word, ...]:
+        while words:
+            # A quoted keyword is a command; telling one from the other would serve no file there is.
+            keyword = _plain(words[0])
+            if keyword in _OPENING:
+                self._conditions += 1
+            elif keyword in _CLOSING:
+                self._conditions = max(0, self._conditions - 1)
+            elif keyword not in _BETWEEN:
+                break
+            words = words[1:]
+        return words
+
+    def _inside(self, kind: str) -> Optional[_Block]:
+        return next((block for block in reversed(self._blocks) if block.kind == kind), None)
+
+    def _open(self, words: Tuple[Word, ...]) -> None:
+        kind = _plain(words[0]) if words else ""
+        nested = len(self._blocks) >= _MOST_NESTED or self._inside("menuentry") or self._inside("function")
+        if kind in ("menuentry", "submenu") and not nested:
+            title, name = _title_and_id(self._variables.expand(words[1:]))
+            self._blocks.append(_Block(kind, name, title, self._conditions, []))
+        else:
+            self._blocks.append(_Block("function" if kind == "function" else "", "", "", self._conditions, []))
+
+    def _close(self) -> None:
+        if not self._blocks:
+            return
+        block = self._blocks.pop()
+        self._conditions = block.conditions
+        if block.kind == "menuentry" and len(self._found) < MOST_ENTRIES:
+            self._found.append((block, tuple(outer.name for outer in self._blocks if outer.kind == "submenu")))
+
+    def _run(self, words: Tuple[Word, ...]) -> Optional[str]:
+        entry = self._inside("menuentry")
+        if entry is not None:
+            entry.body.append((words, self._conditions > entry.conditions))
+            return None
+        arguments = self._variables.expand(words)
+        name = arguments[0] if arguments else ""
+        if name == "set" and len(arguments) > 1:
+            self._variables.set(arguments[1], self._conditions > 0)
+        elif _ASSIGNMENT.match(name):
+            self._variables.set(name, self._conditions > 0)
+        elif name == "blscfg":
+            self._blscfg = True
+        elif name in ("source", ".", "configfile") and len(arguments) > 1:
+            return self._source(without_device(arguments[1]))
+        return None
+
+    def _entry(self, block: _Block, parents: Tuple[str, ...]) -> Optional[Entry]:
+        linux: List[str] = []
+        initrds: List[str] = []
+        for words, conditional in block.body:
+            arguments = self._variables.expand(words)
+            name = arguments[0] if arguments else ""
+            if name in _LINUX and len(arguments) > 1 and not (conditional and linux):
+                linux = arguments[1:]
+            elif name in _INITRD and not (conditional and initrds):
+                initrds = [without_device(path) for path in arguments[1:]]
+        if not linux:
+            return None  # another system, a memory test, the firmware's setup
+        arguments = kernel_arguments(linux[1:])
+        return Entry(
+            block.name, block.title, None, without_device(linux[0]), tuple(initrds), arguments, self._file, parents
+        )
+
+
+def _plain(word: Word) -> str:
+    return "".join(getattr(piece, "text", "$") for piece in word)
+
+
+def _title_and_id(arguments: List[str]) -> Tuple[str, str]:
+    """Return the title and the identifier in the arguments of menuentry or submenu; without --id the title is both."""
+    title: Optional[str] = None
+    name: Optional[str] = None
+    position = 0
+    while position < len(arguments):
+        argument = arguments[position]
+        option, equals, value = argument.partition("=")
+        if option in _OPTIONS_WITH_VALUE:
+            if not equals:
+                position += 1
+                value = arguments[position] if position < len(arguments) else ""
+            name = value if option == "--id" else name
+        elif title is None and not argument.startswith("--"):
+            title = argument
+        position += 1
+    return title or "", name or title or ""

@@ -1,0 +1,140 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Installed kernels: what /lib/modules, /boot and the boot loader's entries say together."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Dict, Iterator, Optional, Sequence, Set, Tuple
+
+from .._machine import Kernel
+from .entry import FOREIGN, Entry
+from .images import kernel_release
+from .initramfs import usual_images, without_microcode
+from .versions import is_version, version_in_name, version_order
+
+if TYPE_CHECKING:
+    from .._probe.tree import Tree
+
+#: More kernels than anybody installs; what exceeds it is damage.
+_MOST = 1024
+_MODULE_FOLDERS = ("/lib/modules", "/usr/lib/modules")
+_IMAGE_NAMES = ("vmlinuz-", "vmlinux-", "kernel-")
+_LIST_LIMIT = 8 << 20
+_VFIO_PCI = re.compile(r"(?:^|/)vfio[-_]pci\.ko(?:\.(?:gz|xz|zst|bz2))?(?::|$)", re.MULTILINE)
+_CONFIG = re.compile(r"^(?:CONFIG_VFIO_PCI=([ym])|# CONFIG_VFIO_PCI is not set)$", re.MULTILINE)
+
+
+def installed_kernels(tree: Tree, entries: Sequence[Entry], partitions: Tuple[str, ...]) -> Tuple[Kernel, ...]:
+    """Return every installed kernel, the newest first.
+
+    Args:
+        tree: The machine.
+        entries: What the boot loader offers.
+        partitions: Where the boot loader's own paths may begin: the folders of its partitions.
+    """
+    return _Kernels(tree, partitions).merge(entries)
+
+
+class _Kernels:
+    def __init__(self, tree: Tree, partitions: Tuple[str, ...]) -> None:
+        self._tree = tree
+        self._bases = tuple(dict.fromkeys(("/boot", *partitions, "")))
+        self._modules = next((folder for folder in _MODULE_FOLDERS if tree.exists(folder)), _MODULE_FOLDERS[0])
+        self._folders = [name for name in tree.names(self._modules)[: _MOST * 4] if is_version(name)]
+        self._packages: Dict[str, str] = {}  # versions by kernel package, as Arch names images
+        for version in self._folders[:_MOST]:
+            package = tree.text("%s/%s/pkgbase" % (self._modules, version))
+            if package:
+                self._packages[package] = version
+        self._releases: Dict[str, Optional[str]] = {}
+
+    def merge(self, entries: Sequence[Entry]) -> Tuple[Kernel, ...]:
+        best: Dict[str, Entry] = {}
+        for entry in entries:
+            version = None if entry.role == FOREIGN else self._version(entry)
+            if version is not None and (version not in best or entry.rank < best[version].rank):
+                best[version] = entry
+        versions: Set[str] = {*self._with_modules(), *self._in_boot(), *best}
+        newest = sorted(versions, key=lambda version: (version_order(version), version), reverse=True)[:_MOST]
+        return tuple(self._kernel(version, best.get(version)) for version in newest)
+
+    def _with_modules(self) -> Iterator[str]:
+        for version in self._folders:
+            folder = "%s/%s/" % (self._modules, version)
+            # A folder without either is what DKMS leaves behind.
+            if any(self._tree.exists(folder + name) for name in ("modules.dep", "vmlinuz", "vmlinux")):
+                yield version
+
+    def _in_boot(self) -> Iterator[str]:
+        for name in self._tree.names("/boot")[: _MOST * 16]:
+            if name.startswith(_IMAGE_NAMES):
+                version = self._release("/boot/" + name)
+                if version is not None:
+                    yield version
+
+    def _version(self, entry: Entry) -> Optional[str]:
+        """Return the version of the kernel that an entry boots."""
+        if entry.version is not None and is_version(entry.version) and entry.version in self._folders:
+            return entry.version
+        image = self._here(entry.linux)
+        release = self._release(image) if image else version_in_name(entry.linux or "")
+        if release is not None:
+            return release
+        return entry.version if entry.version is not None and is_version(entry.version) else None
+
+    def _release(self, file: str) -> Optional[str]:
+        """Return the version of an image: by its name, by its own header, or by the package it is named after."""
+        if file not in self._releases:
+            real = self._tree.resolve(file) or file
+            named = version_in_name(real)
+            base = real.rpartition("/")[2].partition("-")[2]
+            self._releases[file] = (
+                named
+                if named is not None and not named.startswith("0-rescue")
+                else kernel_release(self._tree, file) or self._packages.get(base)
+            )
+        return self._releases[file]
+
+    def _here(self, path: Optional[str]) -> Optional[str]:
+        """Return where a boot loader's path leads on this machine: its partition may be mounted, or be a subvolume."""
+        parts = [part for part in (path or "").replace("\\", "/").split("/") if part]
+        while parts:
+            for base in self._bases:
+                file = "%s/%s" % (base, "/".join(parts))
+                if self._tree.exists(file):
+                    return file
+            parts = parts[1:]
+        return None
+
+    def _kernel(self, version: str, entry: Optional[Entry]) -> Kernel:
+        if entry is None:
+            images = usual_images(version, self._package(version))
+            initramfs = next((file for file in images if self._tree.exists(file)), None)
+        else:
+            initramfs = self._here(without_microcode(entry.initrds))
+        return Kernel(
+            version=version,
+            entry=entry.id if entry else None,
+            cmdline=entry.cmdline if entry else None,
+            initramfs=initramfs,
+            has_vfio_pci=self._has_vfio_pci(version),
+        )
+
+    def _package(self, version: str) -> Optional[str]:
+        return next((package for package, owner in self._packages.items() if owner == version), None)
+
+    def _has_vfio_pci(self, version: str) -> Optional[bool]:
+        folder = "%s/%s/" % (self._modules, version)
+        lists = [self._tree.text(folder + name, _LIST_LIMIT) for name in ("modules.dep", "modules.builtin")]
+        if any(_VFIO_PCI.search(text) for text in lists if text is not None):
+            return True
+        if None not in lists:
+            return False
+        for file in ("/boot/config-" + version, folder + "config"):
+            match = _CONFIG.search(self._tree.text(file, _LIST_LIMIT) or "")
+            if match is not None:
+                return match.group(1) is not None
+        return None
