@@ -1,0 +1,8 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Containers for tests, on machines where no image registry can be reached.
+
+`python -m tests.containers` lists what it can do; docs/testing-containers.md tells why.
+"""

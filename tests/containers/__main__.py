@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""`python -m tests.containers image NAME...`: make images; `... scenario NAME`: run a molecule scenario."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from . import image, scenario
+from .command import ContainerError
+
+
+def main() -> int:
+    """Do what the command line asks for."""
+    parser = argparse.ArgumentParser(prog="python -m tests.containers", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    one = commands.add_parser("image", help="make images that are not there yet, and print their full names")
+    one.add_argument("names", nargs="+", metavar="NAME", choices=list(image.recipes()), help=", ".join(image.recipes()))
+    two = commands.add_parser("scenario", help="run a molecule scenario with folders and containers of its own")
+    two.add_argument("name", metavar="NAME", help="a folder of molecule/, such as default")
+    options = parser.parse_args()
+    try:
+        if options.command == "scenario":
+            return scenario.run(options.name)
+        for name in options.names:
+            print(image.ensure(name))
+    except ContainerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

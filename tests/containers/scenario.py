@@ -1,0 +1,110 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One run of molecule, with folders and containers of its own, which are gone when it ends: in whatever way it ends.
+
+Two runs side by side share images and nothing else. Molecule removes its containers itself; they are removed here too, by
+the run's label, because molecule does not get that far when it is interrupted. Should this process be killed, each
+container still ends by itself after an hour, which podman sees to (molecule/shared/create.yml).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+import yaml
+
+from . import collections, engine, image
+from .command import CACHE, ROOT, ContainerError, output, say
+
+RUN_LABEL = "vfio.workstation.run"
+GRACE_SECONDS = 20
+
+
+def run(scenario: str) -> int:
+    """Run a scenario of molecule from beginning to end and return its exit status."""
+    images = _images(scenario)
+    CACHE.mkdir(parents=True, exist_ok=True)
+    with _signals_end_us(), tempfile.TemporaryDirectory(prefix="vfio-run-", dir=CACHE) as folder:
+        environment = {**os.environ, **_prepare(Path(folder), images)}
+        try:
+            return _supervise(["molecule", "test", "--no-command-borders", "--scenario-name", scenario], environment)
+        finally:
+            _remove_containers(Path(folder).name, environment)
+
+
+def _images(scenario: str) -> list[str]:
+    """Return the images that a scenario's inventory names."""
+    path = ROOT / "molecule" / scenario / "inventory.yml"
+    try:
+        inventory = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ContainerError(f"no scenario is called {scenario!r}: {path} is not there") from None
+    return sorted({host["machine_image"] for host in inventory["machines"]["hosts"].values()})
+
+
+def _prepare(folder: Path, images: Sequence[str]) -> dict[str, str]:
+    """Make what a run needs, and return what its environment must say of it."""
+    tags = {name: image.ensure(name) for name in images}
+    podman = engine.configure(next(iter(tags.values())))
+    found = collections.podman_collection()
+    collections.install_ours(folder / "collections")
+    programs = Path(sys.executable).parent
+    return {
+        **podman,
+        "ANSIBLE_COLLECTIONS_PATH": f"{folder / 'collections'}:{found}",
+        "ANSIBLE_HOME": str(folder / "ansible"),
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(folder / "molecule"),
+        "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "VFIO_IMAGES": json.dumps(tags),
+        "VFIO_RUN": str(folder),
+    }
+
+
+def _supervise(argv: Sequence[str], environment: dict[str, str]) -> int:
+    """Run a command in a process group of its own, and end all of that group when we are told to end."""
+    with subprocess.Popen(argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True) as child:
+        try:
+            return child.wait()
+        except BaseException:
+            say("interrupted: ending molecule")
+            for number in (signal.SIGINT, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child.pid, number)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(timeout=GRACE_SECONDS)
+                    break
+            raise
+
+
+def _remove_containers(identity: str, environment: dict[str, str]) -> None:
+    left = output(["podman", "ps", "--all", "--quiet", "--filter", f"label={RUN_LABEL}={identity}"], env=environment).split()
+    if left:
+        say(f"removing {len(left)} container{'s' * (len(left) > 1)} that molecule left")
+        output(["podman", "rm", "--force", "--time", "0", *left], env=environment)
+
+
+@contextlib.contextmanager
+def _signals_end_us() -> Iterator[None]:
+    """Make the signals that ask a process to end unwind it, so that what it started is cleaned up."""
+    def unwind(number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    asked = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, unwind) for number in asked}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
