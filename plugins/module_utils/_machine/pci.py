@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""PCI functions."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Bar(NamedTuple):
+    """A base address register in use."""
+
+    index_: int  # 0 to 5
+    kind: str  # "memory" or "io"
+    size_bytes: int
+    prefetchable: bool
+    is_64bit: bool
+    resizable: bool | None  # None where the kernel is too old to tell (before Linux 6.1)
+    resizable_to_bytes: tuple[int, ...]  # sizes on offer, when resizable
+
+
+class Link(NamedTuple):
+    """A PCI Express link. `current` is None while the function sleeps: to ask would wake it."""
+
+    current_speed_gts: float | None  # gigatransfers per second and lane
+    current_width: int | None  # lanes
+    max_speed_gts: float | None
+    max_width: int | None
+
+
+class Use(NamedTuple):
+    """Something the host would lose with a function."""
+
+    kind: str  # "mount", "swap", "zfs_pool", "default_route", "ssh_session", "process", "virtual_machine"
+    name: str  # mount point, swap file, pool, interface, or process
+    via: str  # the node or interface through which it hangs on the function
+
+
+class PciFunction(NamedTuple):
+    """One PCI function: what a virtual machine is given, and what drivers bind to."""
+
+    vendor: str | None  # four lower-case hexadecimal digits, as are the next three
+    device: str | None
+    subsystem_vendor: str | None
+    subsystem_device: str | None
+    class_: str | None  # six digits: class, subclass, programming interface
+    revision: str | None  # two digits
+    vendor_name: str | None  # from the machine's own pci.ids
+    device_name: str | None
+    driver: str | None
+    iommu_group: str | None
+    numa_node: int | None  # None where the kernel says -1: no node is nearer than another
+    local_cpus: tuple[int, ...] | None
+    boot_display: bool | None
+    parent: str | None  # the bridge above; None on a root bus
+    bridge: bool | None  # PCI-to-PCI or CardBus bridge: stays with the kernel, never passed through
+    reset_methods: tuple[str, ...] | None  # None before Linux 5.15
+    bars: tuple[Bar, ...] | None
+    link: Link | None
+    in_use_by: tuple[Use, ...]

@@ -1,0 +1,49 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The probe: from the files of a machine to its value. Reads only, and takes whatever it finds."""
+
+from __future__ import annotations
+
+from .._machine import Machine, Reading
+from .boot import read_boot
+from .cpu import read_cpu
+from .evidence import Evidence
+from .in_use import read_uses
+from .iommu import read_groups, read_interrupt_remapping, read_iommu, with_functions
+from .memory import read_memory
+from .os_release import read_os
+from .pci import read_functions
+from .topology import read_cpus
+from .tree import Tree
+
+__all__ = ["probe"]
+
+
+def probe(root: str = "/") -> Reading:
+    """Read a machine.
+
+    Args:
+        root: Folder with the machine's /sys, /proc, /etc and /boot; `/` is the machine we run on.
+
+    Returns:
+        The machine, and the files that could not be read for lack of rights. Never raises for what it finds there.
+    """
+    tree = Tree(root)
+    evidence = Evidence(tree)
+    groups = read_groups(tree)
+    members = {number: group.members for number, group in groups.items()}
+    group_of = {member: number for number, group in groups.items() for member in group.members}
+    functions = read_functions(tree, group_of, read_uses(tree, members))
+    remapping = read_interrupt_remapping(evidence)
+    cpus = read_cpus(tree)
+    host = Machine(
+        cpu=read_cpu(evidence, remapping),
+        iommu=read_iommu(evidence, with_functions(groups, functions), remapping),
+        pci=functions,
+        cpus=cpus,
+        memory=read_memory(tree, cpus.online),
+        boot=read_boot(tree),
+        os=read_os(tree),
+    )
+    return Reading(host, tree.unreadable)

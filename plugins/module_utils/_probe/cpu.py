@@ -1,0 +1,255 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The verdict on virtualization in the processor: what it has, what the firmware left on, what KVM makes of it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Tuple
+
+from .._machine import Cpu, InterruptVirtualization, PostedInterrupts, Virtualization
+from .evidence import Evidence
+from .parse import yes_no
+
+# Intel SDM, volume 4: IA32_FEATURE_CONTROL. Bit 0: locked until reset; bit 2: VMX outside SMX operation.
+_IA32_FEATURE_CONTROL = 0x3A
+_FEATURE_CONTROL_LOCKED = 1 << 0
+_FEATURE_CONTROL_VMX = 1 << 2
+# AMD APM, volume 2, 15.30.1: VM_CR. Bit 4: SVMDIS.
+_VM_CR = 0xC0010114
+_VM_CR_SVMDIS = 1 << 4
+# VT-d specification, 11.4.2, capability register. AMD IOMMU specification, 3.4.2, extended feature register.
+_VTD_CAP_PI = 1 << 59
+_EFR_GASUP = 1 << 7
+_EFR_GAMSUP_VAPIC = 1 << 21
+
+# Every AMD processor from this family on (Zen) has SVM and an IOMMU.
+_AMD_ZEN_FAMILY = 0x17
+# Came with Skylake and Goldmont, from which on every Intel processor has VT-x and VT-d.
+_INTEL_SKYLAKE_FLAG = "clflushopt"
+
+
+class _Extension(NamedTuple):
+    """What there is to say about VT-x or AMD-V."""
+
+    flag: str
+    name: str
+    module: str
+    slat: str  # flag in /proc/cpuinfo
+    slat_parameter: str
+    setting: str  # what firmware menus call it
+
+
+_VMX = _Extension("vmx", "VT-x", "kvm_intel", "ept", "ept", "Intel Virtualization Technology (VT-x, VMX)")
+_SVM = _Extension("svm", "AMD-V", "kvm_amd", "npt", "npt", "SVM Mode (AMD-V, Virtualization)")
+
+_Verdict = Tuple[str, str]  # state, reason
+
+
+def read_cpu(evidence: Evidence, interrupt_remapping: bool | None) -> Cpu:
+    """Judge the processor.
+
+    Args:
+        evidence: The machine's witnesses.
+        interrupt_remapping: Whether the IOMMU remaps interrupts, without which none can be posted.
+    """
+    processor = evidence.processor
+    with evidence.tree.reading("cpu.virtualization"):
+        extension = _extension(evidence)
+        state, reason = _verdict(evidence, extension)
+        interrupts = _interrupt_virtualization(evidence, extension)
+        return Cpu(
+            vendor=processor.vendor,
+            model=processor.model,
+            hypervisor=evidence.hypervisor,
+            virtualization=Virtualization(
+                extension=_known_extension(evidence, extension, state),
+                state=state,
+                reason=reason,
+                slat=_slat(evidence, extension),
+                interrupt_virtualization=interrupts,
+                posted_interrupts=_posted_interrupts(evidence, interrupts, interrupt_remapping),
+                nested=yes_no(evidence.parameter(extension.module, "nested")) if extension else None,
+            ),
+        )
+
+
+def has_virtualization_by_age(evidence: Evidence) -> bool:
+    """Tell whether this processor is of a generation whose every member has virtualization and an IOMMU."""
+    processor = evidence.processor
+    if processor.vendor == "amd":
+        return (processor.family or 0) >= _AMD_ZEN_FAMILY
+    return processor.vendor == "intel" and _INTEL_SKYLAKE_FLAG in processor.flags
+
+
+def _extension(evidence: Evidence) -> _Extension | None:
+    """Return the extension that this processor has or, by its maker, would have."""
+    flags = evidence.processor.flags
+    if "vmx" in flags or "svm" in flags:
+        return _VMX if "vmx" in flags else _SVM
+    return {"intel": _VMX, "amd": _SVM}.get(evidence.processor.vendor or "")
+
+
+def _known_extension(evidence: Evidence, extension: _Extension | None, state: str) -> str | None:
+    if extension is None or not (extension.flag in evidence.processor.flags or state == "disabled_by_firmware"):
+        return None
+    return extension.flag
+
+
+def _verdict(evidence: Evidence, extension: _Extension | None) -> _Verdict:
+    processor = evidence.processor
+    if not processor.known:
+        return "unknown", "/proc/cpuinfo could not be read"
+    if extension is None:
+        return _other_verdict(evidence)
+    if extension.flag not in processor.flags:
+        return _without_flag(evidence, extension)
+    if _has_kvm(evidence):
+        return "ready", f"{extension.name} is on and KVM uses it{_slat_off(evidence, extension)}"
+    firmware = _firmware_switched_off(evidence, extension)
+    if firmware:  # kernels before 5.6 keep the flag when the firmware has locked the extension away
+        return firmware
+    if evidence.xen_control_domain:
+        return "unsupported", f"this is Xen's control domain: Xen itself uses {extension.name}, KVM cannot"
+    if not evidence.tree.names("/sys/module"):
+        return (
+            "unknown",
+            f"{extension.name} is on; whether KVM is loaded cannot be told, since there is no /sys/module",
+        )
+    reason = (
+        f"{extension.name} is on, but KVM is not: load it with `modprobe {extension.module}`; "
+        "if that fails, the kernel log says why"
+    )
+    return "module_not_loaded", reason
+
+
+def _other_verdict(evidence: Evidence) -> _Verdict:
+    if _has_kvm(evidence):
+        return "ready", "KVM has registered /dev/kvm"
+    if evidence.processor.vendor == "arm":
+        return "unknown", "KVM has not registered /dev/kvm: the kernel may lack it, or was not started in EL2"
+    return (
+        "unsupported",
+        "neither vmx nor svm is among the flags of /proc/cpuinfo, and the maker is neither Intel nor AMD",
+    )
+
+
+def _without_flag(evidence: Evidence, extension: _Extension) -> _Verdict:
+    """Judge a processor without the flag: kernels since 5.6 (Intel) and 6.8 (AMD) clear it when firmware says no."""
+    if evidence.hypervisor:
+        reason = (
+            f"this machine is a guest ({evidence.hypervisor}) whose hypervisor offers it no {extension.name}: "
+            "enable nested virtualization there"
+        )
+        return "unsupported", reason
+    if evidence.xen_control_domain:
+        return "unsupported", f"this is Xen's control domain: Xen itself uses {extension.name}, KVM cannot"
+    firmware = _firmware_switched_off(evidence, extension)
+    if firmware:
+        return firmware
+    # Nested paging comes only with the extension, and its flag outlives that of AMD-V.
+    if has_virtualization_by_age(evidence) or extension.slat in evidence.processor.flags:
+        seen = f"every processor of this generation has it, but the flag {extension.flag} is missing"
+        return "disabled_by_firmware", _enable(extension, seen)
+    reason = (
+        f"the flag {extension.flag} is missing: either the firmware has switched {extension.name} off "
+        f"(enable {extension.setting}), or this processor lacks it; "
+        "as root, with the module msr loaded, this could be told"
+    )
+    return "unknown", reason
+
+
+def _firmware_switched_off(evidence: Evidence, extension: _Extension) -> _Verdict | None:
+    if extension is _VMX:
+        control = evidence.msr(_IA32_FEATURE_CONTROL)
+        off = bool(control and control & _FEATURE_CONTROL_LOCKED and not control & _FEATURE_CONTROL_VMX)
+        seen = f"MSR 0x3a is {control or 0:#x}: locked, without VMX outside SMX"
+    else:
+        control = evidence.msr(_VM_CR)
+        off = bool(control and control & _VM_CR_SVMDIS)
+        seen = f"MSR 0xc0010114 is {control or 0:#x}: SVMDIS is set"
+    if control is None:
+        line = evidence.log(
+            r"VMX \(\w+ TXT\) disabled by BIOS",
+            r"(?:VMX|SVM) not enabled \(by BIOS\)",
+            r"SVM disabled \(by BIOS\)",
+            r"kvm: disabled by bios",
+        )
+        off, seen = line is not None, f"the kernel log says: {line}"
+    return ("disabled_by_firmware", _enable(extension, seen)) if off else None
+
+
+def _enable(extension: _Extension, seen: str) -> str:
+    return f"{extension.name} is switched off in firmware: enable {extension.setting} in the firmware setup ({seen})"
+
+
+def _has_kvm(evidence: Evidence) -> bool:
+    tree = evidence.tree
+    return tree.exists("/sys/devices/virtual/misc/kvm") or tree.exists("/sys/class/misc/kvm")
+
+
+def _slat(evidence: Evidence, extension: _Extension | None) -> str | None:
+    if extension is None or _slat_off(evidence, extension):
+        return None
+    processor = evidence.processor
+    offered = extension.slat in processor.flags or extension.slat in processor.vmx_flags
+    return extension.slat.upper() if offered else None
+
+
+def _slat_off(evidence: Evidence, extension: _Extension) -> str:
+    if yes_no(evidence.parameter(extension.module, extension.slat_parameter)) is not False:
+        return ""
+    argument = f"{extension.module}.{extension.slat_parameter}=0"
+    return f"; without {extension.slat.upper()}, which {argument} switches off: guests are slow"
+
+
+def _interrupt_virtualization(evidence: Evidence, extension: _Extension | None) -> InterruptVirtualization:
+    processor = evidence.processor
+    if extension is _VMX and extension.flag in processor.flags:
+        # The line "vmx flags" came with Linux 5.7: without it the ability is not known.
+        supported = "apicv" in processor.vmx_flags if processor.vmx_flags else None
+        return InterruptVirtualization("apicv", supported, yes_no(evidence.parameter("kvm_intel", "enable_apicv")))
+    if extension is _SVM and extension.flag in processor.flags:
+        return InterruptVirtualization("avic", "avic" in processor.flags, yes_no(evidence.parameter("kvm_amd", "avic")))
+    return InterruptVirtualization(None, None, None)
+
+
+def _posted_interrupts(
+    evidence: Evidence, interrupts: InterruptVirtualization, remapping: bool | None
+) -> PostedInterrupts:
+    """Posting needs the processor (APICv, AVIC), every IOMMU, and interrupt remapping that is not told otherwise."""
+    if interrupts.name == "apicv":
+        registers = _registers(evidence, "dmar", "intel-iommu/cap")
+        wanted = _VTD_CAP_PI
+        refused = "nopost" in evidence.argument("intremap")
+    elif interrupts.name == "avic":
+        registers = _registers(evidence, "ivhd", "amd-iommu/features")
+        wanted = _EFR_GASUP | _EFR_GAMSUP_VAPIC
+        refused = "legacy" in evidence.argument("amd_iommu_intr")
+    else:
+        return PostedInterrupts(None, None)
+    iommu_able = all(register & wanted == wanted for register in registers) if registers else None
+    supported = _all_of(interrupts.supported, iommu_able)
+    return PostedInterrupts(supported, _all_of(supported, interrupts.enabled, remapping, not refused))
+
+
+def _registers(evidence: Evidence, prefix: str, attribute: str) -> tuple[int, ...]:
+    """Return a register of every IOMMU of a kind; none unless all can be read."""
+    values = []
+    for name in evidence.tree.names("/sys/class/iommu"):
+        if name.startswith(prefix):
+            # Since Linux 6.3 AMD's second register is printed before the first, with a colon between them.
+            text = (evidence.tree.text(f"/sys/class/iommu/{name}/{attribute}") or "").rpartition(":")[2]
+            try:
+                values.append(int(text, 16))
+            except ValueError:
+                return ()
+    return tuple(values)
+
+
+def _all_of(*values: bool | None) -> bool | None:
+    """Return the conjunction of what is known: False decides, None leaves it open."""
+    if False in values:
+        return False
+    return None if None in values else True

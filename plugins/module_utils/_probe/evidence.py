@@ -1,0 +1,184 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Witnesses that the verdicts on virtualization and the IOMMU call: each is read once, and only when asked."""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from typing import NamedTuple
+
+from .parse import integer, key_values
+from .tree import FILE_LIMIT, Tree
+
+_VENDORS = {"GenuineIntel": "intel", "AuthenticAMD": "amd"}
+#: available_clocksource: a guest is offered its hypervisor's clock (drivers/clocksource, arch/x86/kernel/kvmclock.c).
+_CLOCKS = (("kvm-clock", "kvm"), ("hyperv_clocksource", "hyperv"), ("xen", "xen"), ("vmware", "vmware"))
+#: DMI's vendor or product, as systemd-detect-virt(1) knows them.
+_PRODUCTS = (
+    ("QEMU", "qemu"),
+    ("KVM", "kvm"),
+    ("VMware", "vmware"),
+    ("VirtualBox", "oracle"),
+    ("innotek", "oracle"),
+    ("Xen", "xen"),
+    ("Bochs", "bochs"),
+    ("Parallels", "parallels"),
+    ("BHYVE", "bhyve"),
+    ("Amazon EC2", "amazon"),
+    ("Google Compute Engine", "google"),
+    ("Microsoft Corporation Virtual Machine", "hyperv"),
+)
+_LOG_LIMIT = 4 << 20
+
+
+class Processor(NamedTuple):
+    """What /proc/cpuinfo says of the first processor; all are alike in what we ask."""
+
+    known: bool
+    vendor: str | None
+    model: str | None
+    family: int | None
+    flags: frozenset[str]
+    vmx_flags: frozenset[str]
+
+
+class Evidence:
+    """The witnesses of one machine."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.processor = _processor(tree)
+        self.cmdline: tuple[str, ...] = tuple((tree.text("/proc/cmdline") or "").split())
+        self.hypervisor = _hypervisor(tree, self.processor)
+        self._config: dict[str, str] | None = None
+        self._log: list[str] | None = None
+
+    @property
+    def xen_control_domain(self) -> bool:
+        """Whether this is Xen's dom0: hardware is its own, but the IOMMU and VT-x are Xen's."""
+        return "control_d" in (self.tree.text("/proc/xen/capabilities") or "")
+
+    def argument(self, name: str) -> tuple[str, ...]:
+        """Return the words given to a kernel argument, `off` and `pt` of `iommu=pt,off`, over all its occurrences."""
+        values = [token.partition("=")[2] for token in self.cmdline if token.partition("=")[0] == name]
+        return tuple(word for value in values for word in value.split(","))
+
+    def parameter(self, module: str, name: str) -> str | None:
+        """Return a loaded module's parameter, or None."""
+        return self.tree.text(f"/sys/module/{module}/parameters/{name}")
+
+    def module_loaded(self, module: str) -> bool:
+        """Tell whether a module is loaded, or built in and has parameters."""
+        return self.tree.exists("/sys/module/" + module)
+
+    def config(self, option: str) -> str | None:
+        """Return an option of the running kernel's configuration: `y`, `m`, "" when not set, None when not known."""
+        if self._config is None:
+            self._config = key_values(_kernel_config(self.tree))
+        return self._config.get(option, "" if self._config else None)
+
+    def log(self, *patterns: str) -> str | None:
+        """Return the first line of the kernel log that matches any pattern, or None."""
+        if self._log is None:
+            self._log = _kernel_log(self.tree)
+        wanted = re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+        return next((line for line in self._log if wanted.search(line)), None)
+
+    def msr(self, number: int) -> int | None:
+        """Return a model-specific register of the first CPU, or None: that takes root, and msr, which we do not load."""
+        content = self.tree.section("/dev/cpu/0/msr", number, 8, special=True)
+        return int.from_bytes(content, "little") if content and len(content) == 8 else None
+
+
+def _processor(tree: Tree) -> Processor:
+    text = tree.text("/proc/cpuinfo", head=True)
+    first = key_values((text or "").partition("\n\n")[0], ":")
+    vendor = _VENDORS.get(first.get("vendor_id", ""))
+    if vendor is None and "CPU implementer" in first:
+        vendor = "arm"
+    elif vendor is None and first:
+        vendor = "other"
+    return Processor(
+        known=bool(first),
+        vendor=vendor,
+        model=first.get("model name") or None,
+        family=integer(first.get("cpu family")),
+        flags=frozenset((first.get("flags") or first.get("Features") or "").split()),
+        vmx_flags=frozenset(first.get("vmx flags", "").split()),
+    )
+
+
+def _hypervisor(tree: Tree, processor: Processor) -> str | None:
+    """Name the hypervisor that runs us, "unknown" if there is one without a name, or None."""
+    if (tree.text("/sys/hypervisor/type") or "") == "xen":
+        return "xen"
+    # CPUID leaf 1, ECX bit 31: reserved for hypervisors to set, so hardware never does. Arm has no such bit.
+    if "hypervisor" not in processor.flags and processor.vendor != "arm":
+        return None
+    clocks = (tree.text("/sys/devices/system/clocksource/clocksource0/available_clocksource") or "").split()
+    for clock, name in _CLOCKS:
+        if clock in clocks:
+            return name
+    folder = "/sys/class/dmi/id/"
+    product = "{} {}".format(tree.text(folder + "sys_vendor"), tree.text(folder + "product_name"))
+    named = next((name for mark, name in _PRODUCTS if mark in product), None)
+    return named or ("unknown" if "hypervisor" in processor.flags else None)
+
+
+def _kernel_config(tree: Tree) -> str:
+    release = tree.text("/proc/sys/kernel/osrelease") or ""
+    for place in (
+        "/boot/config-%s",
+        "/usr/lib/modules/%s/config",
+        "/lib/modules/%s/config",
+        "/usr/lib/kernel/config-%s",
+    ):
+        text = tree.text(place % release, FILE_LIMIT) if release else None
+        if text:
+            return text
+    packed = tree.data("/proc/config.gz", FILE_LIMIT)
+    if not packed:
+        return ""
+    try:
+        # 16 + MAX_WBITS: a gzip header. Bounded: what claims to unpack to more is no kernel configuration.
+        return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(packed, FILE_LIMIT).decode("ascii", "replace")
+    except zlib.error:
+        return ""
+
+
+def _kernel_log(tree: Tree) -> list[str]:
+    """Return the kernel's messages: of the live machine from /dev/kmsg, of a captured one from /var/log/dmesg."""
+    if not tree.live:
+        return (tree.text("/var/log/dmesg", FILE_LIMIT) or "").splitlines()
+    try:
+        # Non-blocking: the log ends with an error instead of a wait (Documentation/ABI/testing/dev-kmsg).
+        descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError as error:
+        tree.deny("/dev/kmsg", error.errno)
+        return []
+    except OSError:
+        return []
+    lines: list[str] = []
+    size = 0
+    try:
+        while size < _LOG_LIMIT:
+            try:
+                record = os.read(descriptor, 8192)
+            except BrokenPipeError:  # overwritten while we read: the next read goes on with what is left
+                continue
+            except PermissionError as error:
+                tree.deny("/dev/kmsg", error.errno)
+                break
+            except OSError:  # EAGAIN: that was the last message
+                break
+            if not record:
+                break
+            size += len(record)
+            lines.append(record.partition(b";")[2].partition(b"\n")[0].decode("utf-8", "replace"))
+    finally:
+        os.close(descriptor)
+    return lines

@@ -1,0 +1,258 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading files below a root: the live machine's, or a captured tree's.
+
+Everything the probe sees, it sees through a Tree. It never raises for what it finds on disk, never blocks, never reads
+more than a bound, and never leaves the root: a symbolic link in a captured tree is followed as the captured machine
+would have followed it (as chroot(2) would), not into the machine that reads.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from contextlib import contextmanager
+from typing import Iterator
+
+from .._machine import Unreadable
+
+#: A sysfs attribute never exceeds a page (Documentation/filesystems/sysfs.rst); 64 kB pages exist.
+ATTRIBUTE_LIMIT = 65536
+#: For configuration files, lists of modules, and tables.
+FILE_LIMIT = 8 << 20
+
+_MOST_LINKS = 40  # as the kernel's MAXSYMLINKS
+_DENIED = (errno.EACCES, errno.EPERM)
+# O_NONBLOCK: opening a FIFO must not wait for a writer. O_NOFOLLOW: links are followed by us, within the root.
+_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
+
+
+class Tree:
+    """Files of one machine, by their absolute path on that machine.
+
+    Args:
+        root: Folder that holds the machine's `/sys`, `/proc`, `/etc` and `/boot`; `/` is the machine we run on.
+    """
+
+    def __init__(self, root: str = "/") -> None:
+        self._prefix = os.path.realpath(root).rstrip("/")
+        self._directories: dict[str, str | None] = {}
+        self._canonical: set[str] = set()
+        self._denied: dict[str, tuple[str, list[str]]] = {}
+        self._value = ""
+
+    @property
+    def live(self) -> bool:
+        """Whether this is the running machine, with processes, devices and a kernel log."""
+        return not self._prefix
+
+    @contextmanager
+    def reading(self, value: str) -> Iterator[None]:
+        """Note, while inside, that what cannot be read is missing from this value, such as `boot.secure_boot`."""
+        outer, self._value = self._value, value
+        try:
+            yield
+        finally:
+            self._value = outer
+
+    @property
+    def unreadable(self) -> tuple[Unreadable, ...]:
+        """The files that we had no right to read, by path."""
+        return tuple(Unreadable(path, error, tuple(values)) for path, (error, values) in sorted(self._denied.items()))
+
+    def deny(self, path: str, error: int | None) -> None:
+        """Note that rights to a file are lacking, for whoever reads it by other means than this class."""
+        _error, values = self._denied.setdefault(path, (os.strerror(error or errno.EACCES), []))
+        if self._value and self._value not in values:
+            values.append(self._value)
+
+    def data(self, path: str, limit: int = ATTRIBUTE_LIMIT, head: bool = False) -> bytes | None:
+        """Return a regular file's content, or None where there is none to be had.
+
+        Args:
+            path: Absolute path on the machine.
+            limit: Bytes at most. A longer file is None, since half of it could mislead,
+            head: unless only its beginning is wanted.
+        """
+        descriptor = self._open(path)
+        if descriptor is None:
+            return None
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            # An attribute of sysfs comes whole in one read; files of procfs come in pieces of any size.
+            once = limit <= ATTRIBUTE_LIMIT and path.startswith("/sys/")
+            content = _read_up_to(descriptor, limit if head else limit + 1, once)
+        except OSError as error:
+            if error.errno in _DENIED:
+                self.deny(path, error.errno)
+            return None
+        finally:
+            os.close(descriptor)
+        return content if len(content) <= limit else None
+
+    def section(self, path: str, offset: int, length: int, special: bool = False) -> bytes | None:
+        """Return up to `length` bytes from `offset` on, fewer only at the file's end, or None.
+
+        Args:
+            path: Absolute path on the machine.
+            offset: Bytes to pass over.
+            length: Bytes wanted.
+            special: Whether the live machine's file may be a device, as those of the MSRs are.
+        """
+        descriptor = self._open(path)
+        if descriptor is None:
+            return None
+        try:
+            mode = os.fstat(descriptor).st_mode
+            if not (stat.S_ISREG(mode) or (special and self.live and stat.S_ISCHR(mode))):
+                return None
+            return os.pread(descriptor, min(length, FILE_LIMIT), offset)
+        except (OSError, OverflowError, ValueError):  # an offset that no file can have
+            return None
+        finally:
+            os.close(descriptor)
+
+    def text(self, path: str, limit: int = ATTRIBUTE_LIMIT, head: bool = False) -> str | None:
+        """Return a file's text without the white space around it, or None; bytes that are not UTF-8 are replaced."""
+        content = self.data(path, limit, head)
+        return None if content is None else content.decode("utf-8", "replace").strip()
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """Return the names in a directory, sorted; none where there is no such directory."""
+        real = self.resolve(path)
+        if real is None:
+            return ()
+        try:
+            return tuple(sorted(os.listdir((self._prefix + real) or "/")))
+        except OSError as error:
+            if error.errno in _DENIED:
+                self.deny(path, error.errno)
+            return ()
+
+    def link(self, path: str) -> str | None:
+        """Return the last component of what a symbolic link points to, whether or not that exists; else None.
+
+        That is how sysfs names a relation: `driver -> ../../bus/pci/drivers/vfio-pci`. A link may end in a slash.
+        """
+        parent, _slash, name = path.rpartition("/")
+        real = self._directory(parent)
+        try:
+            target = "" if real is None else os.readlink(f"{self._prefix}{real}/{name}")
+        except (OSError, ValueError):
+            return None
+        return os.path.basename(target.rstrip("/")) or None
+
+    def targets(self, path: str) -> dict[str, str] | None:
+        """Return where each symbolic link in a directory points, as written, by its name; None if we may not look."""
+        real = self.resolve(path)
+        if real is None:
+            return {}
+        folder = self._prefix + real
+        found = {}
+        try:
+            for name in os.listdir(folder):
+                try:
+                    found[name] = os.readlink(f"{folder}/{name}")
+                except OSError:
+                    continue  # no link, or gone since
+        except OSError as error:
+            return None if error.errno in _DENIED else {}
+        return found
+
+    def exists(self, path: str) -> bool:
+        """Tell whether a path leads to anything."""
+        return self.resolve(path) is not None
+
+    def resolve(self, path: str) -> str | None:
+        """Return the canonical path, all links followed within the root, of what exists; else None."""
+        return self._walk(path)
+
+    def _open(self, path: str) -> int | None:
+        parent, _slash, name = path.rpartition("/")
+        real = self._directory(parent)
+        if real is None:
+            return None
+        try:
+            return os.open(f"{self._prefix}{real}/{name}", _FLAGS)
+        except ValueError:  # a NUL in the path
+            return None
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                return self._open_link(path)
+            if error.errno in _DENIED:
+                self.deny(path, error.errno)
+            return None
+
+    def _open_link(self, path: str) -> int | None:
+        target = self.resolve(path)
+        if target is None:
+            return None
+        try:
+            return os.open(self._prefix + target, _FLAGS)
+        except OSError as error:
+            if error.errno in _DENIED:
+                self.deny(path, error.errno)
+            return None
+
+    def _directory(self, path: str) -> str | None:
+        """Return the canonical path of a directory, remembered: a machine's are asked for again and again."""
+        try:
+            return self._directories[path]
+        except KeyError:
+            real = self._directories[path] = self._walk(path)
+            return real
+
+    def _walk(self, path: str) -> str | None:
+        pending = path.split("/")[::-1]
+        real = ""
+        links = 0
+        while pending:
+            name = pending.pop()
+            if name in ("", "."):
+                continue
+            if name == "..":
+                real = real.rpartition("/")[0]
+                continue
+            here = f"{real}/{name}"
+            target = None if here in self._canonical else self._link_target(path, here)
+            if target is None:
+                real = here
+                continue
+            links += 1
+            if not target or links > _MOST_LINKS:
+                return None
+            if target.startswith("/"):
+                real = ""
+            pending.extend(target.split("/")[::-1])
+        return real
+
+    def _link_target(self, path: str, here: str) -> str | None:
+        """Return where the link at a canonical place points; None where something else is; "" where nothing is."""
+        try:
+            return os.readlink(self._prefix + here)
+        except ValueError:  # a NUL in the path
+            return ""
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                self._canonical.add(here)
+                return None
+            if error.errno in _DENIED:
+                self.deny(path, error.errno)
+            return ""
+
+
+def _read_up_to(descriptor: int, limit: int, once: bool) -> bytes:
+    content = os.read(descriptor, min(limit, 1 << 20))
+    if once:
+        return content
+    parts = [content]
+    length = len(content)
+    while content and length < limit:
+        content = os.read(descriptor, min(limit - length, 1 << 20))
+        parts.append(content)
+        length += len(content)
+    return b"".join(parts)

@@ -1,0 +1,570 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Read what a machine can do for virtual machines with passed-through devices."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_info
+short_description: Read virtualization, IOMMU, PCI functions, CPUs, memory and boot chain of a machine
+version_added: 0.1.0
+author:
+  - The vfio.workstation contributors (@vfio-workstation)
+description:
+  - Reads everything that matters for passing PCI devices through to virtual machines, from C(/sys), C(/proc), C(/etc)
+    and C(/boot), and changes nothing.
+  - Judges the processor's virtualization extension and the IOMMU by cause. Where something is off, the reason says who
+    switched it off and what to do.
+  - Works without root as far as the kernel allows. What it had no right to read is listed in RV(unreadable), with the
+    values that rest on it.
+  - Every key of RV(host) is always there. What is not known is V(null).
+  - Never asks the devices themselves, so that a sleeping GPU sleeps on.
+extends_documentation_fragment:
+  - vfio.workstation.attributes
+  - vfio.workstation.attributes.info
+options:
+  root:
+    description:
+      - Folder on the managed machine that holds the tree to read, with C(sys), C(proc), C(etc) and C(boot) in it.
+      - The default reads the running machine. Any other folder is read as a capture of a machine, and symbolic links do
+        not lead out of it.
+    type: path
+    default: /
+seealso:
+  - name: Linux kernel, VFIO
+    description: What IOMMU groups are, and what it takes to pass a device through.
+    link: https://docs.kernel.org/driver-api/vfio.html
+"""
+
+EXAMPLES = r"""
+- name: Read this machine
+  vfio.workstation.host_info:
+  register: reading
+  become: true
+
+- name: Say why virtual machines would not run
+  ansible.builtin.debug:
+    var: reading.host.cpu.virtualization.reason
+  when: reading.host.cpu.virtualization.state != "ready"
+
+- name: Name the display functions that the host does not use
+  ansible.builtin.debug:
+    msg: >-
+      {{ reading.host.pci | dict2items
+      | selectattr('value.class', 'match', '03')
+      | selectattr('value.boot_display', 'false')
+      | rejectattr('value.in_use_by')
+      | map(attribute='key') }}
+
+- name: Read a machine that somebody captured
+  vfio.workstation.host_info:
+    root: /var/tmp/captured-machine
+"""
+
+RETURN = r"""
+host:
+  description: The machine. Every key is always there; what is not known is V(null).
+  returned: success
+  type: dict
+  contains:
+    cpu:
+      description: The processor.
+      type: dict
+      contains:
+        vendor:
+          description: Maker, one of V(intel), V(amd), V(arm), V(other).
+          type: str
+          sample: amd
+        model:
+          description: Model name.
+          type: str
+          sample: AMD Ryzen 9 7950X3D 16-Core Processor
+        hypervisor:
+          description: Hypervisor that runs this machine, if it is a guest itself; V(unknown) if it has no name.
+          type: str
+          sample: kvm
+        virtualization:
+          description: Virtualization extension.
+          type: dict
+          contains:
+            extension:
+              description: V(vmx) or V(svm).
+              type: str
+              sample: svm
+            state:
+              description: One of V(ready), V(module_not_loaded), V(disabled_by_firmware), V(unsupported), V(unknown).
+              type: str
+              sample: ready
+            reason:
+              description: What was seen, and what to do.
+              type: str
+              sample: AMD-V is on and KVM uses it
+            slat:
+              description: Second level address translation, V(EPT) or V(NPT); V(null) when missing or switched off.
+              type: str
+              sample: NPT
+            interrupt_virtualization:
+              description: Delivery of interrupts to a guest by the processor.
+              type: dict
+              contains:
+                name:
+                  description: V(apicv) or V(avic).
+                  type: str
+                  sample: avic
+                supported:
+                  description: Whether the processor is able.
+                  type: bool
+                  sample: true
+                enabled:
+                  description: Whether KVM uses it.
+                  type: bool
+                  sample: false
+            posted_interrupts:
+              description: Delivery of a passed-through device's interrupts to a running guest by the IOMMU.
+              type: dict
+              contains:
+                supported:
+                  description: Whether processor and IOMMUs are able.
+                  type: bool
+                  sample: true
+                enabled:
+                  description: Whether it is in effect.
+                  type: bool
+                  sample: false
+            nested:
+              description: Whether guests may run guests.
+              type: bool
+              sample: true
+    iommu:
+      description: The IOMMU.
+      type: dict
+      contains:
+        kind:
+          description: One of V(intel), V(amd), V(smmu), V(virtio).
+          type: str
+          sample: amd
+        state:
+          description: One of V(enabled), V(disabled_in_kernel), V(disabled_by_firmware), V(absent), V(unknown).
+          type: str
+          sample: enabled
+        reason:
+          description: What was seen, and what to do.
+          type: str
+          sample: 24 groups
+        interrupt_remapping:
+          description: Whether interrupts are remapped.
+          type: bool
+          sample: true
+        groups:
+          description: IOMMU groups, by number.
+          type: dict
+          contains:
+            GROUP:
+              description: A group.
+              type: dict
+              contains:
+                type:
+                  description: Domain type, such as V(DMA), V(DMA-FQ) or V(identity).
+                  type: str
+                  sample: DMA-FQ
+                members:
+                  description: Full PCI addresses, in bus order, then names of other devices.
+                  type: list
+                  elements: str
+                  sample: ["0000:01:00.0", "0000:01:00.1"]
+                reserved_regions:
+                  description: Ranges of I/O virtual addresses with a meaning of their own.
+                  type: list
+                  elements: dict
+                  contains:
+                    start:
+                      description: First address, hexadecimal.
+                      type: str
+                      sample: "0x00000000fee00000"
+                    end:
+                      description: Last address, hexadecimal.
+                      type: str
+                      sample: "0x00000000feefffff"
+                    type:
+                      description: V(direct), V(direct-relaxable), V(reserved) or V(msi).
+                      type: str
+                      sample: msi
+    pci:
+      description: PCI functions, by full address.
+      type: dict
+      contains:
+        ADDRESS:
+          description: A function.
+          type: dict
+          contains:
+            vendor:
+              description: Vendor, four lower-case hexadecimal digits.
+              type: str
+              sample: 10de
+            device:
+              description: Device, four digits.
+              type: str
+              sample: "2684"
+            subsystem_vendor:
+              description: Subsystem vendor, four digits.
+              type: str
+              sample: "1043"
+            subsystem_device:
+              description: Subsystem device, four digits.
+              type: str
+              sample: 889c
+            class:
+              description: Class, subclass and programming interface, six digits.
+              type: str
+              sample: "030000"
+            revision:
+              description: Revision, two digits.
+              type: str
+              sample: a1
+            vendor_name:
+              description: Vendor's name in the machine's own C(pci.ids), if it has that file.
+              type: str
+              sample: NVIDIA Corporation
+            device_name:
+              description: Device's name in C(pci.ids).
+              type: str
+              sample: AD102 [GeForce RTX 4090]
+            driver:
+              description: Driver that is bound.
+              type: str
+              sample: nouveau
+            iommu_group:
+              description: Number of the IOMMU group, key into RV(host.iommu.groups).
+              type: str
+              sample: "12"
+            numa_node:
+              description: Node that is nearest; V(null) where the firmware names none.
+              type: int
+              sample: 0
+            local_cpus:
+              description: CPUs that are nearest.
+              type: list
+              elements: int
+              sample: [0, 1, 2, 3]
+            boot_display:
+              description: Whether the firmware and the boot console use this display.
+              type: bool
+              sample: false
+            parent:
+              description: Address of the bridge above; V(null) on a root bus.
+              type: str
+              sample: "0000:00:01.1"
+            bridge:
+              description: Whether it is a PCI-to-PCI or CardBus bridge, which stays with the kernel.
+              type: bool
+              sample: false
+            reset_methods:
+              description: How the kernel can reset it, best first; V(null) before Linux 5.15.
+              type: list
+              elements: str
+              sample: [flr, bus]
+            bars:
+              description: Base address registers in use.
+              type: list
+              elements: dict
+              contains:
+                index:
+                  description: 0 to 5.
+                  type: int
+                  sample: 1
+                kind:
+                  description: V(memory) or V(io).
+                  type: str
+                  sample: memory
+                size_bytes:
+                  description: Size now.
+                  type: int
+                  sample: 268435456
+                prefetchable:
+                  description: Whether reads have no side effects.
+                  type: bool
+                  sample: true
+                is_64bit:
+                  description: Whether it may lie above 4 GiB.
+                  type: bool
+                  sample: true
+                resizable:
+                  description: Whether its size can be changed; V(null) before Linux 6.1.
+                  type: bool
+                  sample: true
+                resizable_to_bytes:
+                  description: Sizes on offer. Empty while the function sleeps.
+                  type: list
+                  elements: int
+                  sample: [268435456, 34359738368]
+            link:
+              description: PCI Express link, else V(null). Its values are V(null) while the function sleeps.
+              type: dict
+              contains:
+                current_speed_gts:
+                  description: Gigatransfers per second and lane, now.
+                  type: float
+                  sample: 2.5
+                current_width:
+                  description: Lanes, now.
+                  type: int
+                  sample: 16
+                max_speed_gts:
+                  description: Gigatransfers per second and lane, at most.
+                  type: float
+                  sample: 16.0
+                max_width:
+                  description: Lanes, at most.
+                  type: int
+                  sample: 16
+            in_use_by:
+              description: What the host would lose with this function, or with what lies below this bridge.
+              type: list
+              elements: dict
+              contains:
+                kind:
+                  description:
+                    - One of V(mount), V(swap), V(zfs_pool), V(mapping), V(default_route), V(ssh_session), V(process),
+                      V(virtual_machine).
+                  type: str
+                  sample: mount
+                name:
+                  description: Mount point, swap, pool, device-mapper or md device, interface, process, or guest.
+                  type: str
+                  sample: /home
+                via:
+                  description: Block device, interface or node through which it hangs on the function.
+                  type: str
+                  sample: nvme0n1p2
+    cpus:
+      description: Logical CPUs. A list is V(null) where the kernel does not say.
+      type: dict
+      contains:
+        online:
+          description: CPUs in service.
+          type: list
+          elements: int
+          sample: [0, 1, 2, 3]
+        offline:
+          description: CPUs that are present and out of service.
+          type: list
+          elements: int
+          sample: []
+        isolated:
+          description: CPUs out of the scheduler's balancing.
+          type: list
+          elements: int
+          sample: []
+        nohz_full:
+          description: CPUs without a periodic tick.
+          type: list
+          elements: int
+          sample: []
+        cores:
+          description: Physical cores. A CPU whose siblings the kernel does not tell is in none.
+          type: list
+          elements: dict
+          contains:
+            cpus:
+              description: SMT siblings that are online.
+              type: list
+              elements: int
+              sample: [0, 16]
+            package:
+              description: Socket.
+              type: int
+              sample: 0
+            die:
+              description: Die within the socket.
+              type: int
+              sample: 0
+            node:
+              description: NUMA node.
+              type: int
+              sample: 0
+            l3:
+              description: Key into RV(host.cpus.l3_groups).
+              type: str
+              sample: "0"
+            kind:
+              description: V(performance) or V(efficiency) on hybrid parts, else V(null).
+              type: str
+              sample: performance
+        l3_groups:
+          description: CPUs that share a third-level cache, keyed by the lowest of them.
+          type: dict
+          contains:
+            L3:
+              description: A group.
+              type: dict
+              contains:
+                cpus:
+                  description: CPUs that are online.
+                  type: list
+                  elements: int
+                  sample: [0, 1, 2, 3]
+                size_bytes:
+                  description: Size of the cache.
+                  type: int
+                  sample: 100663296
+    memory:
+      description: Memory.
+      type: dict
+      contains:
+        total_bytes:
+          description: Memory that the kernel manages.
+          type: int
+          sample: 67312123904
+        nodes:
+          description: NUMA nodes, by number. A kernel without NUMA has one, V(0).
+          type: dict
+          contains:
+            NODE:
+              description: A node.
+              type: dict
+              contains:
+                total_bytes:
+                  description: Memory of the node.
+                  type: int
+                  sample: 67312123904
+                cpus:
+                  description: CPUs of the node that are online; none for a node of memory alone.
+                  type: list
+                  elements: int
+                  sample: [0, 1, 2, 3]
+                hugepages:
+                  description: Pools of huge pages, by page size in kB.
+                  type: dict
+                  contains:
+                    SIZE:
+                      description: A pool, in pages.
+                      type: dict
+                      contains:
+                        total:
+                          description: Pages in the pool.
+                          type: int
+                          sample: 16
+                        free:
+                          description: Pages that nobody uses.
+                          type: int
+                          sample: 16
+                        surplus:
+                          description: Pages beyond the pool's configured size.
+                          type: int
+                          sample: 0
+    boot:
+      description: Boot chain.
+      type: dict
+      contains:
+        firmware:
+          description: V(uefi) or V(bios).
+          type: str
+          sample: uefi
+        secure_boot:
+          description: Whether Secure Boot is enforced.
+          type: bool
+          sample: false
+        lockdown:
+          description: Kernel lockdown, V(none), V(integrity) or V(confidentiality).
+          type: str
+          sample: none
+        loader:
+          description: Boot loader. One that is not recognised is named as it names itself.
+          type: str
+          sample: grub
+        reason:
+          description: Which witness told the boot loader, or what stands in the way.
+          type: str
+          sample: the firmware's variable LoaderInfo says GRUB 2.12
+        kernels:
+          description: Installed kernels.
+          type: list
+          elements: dict
+          contains:
+            version:
+              description: Release, as C(uname -r) prints it.
+              type: str
+              sample: 6.12.48+deb13-amd64
+            entry:
+              description: Boot loader's identifier of the entry that boots it.
+              type: str
+              sample: gnulinux-6.12.48+deb13-amd64-advanced-0b1c
+            cmdline:
+              description: Kernel command line of that entry.
+              type: str
+              sample: root=UUID=0b1c ro quiet
+            initramfs:
+              description: Path of its initramfs.
+              type: str
+              sample: /boot/initrd.img-6.12.48+deb13-amd64
+            has_vfio_pci:
+              description: Whether it has the driver vfio-pci, as a module or built in.
+              type: bool
+              sample: true
+        running:
+          description: The kernel that runs.
+          type: dict
+          contains:
+            version:
+              description: Release.
+              type: str
+              sample: 6.12.48+deb13-amd64
+            cmdline:
+              description: Command line.
+              type: str
+              sample: BOOT_IMAGE=/boot/vmlinuz-6.12.48+deb13-amd64 root=UUID=0b1c ro quiet
+        initramfs_generator:
+          description: V(initramfs-tools), V(dracut), V(mkinitcpio) or V(booster).
+          type: str
+          sample: initramfs-tools
+    os:
+      description: Distribution, by os-release(5).
+      type: dict
+      contains:
+        id:
+          description: Identifier.
+          type: str
+          sample: debian
+        version_id:
+          description: Version.
+          type: str
+          sample: "13"
+        like:
+          description: Distributions that it derives from.
+          type: list
+          elements: str
+          sample: []
+unreadable:
+  description: Files that exist and that the module had no right to read.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: The file.
+      type: str
+      sample: /boot/grub/grub.cfg
+    error:
+      description: The system's words.
+      type: str
+      sample: Permission denied
+    values:
+      description: Values that may be missing or less certain for it.
+      type: list
+      elements: str
+      sample: [boot.kernels]
+"""
+
+from ansible_collections.vfio.workstation.plugins.module_utils._run import run_info
+
+
+def main() -> None:
+    run_info()
+
+
+if __name__ == "__main__":
+    main()
