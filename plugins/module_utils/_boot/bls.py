@@ -10,7 +10,7 @@ https://uapi-group.org/specifications/specs/boot_loader_specification/
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -26,21 +26,21 @@ class Type1(NamedTuple):
 
     id: str
     file: str
-    values: Dict[str, Tuple[str, ...]]  # by key, in the file's order
+    values: dict[str, tuple[str, ...]]  # by key, in the file's order
 
-    def first(self, key: str) -> Optional[str]:
+    def first(self, key: str) -> str | None:
         """Return the first value of a key."""
         return self.values.get(key, (None,))[0]
 
-    def joined(self, key: str) -> Optional[str]:
+    def joined(self, key: str) -> str | None:
         """Return all values of a key that may be given more than once, as one."""
         values = self.values.get(key)
         return None if values is None else " ".join(value for value in values if value)
 
 
-def parse(text: str) -> Dict[str, Tuple[str, ...]]:
+def parse(text: str) -> dict[str, tuple[str, ...]]:
     """Return an entry's values by key. Lines are a key, white space, a value; `#` begins a comment line."""
-    values: Dict[str, List[str]] = {}
+    values: dict[str, list[str]] = {}
     for line in text.splitlines():
         parts = line.strip().split(None, 1)
         if parts and not parts[0].startswith("#"):
@@ -48,13 +48,13 @@ def parse(text: str) -> Dict[str, Tuple[str, ...]]:
     return {key: tuple(lines) for key, lines in values.items()}
 
 
-def read_entries(tree: Tree, folder: str) -> Tuple[Type1, ...]:
+def read_entries(tree: Tree, folder: str) -> tuple[Type1, ...]:
     """Return the entries in a folder, such as /boot/loader/entries, by name."""
     entries = []
     for name in tree.names(folder)[:MOST_ENTRIES]:
         if not name.endswith(".conf"):
             continue
-        file = "%s/%s" % (folder, name)
+        file = f"{folder}/{name}"
         text = tree.text(file, _ENTRY_LIMIT)
         if text is not None:
             entries.append(Type1(identifier(name), file, parse(text)))

@@ -10,7 +10,7 @@ Each file of efivarfs is four bytes of attributes, then the value (Documentation
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -30,7 +30,7 @@ class LoadOption(NamedTuple):
     data: str  # what follows, read as text: for shim, the program to start
 
 
-def secure_boot(tree: Tree) -> Optional[bool]:
+def secure_boot(tree: Tree) -> bool | None:
     """Return whether Secure Boot is on. Firmware that lacks the variable lacks the feature."""
     value = _value(tree, "SecureBoot", _GLOBAL)
     if value is None:
@@ -39,22 +39,22 @@ def secure_boot(tree: Tree) -> Optional[bool]:
     return value == b"\x01" if len(value) == 1 else None
 
 
-def loader_text(tree: Tree, name: str) -> Optional[str]:
+def loader_text(tree: Tree, name: str) -> str | None:
     """Return a variable of the boot loader interface, such as LoaderInfo or StubInfo."""
     value = _value(tree, name, _LOADER)
     return (_utf16(value) or None) if value is not None else None
 
 
-def booted_option(tree: Tree) -> Optional[LoadOption]:
+def booted_option(tree: Tree) -> LoadOption | None:
     """Return the entry of the firmware's menu that this boot came from."""
     current = _value(tree, "BootCurrent", _GLOBAL)
     if current is None or len(current) != 2:
         return None
-    value = _value(tree, "Boot%04X" % struct.unpack("<H", current), _GLOBAL)
+    value = _value(tree, "Boot{:04X}".format(int.from_bytes(current, "little")), _GLOBAL)
     return None if value is None else load_option(value)
 
 
-def load_option(value: bytes) -> Optional[LoadOption]:
+def load_option(value: bytes) -> LoadOption | None:
     """Return the load option in a Boot#### variable, or None where it is damaged."""
     if len(value) < 6:
         return None
@@ -85,6 +85,6 @@ def _utf16(value: bytes) -> str:
     return value.decode("utf-16-le", "replace").split("\0", 1)[0].strip()
 
 
-def _value(tree: Tree, name: str, vendor: str) -> Optional[bytes]:
-    content = tree.data("%s/%s-%s" % (FOLDER, name, vendor))
+def _value(tree: Tree, name: str, vendor: str) -> bytes | None:
+    content = tree.data(f"{FOLDER}/{name}-{vendor}")
     return content[4:] if content is not None and len(content) > 4 else None

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 NORMAL, SIMPLE, RECOVERY, FOREIGN = "normal", "simple", "recovery", "foreign"
 _RANKS = {NORMAL: 0, SIMPLE: 1, RECOVERY: 2}
@@ -24,12 +24,12 @@ class Entry(NamedTuple):
 
     id: str  # by which the boot loader knows it
     title: str
-    version: Optional[str]  # as the entry says; None where only the image's name or content tells
-    linux: Optional[str]  # the image's path as the boot loader sees it
-    initrds: Tuple[str, ...]
+    version: str | None  # as the entry says; None where only the image's name or content tells
+    linux: str | None  # the image's path as the boot loader sees it
+    initrds: tuple[str, ...]
     cmdline: str
     file: str  # the file on this machine that holds the entry
-    parents: Tuple[str, ...] = ()  # identifiers of the submenus around it
+    parents: tuple[str, ...] = ()  # identifiers of the submenus around it
 
     @property
     def role(self) -> str:

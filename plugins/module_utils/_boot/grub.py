@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Tuple
+from typing import TYPE_CHECKING, Callable
 
 from . import bls
 from .entry import Entry
@@ -24,18 +24,18 @@ _CONFIG_LIMIT = 2 << 20
 _ENVIRONMENT_LIMIT = 65536
 
 
-def config_files(tree: Tree, esps: Tuple[str, ...]) -> Tuple[str, ...]:
+def config_files(tree: Tree, esps: tuple[str, ...]) -> tuple[str, ...]:
     """Return the grub.cfg that are there, the one with the menu before those that only lead to it.
 
     Older Fedora and RHEL on UEFI keep the menu in the EFI system partition, others a stub of three lines.
     """
-    files = ["%s/grub.cfg" % folder for folder in FOLDERS]
+    files = [f"{folder}/grub.cfg" for folder in FOLDERS]
     for esp in esps:
-        files.extend("%s/EFI/%s/grub.cfg" % (esp, name) for name in tree.names(esp + "/EFI")[:64])
+        files.extend(f"{esp}/EFI/{name}/grub.cfg" for name in tree.names(esp + "/EFI")[:64])
     return tuple(file for file in files if tree.exists(file))
 
 
-def read_entries(tree: Tree, esps: Tuple[str, ...]) -> Tuple[Entry, ...]:
+def read_entries(tree: Tree, esps: tuple[str, ...]) -> tuple[Entry, ...]:
     """Return the entries of GRUB's menu, in its order."""
     offers_bls = None
     menu = None
@@ -57,12 +57,12 @@ def read_entries(tree: Tree, esps: Tuple[str, ...]) -> Tuple[Entry, ...]:
     return entries + tuple(entry for entry in found if entry is not None)
 
 
-def environment(tree: Tree, folder: str) -> Dict[str, str]:
+def environment(tree: Tree, folder: str) -> dict[str, str]:
     """Return the variables of a folder's grubenv, which `load_env` reads."""
     return parse_environment(tree.text(folder + "/grubenv", _ENVIRONMENT_LIMIT) or "")
 
 
-def parse_environment(text: str) -> Dict[str, str]:
+def parse_environment(text: str) -> dict[str, str]:
     """Return the variables of an environment block (grub-core/lib/envblk.c): a backslash escapes what follows it."""
     values = {}
     for line in re.sub(r"\\\n", "\0", text).split("\n"):
@@ -80,10 +80,10 @@ def _menu(tree: Tree, file: str, text: str) -> Menu:
     return read_menu(text, file, variables, _reader(tree, folder))
 
 
-def _reader(tree: Tree, folder: str) -> Callable[[str], Optional[str]]:
+def _reader(tree: Tree, folder: str) -> Callable[[str], str | None]:
     """Return what reads a file that grub.cfg sources. What is sourced by a path elsewhere is no file of ours."""
 
-    def read(path: str) -> Optional[str]:
+    def read(path: str) -> str | None:
         # On a separate /boot, GRUB's /grub is our /boot/grub.
         for file in (path, "/boot" + path):
             if file.startswith(folder + "/") and ".." not in file:
@@ -104,7 +104,7 @@ def _asks_for_bls(tree: Tree) -> bool:
     return wanted == "true"
 
 
-def _bls_entry(entry: bls.Type1, variables: Variables) -> Optional[Entry]:
+def _bls_entry(entry: bls.Type1, variables: Variables) -> Entry | None:
     """Return an entry as Fedora's blscfg makes it: variables are put in as text, then GRUB's shell reads the line."""
     linux = entry.first("linux")
     if not linux:
@@ -126,7 +126,7 @@ def _bls_entry(entry: bls.Type1, variables: Variables) -> Optional[Entry]:
     )
 
 
-def _arguments(text: str, variables: Variables) -> List[str]:
+def _arguments(text: str, variables: Variables) -> list[str]:
     for command in commands("linux " + variables.substitute(text).replace("\n", " ")):
         return variables.expand(command.words)[1:]
     return []

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import Callable, List, NamedTuple, Optional, Sequence, Tuple
+from typing import Callable, NamedTuple, Optional, Sequence
 
 from .entry import Entry
 from .grub_script import Command, Variables, Word, commands
@@ -34,7 +34,7 @@ Source = Callable[[str], Optional[str]]
 class Menu(NamedTuple):
     """What a grub.cfg, with the files it sources, offers."""
 
-    entries: Tuple[Entry, ...]
+    entries: tuple[Entry, ...]
     blscfg: bool  # whether it also offers boot loader specification entries
     variables: Variables
 
@@ -44,7 +44,7 @@ class _Block(NamedTuple):
     name: str  # the identifier of the entry or submenu
     title: str
     conditions: int  # that were open where the block began
-    body: List[Tuple[Tuple[Word, ...], bool]]
+    body: list[tuple[tuple[Word, ...], bool]]
 
 
 def read_menu(text: str, file: str, variables: Variables, source: Source) -> Menu:
@@ -66,7 +66,7 @@ def kernel_arguments(arguments: Sequence[str]) -> str:
     done = []
     for argument in arguments:
         escaped = re.sub(r"([\\'\"])", r"\\\1", argument)
-        done.append('"%s"' % escaped if " " in argument else escaped)
+        done.append(f'"{escaped}"' if " " in argument else escaped)
     return " ".join(done)
 
 
@@ -80,9 +80,9 @@ class _Reader:
         self._file = file
         self._variables = variables
         self._source = source
-        self._blocks: List[_Block] = []
+        self._blocks: list[_Block] = []
         self._conditions = 0
-        self._found: List[Tuple[_Block, Tuple[str, ...]]] = []
+        self._found: list[tuple[_Block, tuple[str, ...]]] = []
         self._blscfg = False
         self._sourced = 0
 
@@ -105,7 +105,7 @@ class _Reader:
         entries = (self._entry(block, parents) for block, parents in self._found)
         return Menu(tuple(entry for entry in entries if entry is not None), self._blscfg, self._variables)
 
-    def _take(self, command: Command) -> Optional[str]:
+    def _take(self, command: Command) -> str | None:
         words = self._without_keywords(command.words)
         sourced = None
         if command.end == "{":
@@ -116,7 +116,7 @@ class _Reader:
             self._close()
         return sourced
 
-    def _without_keywords(self, words: Tuple[Word, ...]) -> Tuple[Word, ...]:
+    def _without_keywords(self, words: tuple[Word, ...]) -> tuple[Word, ...]:
         while words:
             # A quoted keyword is a command; telling one from the other would serve no file there is.
             keyword = _plain(words[0])
@@ -129,10 +129,10 @@ class _Reader:
             words = words[1:]
         return words
 
-    def _inside(self, kind: str) -> Optional[_Block]:
+    def _inside(self, kind: str) -> _Block | None:
         return next((block for block in reversed(self._blocks) if block.kind == kind), None)
 
-    def _open(self, words: Tuple[Word, ...]) -> None:
+    def _open(self, words: tuple[Word, ...]) -> None:
         kind = _plain(words[0]) if words else ""
         nested = len(self._blocks) >= _MOST_NESTED or self._inside("menuentry") or self._inside("function")
         if kind in ("menuentry", "submenu") and not nested:
@@ -149,7 +149,7 @@ class _Reader:
         if block.kind == "menuentry" and len(self._found) < MOST_ENTRIES:
             self._found.append((block, tuple(outer.name for outer in self._blocks if outer.kind == "submenu")))
 
-    def _run(self, words: Tuple[Word, ...]) -> Optional[str]:
+    def _run(self, words: tuple[Word, ...]) -> str | None:
         entry = self._inside("menuentry")
         if entry is not None:
             entry.body.append((words, self._conditions > entry.conditions))
@@ -166,9 +166,9 @@ class _Reader:
             return self._source(without_device(arguments[1]))
         return None
 
-    def _entry(self, block: _Block, parents: Tuple[str, ...]) -> Optional[Entry]:
-        linux: List[str] = []
-        initrds: List[str] = []
+    def _entry(self, block: _Block, parents: tuple[str, ...]) -> Entry | None:
+        linux: list[str] = []
+        initrds: list[str] = []
         for words, conditional in block.body:
             arguments = self._variables.expand(words)
             name = arguments[0] if arguments else ""
@@ -178,9 +178,15 @@ class _Reader:
                 initrds = [without_device(path) for path in arguments[1:]]
         if not linux:
             return None  # another system, a memory test, the firmware's setup
-        arguments = kernel_arguments(linux[1:])
         return Entry(
-            block.name, block.title, None, without_device(linux[0]), tuple(initrds), arguments, self._file, parents
+            id=block.name,
+            title=block.title,
+            version=None,
+            linux=without_device(linux[0]),
+            initrds=tuple(initrds),
+            cmdline=kernel_arguments(linux[1:]),
+            file=self._file,
+            parents=parents,
         )
 
 
@@ -188,10 +194,10 @@ def _plain(word: Word) -> str:
     return "".join(getattr(piece, "text", "$") for piece in word)
 
 
-def _title_and_id(arguments: List[str]) -> Tuple[str, str]:
+def _title_and_id(arguments: list[str]) -> tuple[str, str]:
     """Return the title and the identifier in the arguments of menuentry or submenu; without --id the title is both."""
-    title: Optional[str] = None
-    name: Optional[str] = None
+    title: str | None = None
+    name: str | None = None
     position = 0
     while position < len(arguments):
         argument = arguments[position]

@@ -11,7 +11,7 @@ conditions are not decided, so entries of all branches are found, and a variable
 from __future__ import annotations
 
 import re
-from typing import Iterator, List, Mapping, NamedTuple, Tuple, Union
+from typing import Iterator, Mapping, NamedTuple, Tuple, Union
 
 #: Longer than any command line a kernel takes (COMMAND_LINE_SIZE is 2 to 64 kB).
 WORD_LIMIT = 65536
@@ -56,14 +56,14 @@ Word = Tuple[Piece, ...]
 class Command(NamedTuple):
     """A simple command, maybe of no words."""
 
-    words: Tuple[Word, ...]
+    words: tuple[Word, ...]
     end: str  # "{" where a block opens after it, "}" where one closes, else ";"
 
 
 def commands(text: str) -> Iterator[Command]:
     """Split a script into commands. Text that is no script gives commands that mean nothing, never an error."""
-    words: List[Word] = []
-    pieces: List[Piece] = []
+    words: list[Word] = []
+    pieces: list[Piece] = []
     position = 0
     while position < len(text):
         match = _TOKEN.match(text, position)
@@ -139,7 +139,7 @@ class Variables:
         if found and not (conditional and self._values.get(name)):
             self._values[name] = value
 
-    def expand(self, words: Tuple[Word, ...]) -> List[str]:
+    def expand(self, words: tuple[Word, ...]) -> list[str]:
         """Return the arguments that a command would get."""
         return [argument for word in words for argument in self._arguments(word)]
 
@@ -147,9 +147,9 @@ class Variables:
         """Put the values of `$name` into a text as they are, as Fedora's blscfg does before GRUB's shell reads it."""
         return _NAME.sub(lambda match: self._value(match.group(1)), text)
 
-    def _arguments(self, word: Word) -> List[str]:
-        done: List[str] = []
-        current: List[str] = []
+    def _arguments(self, word: Word) -> list[str]:
+        done: list[str] = []
+        current: list[str] = []
         is_word = False
         for piece in word:
             if isinstance(piece, Text) or piece.quoted:

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Dict, Optional, Tuple
+from typing import TYPE_CHECKING
 
 from .versions import is_version
 
@@ -39,14 +39,14 @@ class Sections:
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
-    def text(self, name: str) -> Optional[str]:
+    def text(self, name: str) -> str | None:
         """Return a section's text without its padding, or None."""
         place = self._places.get(name)
         content = None if place is None else self._tree.section(self._file, place[0], min(place[1], _TEXT_LIMIT))
         return None if content is None else content.decode("utf-8", "replace").strip("\0 \t\r\n")
 
 
-def kernel_release(tree: Tree, file: str) -> Optional[str]:
+def kernel_release(tree: Tree, file: str) -> str | None:
     """Return the version in the header of an x86 kernel image, as `uname -r` says it, or None."""
     header = tree.section(file, _SETUP, 0x10)
     if header is None or len(header) < 0x10 or header[_MAGIC_AT - _SETUP :][:4] != _MAGIC:
@@ -57,13 +57,13 @@ def kernel_release(tree: Tree, file: str) -> Optional[str]:
     return words[0] if words and is_version(words[0]) else None
 
 
-def sbat_components(sections: Sections) -> Tuple[str, ...]:
+def sbat_components(sections: Sections) -> tuple[str, ...]:
     """Return the components that an EFI program's SBAT data names, such as `shim` or `grub` (shim's SBAT.md)."""
     lines = (sections.text(".sbat") or "").splitlines()
     return tuple(line.partition(",")[0].strip() for line in lines)
 
 
-def _section_places(tree: Tree, file: str) -> Dict[str, Tuple[int, int]]:
+def _section_places(tree: Tree, file: str) -> dict[str, tuple[int, int]]:
     start = tree.section(file, 0, 64)
     if start is None or len(start) < 64 or start[:2] != b"MZ":
         return {}
@@ -73,7 +73,7 @@ def _section_places(tree: Tree, file: str) -> Dict[str, Tuple[int, int]]:
         return {}
     count, optional_size = struct.unpack_from("<H", header, 6)[0], struct.unpack_from("<H", header, 20)[0]
     table = tree.section(file, pe_at + 24 + optional_size, 40 * min(count, _MOST_SECTIONS)) or b""
-    places: Dict[str, Tuple[int, int]] = {}
+    places: dict[str, tuple[int, int]] = {}
     for entry in range(0, len(table) - 39, 40):
         name = table[entry : entry + 8].rstrip(b"\0").decode("ascii", "replace")
         virtual_size, _address, raw_size, raw_at = struct.unpack_from("<IIII", table, entry + 8)

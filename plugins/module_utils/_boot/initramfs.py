@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Iterator, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, Iterator, NamedTuple
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -17,8 +17,8 @@ class Generator(NamedTuple):
     """A program that makes initramfs images, and the hooks by which an installed kernel calls it."""
 
     name: str
-    tools: Tuple[str, ...]
-    hooks: Tuple[str, ...]
+    tools: tuple[str, ...]
+    hooks: tuple[str, ...]
 
 
 _ALPM, _ALPM_MASKS = "/usr/share/libalpm/hooks/", "/etc/pacman.d/hooks/"
@@ -44,7 +44,7 @@ _CHOICE = re.compile(r"^\s*initrd_generator\s*=\s*(\S+)\s*$", re.MULTILINE)  # k
 _MICROCODE = re.compile(r"u-?code|microcode", re.IGNORECASE)
 
 
-def find_generator(tree: Tree) -> Optional[str]:
+def find_generator(tree: Tree) -> str | None:
     """Return which program an installed kernel calls to make its initramfs, or None where that is not sure."""
     there = [generator for generator in GENERATORS if any(tree.exists(tool) for tool in generator.tools)]
     called = [generator for generator in there if any(_active(tree, hook) for hook in generator.hooks)]
@@ -65,7 +65,7 @@ def _active(tree: Tree, hook: str) -> bool:
     return tree.exists(hook)
 
 
-def usual_images(version: str, package: Optional[str]) -> Iterator[str]:
+def usual_images(version: str, package: str | None) -> Iterator[str]:
     """Yield where a kernel's initramfs lies by convention.
 
     Args:
@@ -75,11 +75,11 @@ def usual_images(version: str, package: Optional[str]) -> Iterator[str]:
     for pattern in ("initrd.img-%s", "initramfs-%s.img", "initrd-%s", "initrd-%s.img", "initramfs-%s"):
         yield "/boot/" + pattern % version
     if package:
-        yield "/boot/initramfs-%s.img" % package
-        yield "/boot/booster-%s.img" % package
+        yield f"/boot/initramfs-{package}.img"
+        yield f"/boot/booster-{package}.img"
 
 
-def without_microcode(initrds: Tuple[str, ...]) -> Optional[str]:
+def without_microcode(initrds: tuple[str, ...]) -> str | None:
     """Return the initramfs among the images of an entry: the last that is not processor microcode."""
     images = [path for path in initrds if path and not _MICROCODE.search(path.rpartition("/")[2])]
     return images[-1] if images else None

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Dict, Iterator, Optional, Sequence, Set, Tuple
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from .._machine import Kernel
 from .entry import FOREIGN, Entry
@@ -27,7 +27,7 @@ _VFIO_PCI = re.compile(r"(?:^|/)vfio[-_]pci\.ko(?:\.(?:gz|xz|zst|bz2))?(?::|$)",
 _CONFIG = re.compile(r"^(?:CONFIG_VFIO_PCI=([ym])|# CONFIG_VFIO_PCI is not set)$", re.MULTILINE)
 
 
-def installed_kernels(tree: Tree, entries: Sequence[Entry], partitions: Tuple[str, ...]) -> Tuple[Kernel, ...]:
+def installed_kernels(tree: Tree, entries: Sequence[Entry], partitions: tuple[str, ...]) -> tuple[Kernel, ...]:
     """Return every installed kernel, the newest first.
 
     Args:
@@ -39,31 +39,31 @@ def installed_kernels(tree: Tree, entries: Sequence[Entry], partitions: Tuple[st
 
 
 class _Kernels:
-    def __init__(self, tree: Tree, partitions: Tuple[str, ...]) -> None:
+    def __init__(self, tree: Tree, partitions: tuple[str, ...]) -> None:
         self._tree = tree
         self._bases = tuple(dict.fromkeys(("/boot", *partitions, "")))
         self._modules = next((folder for folder in _MODULE_FOLDERS if tree.exists(folder)), _MODULE_FOLDERS[0])
         self._folders = [name for name in tree.names(self._modules)[: _MOST * 4] if is_version(name)]
-        self._packages: Dict[str, str] = {}  # versions by kernel package, as Arch names images
+        self._packages: dict[str, str] = {}  # versions by kernel package, as Arch names images
         for version in self._folders[:_MOST]:
-            package = tree.text("%s/%s/pkgbase" % (self._modules, version))
+            package = tree.text(f"{self._modules}/{version}/pkgbase")
             if package:
                 self._packages[package] = version
-        self._releases: Dict[str, Optional[str]] = {}
+        self._releases: dict[str, str | None] = {}
 
-    def merge(self, entries: Sequence[Entry]) -> Tuple[Kernel, ...]:
-        best: Dict[str, Entry] = {}
+    def merge(self, entries: Sequence[Entry]) -> tuple[Kernel, ...]:
+        best: dict[str, Entry] = {}
         for entry in entries:
             version = None if entry.role == FOREIGN else self._version(entry)
             if version is not None and (version not in best or entry.rank < best[version].rank):
                 best[version] = entry
-        versions: Set[str] = {*self._with_modules(), *self._in_boot(), *best}
+        versions: set[str] = {*self._with_modules(), *self._in_boot(), *best}
         newest = sorted(versions, key=lambda version: (version_order(version), version), reverse=True)[:_MOST]
         return tuple(self._kernel(version, best.get(version)) for version in newest)
 
     def _with_modules(self) -> Iterator[str]:
         for version in self._folders:
-            folder = "%s/%s/" % (self._modules, version)
+            folder = f"{self._modules}/{version}/"
             # A folder without either is what DKMS leaves behind.
             if any(self._tree.exists(folder + name) for name in ("modules.dep", "vmlinuz", "vmlinux")):
                 yield version
@@ -75,7 +75,7 @@ class _Kernels:
                 if version is not None:
                     yield version
 
-    def _version(self, entry: Entry) -> Optional[str]:
+    def _version(self, entry: Entry) -> str | None:
         """Return the version of the kernel that an entry boots."""
         if entry.version is not None and is_version(entry.version) and entry.version in self._folders:
             return entry.version
@@ -85,7 +85,7 @@ class _Kernels:
             return release
         return entry.version if entry.version is not None and is_version(entry.version) else None
 
-    def _release(self, file: str) -> Optional[str]:
+    def _release(self, file: str) -> str | None:
         """Return the version of an image: by its name, by its own header, or by the package it is named after."""
         if file not in self._releases:
             real = self._tree.resolve(file) or file
@@ -98,18 +98,18 @@ class _Kernels:
             )
         return self._releases[file]
 
-    def _here(self, path: Optional[str]) -> Optional[str]:
+    def _here(self, path: str | None) -> str | None:
         """Return where a boot loader's path leads on this machine: its partition may be mounted, or be a subvolume."""
         parts = [part for part in (path or "").replace("\\", "/").split("/") if part]
         while parts:
             for base in self._bases:
-                file = "%s/%s" % (base, "/".join(parts))
+                file = "{}/{}".format(base, "/".join(parts))
                 if self._tree.exists(file):
                     return file
             parts = parts[1:]
         return None
 
-    def _kernel(self, version: str, entry: Optional[Entry]) -> Kernel:
+    def _kernel(self, version: str, entry: Entry | None) -> Kernel:
         if entry is None:
             images = usual_images(version, self._package(version))
             initramfs = next((file for file in images if self._tree.exists(file)), None)
@@ -123,11 +123,11 @@ class _Kernels:
             has_vfio_pci=self._has_vfio_pci(version),
         )
 
-    def _package(self, version: str) -> Optional[str]:
+    def _package(self, version: str) -> str | None:
         return next((package for package, owner in self._packages.items() if owner == version), None)
 
-    def _has_vfio_pci(self, version: str) -> Optional[bool]:
-        folder = "%s/%s/" % (self._modules, version)
+    def _has_vfio_pci(self, version: str) -> bool | None:
+        folder = f"{self._modules}/{version}/"
         lists = [self._tree.text(folder + name, _LIST_LIMIT) for name in ("modules.dep", "modules.builtin")]
         if any(_VFIO_PCI.search(text) for text in lists if text is not None):
             return True

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Iterator, NamedTuple, Optional, Pattern, Tuple
+from typing import TYPE_CHECKING, Iterator, NamedTuple, Pattern
 
 from . import efivars
 from .images import Sections, sbat_components
@@ -22,14 +22,14 @@ class Loader(NamedTuple):
     name: str
     calls_itself: str  # at the beginning of LoaderInfo, and in its SBAT data, whatever the case
     programs: Pattern[str]  # the path of its EFI program, in lower case with slashes
-    files: Tuple[str, ...]  # its files; {esp} is an EFI system partition, a last `*` stands for any name
+    files: tuple[str, ...]  # its files; {esp} is an EFI system partition, a last `*` stands for any name
     bios: bool  # whether it boots without UEFI too
 
 
 class Verdict(NamedTuple):
     """Which boot loader, and why."""
 
-    loader: Optional[str]
+    loader: str | None
     reason: str
 
 
@@ -102,7 +102,7 @@ _FALLBACK = re.compile(r".*/efi/boot/boot[a-z0-9]+\.efi")  # the removable mediu
 _NAME = re.compile(r"\s+v?[0-9].*", re.DOTALL)
 
 
-def find_loader(tree: Tree, firmware: Optional[str], esps: Tuple[str, ...], cmdline: str) -> Verdict:
+def find_loader(tree: Tree, firmware: str | None, esps: tuple[str, ...], cmdline: str) -> Verdict:
     """Return which boot loader boots this machine, by the most trustworthy witness that there is."""
     verdict = (
         _by_loader_info(tree, cmdline)
@@ -113,28 +113,28 @@ def find_loader(tree: Tree, firmware: Optional[str], esps: Tuple[str, ...], cmdl
     manager = next((name for name, file in MANAGERS if tree.exists(file)), None)
     if manager is None:
         return verdict
-    return Verdict(verdict.loader, "%s; its entries are written by %s" % (verdict.reason, manager))
+    return Verdict(verdict.loader, f"{verdict.reason}; its entries are written by {manager}")
 
 
-def _by_loader_info(tree: Tree, cmdline: str) -> Optional[Verdict]:
+def _by_loader_info(tree: Tree, cmdline: str) -> Verdict | None:
     text = efivars.loader_text(tree, "LoaderInfo")
     if text is None:
         return None
     name = _known(text) or _NAME.sub("", text) or text
     if name not in (GRUB, "syslinux", "extlinux") and _boot_image(cmdline) is not None:
-        return Verdict(GRUB, "%s started GRUB, which put BOOT_IMAGE= on the running command line" % name)
-    return Verdict(name, "the EFI variable LoaderInfo says %s" % text)
+        return Verdict(GRUB, f"{name} started GRUB, which put BOOT_IMAGE= on the running command line")
+    return Verdict(name, f"the EFI variable LoaderInfo says {text}")
 
 
-def _by_firmware_menu(tree: Tree, esps: Tuple[str, ...]) -> Optional[Verdict]:
+def _by_firmware_menu(tree: Tree, esps: tuple[str, ...]) -> Verdict | None:
     option = efivars.booted_option(tree)
     if option is None or not option.path:
         stub = efivars.loader_text(tree, "StubInfo")
         return (
-            Verdict(UKI, "the EFI variable StubInfo says %s, and no boot loader left its name" % stub) if stub else None
+            Verdict(UKI, f"the EFI variable StubInfo says {stub}, and no boot loader left its name") if stub else None
         )
     path = option.path.replace("\\", "/")
-    reason = "the firmware's boot menu started %s" % option.path
+    reason = f"the firmware's boot menu started {option.path}"
     if _SHIM.fullmatch(path.lower()):
         # shim starts the program it is told to, else grubx64.efi beside it.
         return Verdict(_by_program("/" + option.data.replace("\\", "/")) or GRUB, reason)
@@ -144,7 +144,7 @@ def _by_firmware_menu(tree: Tree, esps: Tuple[str, ...]) -> Optional[Verdict]:
     return Verdict(name or option.description or path.rpartition("/")[2], reason)
 
 
-def _by_command_line(tree: Tree, firmware: Optional[str], esps: Tuple[str, ...], cmdline: str) -> Optional[Verdict]:
+def _by_command_line(tree: Tree, firmware: str | None, esps: tuple[str, ...], cmdline: str) -> Verdict | None:
     image = _boot_image(cmdline)
     if image is None:
         return None
@@ -157,22 +157,22 @@ def _by_command_line(tree: Tree, firmware: Optional[str], esps: Tuple[str, ...],
     return None
 
 
-def _by_files(tree: Tree, firmware: Optional[str], esps: Tuple[str, ...]) -> Verdict:
+def _by_files(tree: Tree, firmware: str | None, esps: tuple[str, ...]) -> Verdict:
     found = tuple(_configured(tree, firmware, esps))
     names = {loader.name for loader, _file in found}
     if len(names) == 1:
         loader, file = found[0]
-        return Verdict(loader.name, "no other boot loader has files here than %s: %s" % (loader.name, file))
+        return Verdict(loader.name, f"no other boot loader has files here than {loader.name}: {file}")
     if names:
-        files = ", ".join("%s (%s)" % (loader.name, file) for loader, file in found)
-        return Verdict(None, "several boot loaders have files here, and nothing tells which one boots: %s" % files)
+        files = ", ".join(f"{loader.name} ({file})" for loader, file in found)
+        return Verdict(None, f"several boot loaders have files here, and nothing tells which one boots: {files}")
     images = [partition for partition in esps if tree.names(partition + "/EFI/Linux")]
     if images:
-        return Verdict(UKI, "no boot loader has files here, but %s/EFI/Linux has images" % images[0])
+        return Verdict(UKI, f"no boot loader has files here, but {images[0]}/EFI/Linux has images")
     return Verdict(None, "no boot loader that is known has files in /boot or on a mounted EFI system partition")
 
 
-def _configured(tree: Tree, firmware: Optional[str], esps: Tuple[str, ...]) -> Iterator[Tuple[Loader, str]]:
+def _configured(tree: Tree, firmware: str | None, esps: tuple[str, ...]) -> Iterator[tuple[Loader, str]]:
     """Yield each loader that has files on this machine, with the first of them."""
     for loader in LOADERS:
         if firmware == "bios" and not loader.bios:
@@ -183,18 +183,18 @@ def _configured(tree: Tree, firmware: Optional[str], esps: Tuple[str, ...]) -> I
             yield loader, file
 
 
-def _present(tree: Tree, place: str) -> Optional[str]:
+def _present(tree: Tree, place: str) -> str | None:
     if not place.endswith("*"):
         return place if tree.exists(place) else None
     folder, _slash, start = place[:-1].rpartition("/")
-    return next(("%s/%s" % (folder, name) for name in tree.names(folder) if name.startswith(start)), None)
+    return next((f"{folder}/{name}" for name in tree.names(folder) if name.startswith(start)), None)
 
 
-def _by_program(path: str) -> Optional[str]:
+def _by_program(path: str) -> str | None:
     return next((loader.name for loader in LOADERS if loader.programs.fullmatch(path.lower())), None)
 
 
-def _by_content(tree: Tree, esps: Tuple[str, ...], path: str) -> Optional[str]:
+def _by_content(tree: Tree, esps: tuple[str, ...], path: str) -> str | None:
     for esp in esps:
         sections = Sections(tree, esp + "/" + path.lstrip("/"))
         if ".linux" in sections:
@@ -206,10 +206,10 @@ def _by_content(tree: Tree, esps: Tuple[str, ...], path: str) -> Optional[str]:
     return None
 
 
-def _known(text: str) -> Optional[str]:
+def _known(text: str) -> str | None:
     return next((loader.name for loader in LOADERS if text.lower().startswith(loader.calls_itself)), None)
 
 
-def _boot_image(cmdline: str) -> Optional[str]:
+def _boot_image(cmdline: str) -> str | None:
     first = cmdline.split(None, 1)[:1]
     return first[0][len("BOOT_IMAGE=") :] if first and first[0].startswith("BOOT_IMAGE=") else None

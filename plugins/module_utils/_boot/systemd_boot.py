@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import TYPE_CHECKING
 
 from . import bls, uki
 from .entry import Entry
@@ -20,12 +20,12 @@ _ESP_FOLDERS = ("/efi", "/boot", "/boot/efi", "/esp", "/boot/esp")
 XBOOTLDR = "/boot"
 
 
-def esp_folders(tree: Tree) -> Tuple[str, ...]:
+def esp_folders(tree: Tree) -> tuple[str, ...]:
     """Return the folders that look like a mounted EFI system partition."""
     return tuple(folder for folder in _ESP_FOLDERS if tree.names(folder + "/EFI"))
 
 
-def read_entries(tree: Tree, esps: Tuple[str, ...]) -> Tuple[Entry, ...]:
+def read_entries(tree: Tree, esps: tuple[str, ...]) -> tuple[Entry, ...]:
     """Return the entries that systemd-boot offers: files of both partitions, then unified kernel images."""
     partitions = esps if XBOOTLDR in esps else (*esps, XBOOTLDR)
     entries = []
@@ -39,7 +39,7 @@ def read_entries(tree: Tree, esps: Tuple[str, ...]) -> Tuple[Entry, ...]:
     return tuple(entries) + uki.read_entries(tree, partitions)
 
 
-def _entry(found: bls.Type1) -> Optional[Entry]:
+def _entry(found: bls.Type1) -> Entry | None:
     linux = found.first("linux")
     if not linux:
         return None  # another program, as `efi` names it

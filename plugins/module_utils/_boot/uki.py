@@ -9,7 +9,7 @@ https://uapi-group.org/specifications/specs/unified_kernel_image/
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Optional, Tuple
+from typing import TYPE_CHECKING
 
 from . import bls
 from .entry import Entry
@@ -24,13 +24,13 @@ FOLDER = "/EFI/Linux"
 _MOST_IMAGES = 256
 
 
-def read_entries(tree: Tree, partitions: Tuple[str, ...]) -> Tuple[Entry, ...]:
+def read_entries(tree: Tree, partitions: tuple[str, ...]) -> tuple[Entry, ...]:
     """Return the unified kernel images on the partitions of a boot loader, by name."""
     entries = []
     seen = set()
     for partition in partitions:
         for name in tree.names(partition + FOLDER)[:_MOST_IMAGES]:
-            file = "%s%s/%s" % (partition, FOLDER, name)
+            file = f"{partition}{FOLDER}/{name}"
             real = tree.resolve(file)
             entry = read_image(tree, file, partition) if name.lower().endswith(".efi") and real not in seen else None
             if entry is not None:
@@ -39,7 +39,7 @@ def read_entries(tree: Tree, partitions: Tuple[str, ...]) -> Tuple[Entry, ...]:
     return tuple(entries)
 
 
-def read_image(tree: Tree, file: str, partition: str) -> Optional[Entry]:
+def read_image(tree: Tree, file: str, partition: str) -> Entry | None:
     """Return the entry that one image is, or None where it is another program."""
     sections = Sections(tree, file)
     if ".linux" not in sections:
@@ -59,7 +59,7 @@ def read_image(tree: Tree, file: str, partition: str) -> Optional[Entry]:
     )
 
 
-def _addons(tree: Tree, folder: str) -> Tuple[str, ...]:
+def _addons(tree: Tree, folder: str) -> tuple[str, ...]:
     """Return what addons append to the command line (systemd-stub(7)), in their order."""
     files = [name for name in tree.names(folder)[:_MOST_IMAGES] if name.lower().endswith(".addon.efi")]
-    return tuple(Sections(tree, "%s/%s" % (folder, name)).text(".cmdline") or "" for name in files)
+    return tuple(Sections(tree, f"{folder}/{name}").text(".cmdline") or "" for name in files)

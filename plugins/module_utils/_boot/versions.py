@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import Optional, Tuple
+from typing import Tuple
 
 _PART = re.compile(r"[0-9]+|[A-Za-z]+|~")
 _IMAGE = re.compile(r"(?:vmlinuz|vmlinux|bzImage|Image|kernel|linux)-(.*)", re.DOTALL)
@@ -39,7 +39,7 @@ def is_version(text: str) -> bool:
     return _VERSION.fullmatch(text) is not None and _BACKUP.search(text) is None
 
 
-def version_in_name(path: str) -> Optional[str]:
+def version_in_name(path: str) -> str | None:
     """Return the version in an image's path: vmlinuz-VERSION, or VERSION/linux as kernel-install lays it out."""
     folder, _slash, name = path.rpartition("/")
     match = _IMAGE.fullmatch(_SIGNED.sub("", name))

@@ -45,7 +45,7 @@ def assignments(text: str) -> dict[str, str]:
 
 def unquote(value: str) -> str:
     """Return the first word of a shell text without its quotes; from an unclosed quote on, the text as it stands."""
-    parts = []
+    parts: list[str] = []
     position = 0
     while position < len(value):
         match = _PIECE.match(value, position)
