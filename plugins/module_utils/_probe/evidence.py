@@ -89,7 +89,7 @@ class Evidence:
         return next((line for line in self._log if wanted.search(line)), None)
 
     def msr(self, number: int) -> int | None:
-        """Return a model-specific register of the first CPU, or None: that takes root, and msr, which we do not load."""
+        """Return a model-specific register of the first CPU, or None: it takes root, and msr, which we do not load."""
         content = self.tree.section("/dev/cpu/0/msr", number, 8, special=True)
         return int.from_bytes(content, "little") if content and len(content) == 8 else None
 

@@ -48,7 +48,8 @@ def hex_digits(text: str | None, width: int) -> str | None:
 def cpu_list(text: str | None) -> tuple[int, ...] | None:
     """Return the numbers of a list such as `0-3,8`, ascending.
 
-    Source: Documentation/admin-guide/cputopology.rst. An empty list is (). `(null)` is what nohz_full says when the feature is built and not asked for.
+    An empty list is (). `(null)` is what nohz_full says when the feature is built and not asked for.
+    Source: Documentation/admin-guide/cputopology.rst.
     """
     if text is None:
         return None

@@ -1,0 +1,69 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A summary of a machine, line by line."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.vfio.workstation.plugins.plugin_utils import _report
+
+DOCUMENTATION = r"""
+name: report_lines
+short_description: Summarize what host_info read of a machine
+version_added: 0.1.0
+author:
+  - The vfio.workstation contributors (@vfio-workstation)
+description:
+  - Turns what P(vfio.workstation.host_info#module) returned into a summary for people.
+positional: name
+options:
+  _input:
+    description: What the module returned.
+    type: dict
+    required: true
+  name:
+    description: What to call the machine.
+    type: str
+    required: true
+seealso:
+  - plugin: vfio.workstation.host_info
+    plugin_type: module
+  - plugin: vfio.workstation.report_query
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Read the machine
+  vfio.workstation.host_info:
+  register: reading
+
+- name: Print the summary
+  ansible.builtin.debug:
+    msg: "{{ reading | vfio.workstation.report_lines(inventory_hostname) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: Lines of text.
+  type: list
+  elements: str
+"""
+
+
+def report_lines(reading: t.Any, name: str) -> list[str]:
+    if not isinstance(reading, t.Mapping) or not isinstance(reading.get("host"), t.Mapping):
+        raise AnsibleFilterError(
+            f"vfio.workstation.report_lines: found {type(reading).__name__} without the key host; "
+            "expected what the module vfio.workstation.host_info returned (register it, and pass it whole)"
+        )
+    return _report.report_lines(dict(reading), name)
+
+
+class FilterModule:
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        return {"report_lines": report_lines}
