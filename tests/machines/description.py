@@ -23,15 +23,19 @@ def load(name: str) -> dict[str, Any]:
     """Return a description, laid over the one it is `like`: mappings are merged, null takes away, else it replaces."""
     described: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
     base = described.pop("like", None)
-    return described if base is None else _merged(load(base), described)
+    if base is None:
+        return described
+    below = load(base)
+    expected = {**below.pop("expect"), **described.pop("expect", {})}  # there, null is a value to be expected
+    return {**_merged(below, described), "expect": expected}
 
 
-def _merged(below: dict[str, Any], above: dict[str, Any], path: str = "") -> dict[str, Any]:
+def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     result = dict(below)
     for key, value in above.items():
         if isinstance(value, dict) and isinstance(result.get(key), dict):
-            result[key] = _merged(result[key], value, f"{path}.{key}")
-        elif value is None and not path.startswith(".expect"):  # there, null is a value to be expected
+            result[key] = _merged(result[key], value)
+        elif value is None:
             result.pop(key, None)
         else:
             result[key] = value

@@ -50,7 +50,7 @@ class Bus:
 
 def write_pci(files: Files, machine: dict[str, Any], cpus: list[LogicalCpu]) -> Bus:
     """Write all functions, drivers and groups; return the bus for the devices that hang on functions."""
-    bus = Bus(machine.get("pci", {}))
+    bus = Bus({address: _as_of(function, machine) for address, function in machine.get("pci", {}).items()})
     if machine.get("pci_bus", True):
         files.folder("/sys/bus/pci/devices")
         files.folder("/sys/bus/pci/drivers")
@@ -58,8 +58,15 @@ def write_pci(files: Files, machine: dict[str, Any], cpus: list[LogicalCpu]) -> 
     for address, function in bus.functions.items():
         _write_function(files, bus, address, function, cpus)
         _write_resources(files, bus.path(address), function, cursor)
-    write_groups(files, bus, machine.get("groups", {}))
+    write_groups(files, bus, machine)
     return bus
+
+
+def _as_of(function: dict[str, Any], machine: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what this kernel would not show: groups without an IOMMU, attributes that came after it."""
+    hidden = {"group"} if machine.get("ungrouped") else set()
+    hidden |= {"reset", "resizable"} if machine.get("old_kernel") else set()
+    return {key: value for key, value in function.items() if key not in hidden}
 
 
 def _write_function(
@@ -151,8 +158,9 @@ def _write_resources(files: Files, folder: str, function: dict[str, Any], cursor
         files.write(f"{folder}/resource{index}_resize", f"{mask:016x}")
 
 
-def write_groups(files: Files, bus: Bus, described: dict[Any, dict[str, Any]]) -> None:
+def write_groups(files: Files, bus: Bus, machine: dict[str, Any]) -> None:
     """Write the groups: from the functions' `group`, and from what `groups` says beside."""
+    described: dict[Any, dict[str, Any]] = machine.get("groups", {})
     members: dict[str, list[str]] = {str(number): [] for number in described}
     for address, function in bus.functions.items():
         if function.get("group") is not None:
@@ -164,7 +172,10 @@ def write_groups(files: Files, bus: Bus, described: dict[Any, dict[str, Any]]) -
         group = described.get(int(number), {})
         folder = f"{GROUPS}/{number}"
         reserved = group.get("reserved", ["0x00000000fee00000 0x00000000feefffff msi"])
-        files.attributes(folder, {"type": group.get("type", "DMA-FQ"), "reserved_regions": "".join(f"{line}\n" for line in reserved)})
+        files.attributes(folder, {
+            "type": None if machine.get("old_kernel") else group.get("type", "DMA-FQ"),
+            "reserved_regions": "".join(f"{line}\n" for line in reserved),
+        })
         for device in devices:
             files.folder(device)
             files.link(f"{device}/iommu_group", folder)
