@@ -98,8 +98,7 @@ lint-yaml: venv
 
 .PHONY: lint-python
 lint-python: venv
-	@ruff check .
-	@ruff format --check .
+	@status=0; ruff check . || status=1; ruff format --check . || status=1; exit $$status
 
 .PHONY: lint-types
 lint-types: venv
