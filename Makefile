@@ -68,9 +68,9 @@ test-build: venv ## Build the collection, look into it, install it, import it as
 	@pytest tests/build
 
 .PHONY: test-molecule
-test-molecule: venv ## The molecule scenario in a container
+test-molecule: venv ## The collection installed as a user would, in containers that look like a desktop
 	@scripts/setup-debian container
-	@molecule test --scenario-name default
+	@python -m tests.containers scenario default
 
 .PHONY: test-slow
 test-slow: venv ## What takes long: 20,000 damaged trees
@@ -89,8 +89,9 @@ lint-sanity: venv ## ansible-test sanity, every test on every Python that is the
 	@scripts/ansible-test sanity --local
 
 .PHONY: lint-ansible
-lint-ansible: venv
-	@ansible-lint
+lint-ansible: venv ## ansible-lint, with the collection of podman's connection that the scenarios use
+	@podman=$$(python -c 'from tests.containers import collections; print(collections.podman_collection())'); \
+	  ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS):$$podman ansible-lint --nocolor
 
 .PHONY: lint-yaml
 lint-yaml: venv
