@@ -52,7 +52,7 @@ def read_entries(tree: Tree, folder: str) -> tuple[Type1, ...]:
     """Return the entries in a folder, such as /boot/loader/entries, by name."""
     entries = []
     for name in tree.names(folder)[:MOST_ENTRIES]:
-        if not name.endswith(".conf"):
+        if not name.endswith(".conf") or not name.isprintable():
             continue
         file = f"{folder}/{name}"
         text = tree.text(file, _ENTRY_LIMIT)

@@ -20,6 +20,7 @@ _GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"  # the firmware's own variables
 _LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"  # https://systemd.io/BOOT_LOADER_INTERFACE/
 _MEDIA, _FILE_PATH = 4, 4  # UEFI specification, "File Path Media Device Path"
 _END = 0x7F
+_MOST_CHARACTERS = 512
 
 
 class LoadOption(NamedTuple):
@@ -82,7 +83,8 @@ def _file_path(paths: bytes) -> str:
 
 
 def _utf16(value: bytes) -> str:
-    return value.decode("utf-16-le", "replace").split("\0", 1)[0].strip()
+    text = value[: 2 * _MOST_CHARACTERS].decode("utf-16-le", "replace").split("\0", 1)[0]
+    return "".join(character for character in text if character.isprintable()).strip()
 
 
 def _value(tree: Tree, name: str, vendor: str) -> bytes | None:

@@ -57,10 +57,11 @@ def kernel_release(tree: Tree, file: str) -> str | None:
     return words[0] if words and is_version(words[0]) else None
 
 
-def sbat_components(sections: Sections) -> tuple[str, ...]:
-    """Return the components that an EFI program's SBAT data names, such as `shim` or `grub` (shim's SBAT.md)."""
-    lines = (sections.text(".sbat") or "").splitlines()
-    return tuple(line.partition(",")[0].strip() for line in lines)
+def own_names(sections: Sections) -> tuple[str, ...]:
+    """Return what an EFI program calls itself, in systemd-boot's magic text or in its SBAT data (shim's SBAT.md)."""
+    magic = (sections.text(".sdmagic") or "").partition("LoaderInfo: ")[2]
+    components = [line.partition(",")[0].strip() for line in (sections.text(".sbat") or "").splitlines()]
+    return (magic, *components)
 
 
 def _section_places(tree: Tree, file: str) -> dict[str, tuple[int, int]]:

@@ -24,6 +24,7 @@ _MODULE_FOLDERS = ("/lib/modules", "/usr/lib/modules")
 _IMAGE_NAMES = ("vmlinuz-", "vmlinux-", "kernel-")
 _LIST_LIMIT = 8 << 20
 _VFIO_PCI = re.compile(r"(?:^|/)vfio[-_]pci\.ko(?:\.(?:gz|xz|zst|bz2))?(?::|$)", re.MULTILINE)
+_VERSIONED = re.compile(r"[0-9]\.[0-9]")
 _CONFIG = re.compile(r"^(?:CONFIG_VFIO_PCI=([ym])|# CONFIG_VFIO_PCI is not set)$", re.MULTILINE)
 
 
@@ -107,6 +108,9 @@ class _Kernels:
                 if self._tree.exists(file):
                     return file
             parts = parts[1:]
+            # Of a bare name, only one with a version in it can't be mistaken for another system's file.
+            if len(parts) == 1 and not _VERSIONED.search(parts[0]):
+                break
         return None
 
     def _kernel(self, version: str, entry: Entry | None) -> Kernel:

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Iterator, NamedTuple, Pattern
 
 from . import efivars
-from .images import Sections, sbat_components
+from .images import Sections, own_names
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -89,6 +89,10 @@ LOADERS = (
     Loader(EFISTUB, "linux", re.compile(r".*/(?:vmlinuz|bzimage|kernel)[^/]*"), (), False),
 )
 
+NAMES = frozenset(loader.name for loader in LOADERS)
+#: Those whose entries are read.
+READ = (GRUB, SYSTEMD_BOOT, UKI, EFISTUB)
+
 #: Programs that write another loader's entries: what they own is to be changed through them.
 MANAGERS = (
     ("kernelstub", "/etc/kernelstub/configuration"),
@@ -104,12 +108,18 @@ _NAME = re.compile(r"\s+v?[0-9].*", re.DOTALL)
 
 def find_loader(tree: Tree, firmware: str | None, esps: tuple[str, ...], cmdline: str) -> Verdict:
     """Return which boot loader boots this machine, by the most trustworthy witness that there is."""
-    verdict = (
-        _by_loader_info(tree, cmdline)
-        or _by_firmware_menu(tree, esps)
-        or _by_command_line(tree, firmware, esps, cmdline)
-        or _by_files(tree, firmware, esps)
-    )
+    verdict = _by_loader_info(tree, cmdline)
+    if verdict is None:
+        menu = _by_firmware_menu(tree, esps)
+        # A program with a vendor's name may be any boot loader in disguise: other proof counts more.
+        verdict = (
+            (menu if menu is not None and menu.loader in NAMES else None)
+            or _by_command_line(tree, firmware, esps, cmdline)
+            or menu
+            or _by_files(tree, firmware, esps)
+        )
+    if verdict.loader is not None and verdict.loader not in READ:
+        verdict = Verdict(verdict.loader, f"{verdict.reason}; its entries are not read")
     manager = next((name for name, file in MANAGERS if tree.exists(file)), None)
     if manager is None:
         return verdict
@@ -199,7 +209,7 @@ def _by_content(tree: Tree, esps: tuple[str, ...], path: str) -> str | None:
         sections = Sections(tree, esp + "/" + path.lstrip("/"))
         if ".linux" in sections:
             return UKI
-        for component in sbat_components(sections):
+        for component in own_names(sections):
             name = _known(component)
             if name is not None:
                 return name

@@ -32,7 +32,9 @@ def read_entries(tree: Tree, partitions: tuple[str, ...]) -> tuple[Entry, ...]:
         for name in tree.names(partition + FOLDER)[:_MOST_IMAGES]:
             file = f"{partition}{FOLDER}/{name}"
             real = tree.resolve(file)
-            entry = read_image(tree, file, partition) if name.lower().endswith(".efi") and real not in seen else None
+            if real in seen or not name.lower().endswith(".efi") or not name.isprintable():
+                continue
+            entry = read_image(tree, file, partition)
             if entry is not None:
                 seen.add(real)
                 entries.append(entry)
