@@ -22,6 +22,8 @@ FOLDERS = ("/boot/grub", "/boot/grub2")
 BLS_FOLDER = "/boot/loader/entries"
 _CONFIG_LIMIT = 2 << 20
 _ENVIRONMENT_LIMIT = 65536
+_LINE = re.compile(r"(?:[^\\\n]|\\.)+", re.DOTALL)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
 
 def config_files(tree: Tree, esps: tuple[str, ...]) -> tuple[str, ...]:
@@ -65,10 +67,10 @@ def environment(tree: Tree, folder: str) -> dict[str, str]:
 def parse_environment(text: str) -> dict[str, str]:
     """Return the variables of an environment block (grub-core/lib/envblk.c): a backslash escapes what follows it."""
     values = {}
-    for line in re.sub(r"\\\n", "\0", text).split("\n"):
+    for line in _LINE.findall(text):
         name, found, value = line.partition("=")
         if found and not line.startswith("#"):
-            values[name] = re.sub(r"\\(.)", r"\1", value).replace("\0", "\n")
+            values[name] = _ESCAPE.sub(r"\1", value)
     return values
 
 

@@ -25,14 +25,14 @@ _TOKEN = re.compile(
     | (?P<brace>[{}])
     | (?P<single>'[^']*(?:'|\Z))
     | (?P<double>"(?:[^"\\]|\\.)*(?:"|\\?\Z))
-    | (?P<variable>\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?*@\#]|\{[^}\n]{0,80}\}))
+    | (?P<variable>\$(?:[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?*@\#]|\{[^}\n]{0,63}\}))
     | (?P<escape>\\.)
     | (?P<plain>[^ \t\r\n;&|{}'"$\\<>]+)
     | (?P<other>.)
     """,
     re.VERBOSE | re.DOTALL,
 )
-_IN_DOUBLE = re.compile(r'\\(?P<escaped>["$\\\n])|\$(?P<name>[A-Za-z_]\w*|[0-9]+|[?*@#]|\{[^}\n]{0,80}\})', re.ASCII)
+_IN_DOUBLE = re.compile(r'\\(?P<escaped>["$\\\n])|\$(?P<name>[A-Za-z_]\w*|[0-9]+|[?*@#]|\{[^}\n]{0,63}\})', re.ASCII)
 _NAME = re.compile(r"\$([A-Za-z0-9_]+)")
 
 

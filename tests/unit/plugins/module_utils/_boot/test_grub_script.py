@@ -80,5 +80,5 @@ def test_quoted_words_come_back(words: list[str]) -> None:
     assert arguments(" ".join(quoted)) == [words]
 
 
-def test_half_a_million_opened_variables_are_read_in_one_pass() -> None:
-    assert len(arguments("${" * 250_000)) == 250_000
+def test_variables_that_never_close_are_read_in_one_pass() -> None:
+    assert len(arguments("${" * 20_000)) == 20_000
