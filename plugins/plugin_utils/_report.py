@@ -209,7 +209,8 @@ def _function(address: str, function: Json | None) -> str:
     marks = [function["driver"] or "no driver"]
     if function["boot_display"]:
         marks.append("boot display")
-    uses = [f"{use['kind'].replace('_', ' ')} {use['name']}" for use in function["in_use_by"]]
+    # A process may hold several nodes of one function.
+    uses = list(dict.fromkeys(f"{use['kind'].replace('_', ' ')} {use['name']}" for use in function["in_use_by"]))
     if uses and not function["bridge"]:
         more = len(uses) - _MOST_USES
         marks.append("in use by " + ", ".join(uses[:_MOST_USES]) + (f" and {more} more" if more > 0 else ""))

@@ -137,14 +137,14 @@ def _other_verdict(evidence: Evidence) -> _Verdict:
 
 def _without_flag(evidence: Evidence, extension: _Extension) -> _Verdict:
     """Judge a processor without the flag: kernels since 5.6 (Intel) and 6.8 (AMD) clear it when firmware says no."""
+    if evidence.xen_control_domain:
+        return "unsupported", f"this is Xen's control domain: Xen itself uses {extension.name}, KVM cannot"
     if evidence.hypervisor:
         reason = (
             f"this machine is a guest ({evidence.hypervisor}) whose hypervisor offers it no {extension.name}: "
             "enable nested virtualization there"
         )
         return "unsupported", reason
-    if evidence.xen_control_domain:
-        return "unsupported", f"this is Xen's control domain: Xen itself uses {extension.name}, KVM cannot"
     firmware = _firmware_switched_off(evidence, extension)
     if firmware:
         return firmware

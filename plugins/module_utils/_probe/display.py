@@ -15,7 +15,7 @@ import re
 import struct
 from typing import NamedTuple
 
-from .tree import Tree
+from .tree import Folder, Tree
 
 _ZERO_PAGE = "/sys/kernel/boot_params/data"
 _ORIG_VIDEO_IS_VGA = 0x0F
@@ -40,11 +40,11 @@ class Framebuffer(NamedTuple):
         """Whether a function that does not hold this framebuffer is therefore not the boot display."""
         return self.base is not None
 
-    def is_in(self, tree: Tree, path: str) -> bool:
-        """Tell whether the framebuffer lies in the memory of the function at a sysfs path."""
+    def is_in(self, folder: Folder) -> bool:
+        """Tell whether the framebuffer lies in the memory of the function with this folder."""
         if self.base is None:
-            return self.holder == path
-        for match in _RESOURCE.finditer(tree.text(path + "/resource") or ""):
+            return self.holder == folder.path
+        for match in _RESOURCE.finditer(folder.text("resource") or ""):
             start, end = int(match.group(1), 16), int(match.group(2), 16)
             if start and start <= self.base <= end:
                 return True

@@ -17,7 +17,7 @@ from .._machine import Iommu, IommuGroup, PciFunction, ReservedRegion
 from .cpu import has_virtualization_by_age
 from .evidence import Evidence
 from .parse import address_order, is_pci_address
-from .tree import Tree
+from .tree import Folder, Tree
 
 _GROUPS = "/sys/kernel/iommu_groups"
 _TABLES = "/sys/firmware/acpi/tables"
@@ -33,20 +33,20 @@ _Verdict = Tuple[str, str]  # state, reason
 def read_groups(tree: Tree) -> dict[str, IommuGroup]:
     """Read the IOMMU groups, by number. VFIO's pretended groups without an IOMMU are not among them."""
     with tree.reading("iommu.groups"):
-        numbers = sorted((name for name in tree.names(_GROUPS) if name.isdigit() and name.isascii()), key=int)
-        return {
-            number: _group(tree, f"{_GROUPS}/{number}")
-            for number in numbers
+        groups = {}
+        for number in sorted((name for name in tree.names(_GROUPS) if name.isascii() and name.isdigit()), key=int):
+            folder = tree.folder(f"{_GROUPS}/{number}")
             # drivers/vfio: enable_unsafe_noiommu_mode names its groups so.
-            if tree.text(f"{_GROUPS}/{number}/name") != "vfio-noiommu"
-        }
+            if folder is not None and folder.text("name") != "vfio-noiommu":
+                groups[number] = _group(tree, folder)
+        return groups
 
 
-def _group(tree: Tree, folder: str) -> IommuGroup:
-    regions = _REGION.findall(tree.text(folder + "/reserved_regions") or "")
+def _group(tree: Tree, folder: Folder) -> IommuGroup:
+    regions = _REGION.findall(folder.text("reserved_regions") or "")
     return IommuGroup(
-        type=tree.text(folder + "/type"),
-        members=_in_order(tree.names(folder + "/devices")),
+        type=folder.text("type") or None,
+        members=_in_order(tree.names(folder.path + "/devices")),
         reserved_regions=tuple(ReservedRegion(*region) for region in regions),
     )
 

@@ -39,15 +39,12 @@ class Tree:
 
     def __init__(self, root: str = "/") -> None:
         self._prefix = os.path.realpath(root).rstrip("/")
+        #: Whether this is the running machine, with processes, devices and a kernel log.
+        self.live = not self._prefix
         self._directories: dict[str, str | None] = {}
         self._canonical: set[str] = set()
         self._denied: dict[str, tuple[str, list[str]]] = {}
         self._value = ""
-
-    @property
-    def live(self) -> bool:
-        """Whether this is the running machine, with processes, devices and a kernel log."""
-        return not self._prefix
 
     @contextmanager
     def reading(self, value: str) -> Iterator[None]:
@@ -123,7 +120,7 @@ class Tree:
 
     def names(self, path: str) -> tuple[str, ...]:
         """Return the names in a directory, sorted; none where there is no such directory."""
-        real = self.resolve(path)
+        real = self._directory(path)
         if real is None:
             return ()
         try:
@@ -132,6 +129,19 @@ class Tree:
             if error.errno in _DENIED:
                 self.deny(path, error.errno)
             return ()
+
+    def folder(self, path: str) -> Folder | None:
+        """Return a directory whose files are about to be read one after another, or None."""
+        real = self._directory(path)
+        if real is None:
+            return None
+        try:
+            listed = os.listdir((self._prefix + real) or "/")
+        except OSError as error:
+            if error.errno in _DENIED:
+                self.deny(path, error.errno)
+            return None
+        return Folder(self, real, self._prefix + real + "/", frozenset(listed))
 
     def link(self, path: str) -> str | None:
         """Return the last component of what a symbolic link points to, whether or not that exists; else None.
@@ -144,7 +154,7 @@ class Tree:
             target = "" if real is None else os.readlink(f"{self._prefix}{real}/{name}")
         except (OSError, ValueError):
             return None
-        return os.path.basename(target.rstrip("/")) or None
+        return _last(target)
 
     def targets(self, path: str) -> dict[str, str] | None:
         """Return where each symbolic link in a directory points, as written, by its name; None if we may not look."""
@@ -243,6 +253,55 @@ class Tree:
             if error.errno in _DENIED:
                 self.deny(path, error.errno)
             return ""
+
+
+class Folder:
+    """One directory, listed once: what is not in it costs nothing to ask for, and its path is not walked again.
+
+    Attributes:
+        path: Canonical path on the machine.
+        names: What is in it.
+    """
+
+    __slots__ = ("_place", "_tree", "names", "path")
+
+    def __init__(self, tree: Tree, path: str, place: str, names: frozenset[str]) -> None:
+        self._tree = tree
+        self._place = place
+        self.path = path
+        self.names = names
+
+    def text(self, name: str) -> str | None:
+        """Return an attribute's text, as Tree.text does."""
+        if name not in self.names:
+            return None
+        try:
+            descriptor = os.open(self._place + name, _FLAGS)
+        except OSError:  # a link, or no rights: Tree knows what to do
+            return self._tree.text(f"{self.path}/{name}")
+        try:
+            # sysfs has nothing but regular files; a captured tree may hold anything.
+            if not self._tree.live and not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                return None
+            content = os.read(descriptor, ATTRIBUTE_LIMIT + 1)
+        except OSError as error:
+            if error.errno in _DENIED:
+                self._tree.deny(f"{self.path}/{name}", error.errno)
+            return None
+        finally:
+            os.close(descriptor)
+        return content.decode("utf-8", "replace").strip() if len(content) <= ATTRIBUTE_LIMIT else None
+
+    def link(self, name: str) -> str | None:
+        """Return the last component of what a symbolic link in the folder points to, as Tree.link does."""
+        try:
+            return _last(os.readlink(self._place + name)) if name in self.names else None
+        except OSError:
+            return None
+
+
+def _last(target: str) -> str | None:
+    return os.path.basename(target.rstrip("/")) or None
 
 
 def _read_up_to(descriptor: int, limit: int, once: bool) -> bytes:
