@@ -102,8 +102,8 @@ lint-python: venv
 	@status=0; ruff check . || status=1; ruff format --check . || status=1; exit $$status
 
 .PHONY: lint-types
-lint-types: venv
-	@mypy --package ansible_collections.vfio.workstation.plugins.module_utils
+lint-types: venv ## mypy --strict on every plugin
+	@mypy --package ansible_collections.vfio.workstation.plugins
 
 # Shell scripts by their first line, whatever they are called.
 .PHONY: lint-shell
