@@ -1,0 +1,58 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""lspci (pciutils)."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import NamedTuple
+
+
+class LspciFunction(NamedTuple):
+    """A function as `lspci -vmmnk` prints it; what it leaves out is None."""
+
+    vendor: str
+    device: str
+    subsystem_vendor: str | None
+    subsystem_device: str | None
+    class_: str  # four digits
+    programming_interface: str | None
+    revision: str | None
+    driver: str | None
+    iommu_group: str | None
+    numa_node: int | None
+
+
+def read_lspci(root: str = "") -> dict[str, LspciFunction]:
+    """Return all functions by full address; `root` is a tree, or nothing for the running machine."""
+    # Named with -O, the path must exist: the running machine's own is the default.
+    where = ["-O", f"sysfs.path={root}/sys/bus/pci"] if root else []
+    output = subprocess.run(
+        ["lspci", "-A", "linux-sysfs", *where, "-vmmnkD"], capture_output=True, text=True, check=True, env={"LC_ALL": "C", "PATH": _PATH},
+    ).stdout
+    functions = {}
+    for record in output.strip().split("\n\n"):
+        if record:
+            fields = dict(line.split(":\t", 1) for line in record.splitlines())
+            functions[fields["Slot"]] = _function(fields)
+    return functions
+
+
+_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+def _function(fields: dict[str, str]) -> LspciFunction:
+    return LspciFunction(
+        vendor=fields["Vendor"],
+        device=fields["Device"],
+        subsystem_vendor=fields.get("SVendor"),
+        subsystem_device=fields.get("SDevice"),
+        class_=fields["Class"],
+        programming_interface=fields.get("ProgIf"),
+        revision=fields.get("Rev"),
+        driver=fields.get("Driver"),
+        iommu_group=fields.get("IOMMUGroup"),
+        numa_node=int(fields["NUMANode"]) if "NUMANode" in fields else None,
+    )
