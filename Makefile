@@ -7,18 +7,16 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
-ROOT := $(CURDIR)
-CACHE := $(ROOT)/.cache
+# Relative in rules and absolute in the environment, so that the checkout's path may hold spaces.
+CACHE := .cache
 VENV := $(CACHE)/venv
-COLLECTIONS := $(CACHE)/collections
-COLLECTION := $(COLLECTIONS)/ansible_collections/vfio/workstation
+COLLECTION := $(CACHE)/collections/ansible_collections/vfio/workstation
 
 export MAKE
-export PATH := $(VENV)/bin:$(PATH)
-export ANSIBLE_COLLECTIONS_PATH := $(COLLECTIONS)
-export ANSIBLE_HOME := $(CACHE)/ansible-home
-export PYTHONPYCACHEPREFIX := $(CACHE)/pycache
-export MOLECULE_GLOB := molecule/*/molecule.yml
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(CURDIR)/$(CACHE)/collections
+export ANSIBLE_HOME := $(CURDIR)/$(CACHE)/ansible-home
+export PYTHONPYCACHEPREFIX := $(CURDIR)/$(CACHE)/pycache
 # ansible refuses to start in a locale that is not UTF-8, and a bare machine has none set.
 export LC_ALL := C.UTF-8
 
@@ -91,7 +89,7 @@ lint-sanity: venv ## ansible-test sanity, every test on every Python that is the
 .PHONY: lint-ansible
 lint-ansible: venv ## ansible-lint, with the collection of podman's connection that the scenarios use
 	@podman=$$(python -c 'from tests.containers import collections; print(collections.podman_collection())'); \
-	  ANSIBLE_COLLECTIONS_PATH=$(COLLECTIONS):$$podman ansible-lint --nocolor
+	  ANSIBLE_COLLECTIONS_PATH="$$ANSIBLE_COLLECTIONS_PATH:$$podman" ansible-lint --nocolor
 
 .PHONY: lint-yaml
 lint-yaml: venv
