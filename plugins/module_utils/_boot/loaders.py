@@ -179,6 +179,9 @@ def _by_files(tree: Tree, firmware: str | None, esps: tuple[str, ...]) -> Verdic
     images = [partition for partition in esps if tree.names(partition + "/EFI/Linux")]
     if images:
         return Verdict(UKI, f"no boot loader has files here, but {images[0]}/EFI/Linux has images")
+    hidden = next((denied.path for denied in tree.unreadable if denied.path.startswith(("/boot", "/efi"))), None)
+    if hidden is not None:
+        return Verdict(None, f"no boot loader's files can be seen; the rights to look into {hidden} are lacking")
     return Verdict(None, "no boot loader that is known has files in /boot or on a mounted EFI system partition")
 
 

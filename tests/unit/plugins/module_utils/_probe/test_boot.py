@@ -112,20 +112,32 @@ def test_debian_with_grub(tmp_path: Path) -> None:
     )
 
 
-def test_a_grub_cfg_that_only_root_may_read(reachable: Path) -> None:
-    tree = debian(reachable)
-    (reachable / "boot/grub/grub.cfg").chmod(0)
+def read_without_rights(tree: Tree) -> Boot:
     user = os.geteuid()
     try:
         if user == 0:
             os.seteuid(65534)
-        boot = read_boot(tree)
+        return read_boot(tree)
     finally:
         os.seteuid(user)
+
+
+def test_a_grub_cfg_that_only_root_may_read(reachable: Path) -> None:
+    tree = debian(reachable)
+    (reachable / "boot/grub/grub.cfg").chmod(0)
+    boot = read_without_rights(tree)
     assert [(found.entry, found.cmdline) for found in boot.kernels] == [(None, None)] * 3
     assert boot.kernels[0].initramfs == "/boot/initrd.img-6.12.9+bpo-amd64"
     assert boot.loader == "grub"
     assert [(denied.path, denied.values) for denied in tree.unreadable] == [("/boot/grub/grub.cfg", ("boot.kernels",))]
+
+
+def test_a_folder_that_only_root_may_enter(reachable: Path) -> None:
+    tree = machine(reachable, {"boot/grub2/grub.cfg": "menuentry a { linux /vmlinuz-6.1.0 }"})
+    (reachable / "boot/grub2").chmod(0)
+    boot = read_without_rights(tree)
+    (reachable / "boot/grub2").chmod(0o700)
+    assert (boot.loader, "the rights to look into /boot/grub2" in boot.reason) == (None, True)
 
 
 def test_fedora_with_grub_and_a_rescue_entry(tmp_path: Path) -> None:
