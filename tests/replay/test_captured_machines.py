@@ -55,7 +55,7 @@ def test_functions_as_lspci_has_them(captured: Path, host: dict[str, Any]) -> No
         ours = host["pci"][address]
         theirs = {
             "vendor": function.vendor, "device": function.device,
-            "driver": function.driver or _driver_by_event(captured, address),
+            "driver": function.driver or _driver_by_dangling_link(captured, address),
             "iommu_group": function.iommu_group, "numa_node": function.numa_node, "class": function.class_,
         }
         assert {**{key: ours[key] for key in theirs}, "class": ours["class"][:4]} == theirs, address
@@ -118,13 +118,10 @@ def test_memory_as_lstopo_has_it(captured: Path, host: dict[str, Any]) -> None:
         assert huge == {size: count for size, count in machine.pages[number].items() if size != base}
 
 
-def _driver_by_event(captured: Path, address: str) -> str | None:
-    """Return the driver that a function's uevent names while its link is missing (README: drivers without a link)."""
-    folder = captured / "sys/bus/pci/devices" / address
-    if (folder / "driver").is_symlink() or not (folder / "uevent").exists():
-        return None
-    lines = (folder / "uevent").read_text(encoding="ascii").splitlines()
-    return next((line.removeprefix("DRIVER=") for line in lines if line.startswith("DRIVER=")), None)
+def _driver_by_dangling_link(captured: Path, address: str) -> str | None:
+    """Return the driver that a dangling link names (README: drivers whose folder was not captured)."""
+    link = captured / "sys/bus/pci/devices" / address / "driver"
+    return link.readlink().name if link.is_symlink() and not link.exists() else None
 
 
 def _bus_order(address: str) -> tuple[int, str]:
