@@ -1,0 +1,142 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the module documents is what it returns: key for key, type for type, and each value at least once."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.vfio.workstation.plugins.module_utils._machine import to_json
+from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
+from ansible_collections.vfio.workstation.plugins.module_utils._run import check_root
+from ansible_collections.vfio.workstation.plugins.modules import host_info
+from tests.machines import build, names
+
+TYPES = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": dict}
+
+
+@pytest.fixture(scope="module")
+def readings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """Every described machine, read."""
+    folder = tmp_path_factory.mktemp("machines")
+    return {name: to_json(probe(str(build(name, folder / name)))) for name in names()}
+
+
+def differences(documented: dict[str, Any], found: Any, path: str, seen: set[str]) -> list[str]:
+    """Compare a documented value with one that was returned; note in `seen` what had a value at all."""
+    if found is None:
+        return []
+    expected = TYPES[documented["type"]]
+    if not isinstance(found, expected) or (expected is int and isinstance(found, bool)):
+        return [f"{path}: documented as {documented['type']}, found {found!r}"]
+    seen.add(path)
+    if documented["type"] == "list":
+        element = {"type": documented["elements"], "contains": documented.get("contains", {})}
+        return [line for item in found for line in differences(element, item, path + "[]", seen)]
+    if documented["type"] != "dict":
+        return []
+    contains = documented["contains"]
+    if all(key.isupper() for key in contains):  # a key that stands for many: GROUP, ADDRESS
+        ((placeholder, inner),) = contains.items()
+        return [line for item in found.values() for line in differences(inner, item, f"{path}.{placeholder}", seen)]
+    lines = [f"{path}.{key}: returned and not documented" for key in found.keys() - contains.keys()]
+    lines += [f"{path}.{key}: documented and not returned" for key in contains.keys() - found.keys()]
+    for key in contains.keys() & found.keys():
+        lines += differences(contains[key], found[key], f"{path}.{key}", seen)
+    return lines
+
+
+def documented_paths(documented: dict[str, Any], path: str) -> set[str]:
+    inner = documented.get("contains", {})
+    below = path + "[]" if documented["type"] == "list" else path
+    return {path} | {found for key, value in inner.items() for found in documented_paths(value, f"{below}.{key}")}
+
+
+def test_documentation_is_the_contract(readings: dict[str, Any]) -> None:
+    documented = yaml.safe_load(host_info.RETURN)
+    seen: set[str] = set()
+    wrong = {
+        name: lines
+        for name, reading in readings.items()
+        if (lines := [line for key in documented for line in differences(documented[key], reading[key], key, seen)])
+    }
+    assert wrong == {}
+    never = {found for key, value in documented.items() for found in documented_paths(value, key)} - seen
+    # What is denied to a user is read in test_machines, as a user.
+    assert {path for path in never if not path.startswith("unreadable")} == set()
+
+
+def test_samples_fit_their_types() -> None:
+    def check(documented: dict[str, Any], path: str) -> list[str]:
+        sample = documented.get("sample")
+        wrong = [path] if "sample" in documented and not isinstance(sample, TYPES[documented["type"]]) else []
+        return wrong + [
+            line for key, value in documented.get("contains", {}).items() for line in check(value, f"{path}.{key}")
+        ]
+
+    documented = yaml.safe_load(host_info.RETURN)
+    assert [line for key, value in documented.items() for line in check(value, key)] == []
+
+
+def run_module(*arguments: str) -> tuple[int, dict[str, Any]]:
+    """Run the module by Ansible itself, on this machine."""
+    command = [sys.executable, "-m", "ansible", "adhoc", "localhost", "-c", "local", "-m", "vfio.workstation.host_info"]
+    done = subprocess.run(
+        [*command, "-e", f"ansible_python_interpreter={sys.executable}", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # "localhost | SUCCESS => {"; Ansible's own words on an error, if any, come before.
+    return done.returncode, json.loads(done.stdout[done.stdout.index("=> {") + 3 :])
+
+
+def test_a_real_run_changes_nothing_and_returns_the_contract(tmp_path: Path) -> None:
+    root = build("twin-gpus", tmp_path / "twins")
+    status, result = run_module("-a", f"root={root}")
+    assert status == 0
+    assert result["changed"] is False
+    expected = to_json(probe(str(root)))
+    assert {key: result[key] for key in expected} == json.loads(json.dumps(expected))
+
+
+def test_check_mode_reads_as_well() -> None:
+    status, result = run_module("--check")
+    assert status == 0
+    assert result["host"]["cpus"]["online"]
+
+
+def test_a_root_that_is_none_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+    status, result = run_module("-a", f"root={tmp_path / 'nowhere'}")
+    assert status != 0
+    assert str(tmp_path / "nowhere") in result["msg"]
+    assert "exception" not in result
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: path.with_suffix(".other").touch(), "does not exist"),
+        (lambda path: path.write_text("archive"), "unpacked first"),
+        (lambda path: path.mkdir(), "neither sys/ nor proc/"),
+    ],
+)
+def test_roots_that_cannot_be_read(tmp_path: Path, make: Any, words: str) -> None:
+    make(tmp_path / "root")
+    (message,) = check_root(str(tmp_path / "root"))
+    assert message.startswith(f"root: {tmp_path / 'root'} ")
+    assert words in message
+
+
+def test_a_root_with_either_folder_will_do(tmp_path: Path) -> None:
+    (tmp_path / "proc").mkdir()
+    assert check_root(str(tmp_path)) == []
