@@ -1,0 +1,199 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What programs may rely on in a reading: every key, its type, and the range of its values.
+
+Written down a second time, apart from the probe: a key that is renamed there breaks the programs that read it, and must
+break a test here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+#: A check names what is wrong with a value at a place, or yields nothing.
+Check = Callable[[Any, str], Iterator[str]]
+
+
+def violations(reading: Any) -> list[str]:
+    """Return everything in a reading that breaks the contract."""
+    found = list(READING(reading, ""))
+    try:
+        json.dumps(reading, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except ValueError as error:  # UnicodeEncodeError is one
+        found.append(f"not JSON in UTF-8: {error}")
+    return found
+
+
+def _exactly(keys: Mapping[str, Check]) -> Check:
+    def check(value: Any, place: str) -> Iterator[str]:
+        if not isinstance(value, dict) or set(value) != set(keys):
+            yield f"{place}: {sorted(value) if isinstance(value, dict) else value!r} instead of the keys {sorted(keys)}"
+            return
+        for key, inner in keys.items():
+            yield from inner(value[key], f"{place}.{key}")
+
+    return check
+
+
+def _map(key_pattern: str, inner: Check) -> Check:
+    def check(value: Any, place: str) -> Iterator[str]:
+        if not isinstance(value, dict):
+            yield f"{place}: {value!r} is no mapping"
+            return
+        for key, item in value.items():
+            if not (isinstance(key, str) and re.fullmatch(key_pattern, key)):
+                yield f"{place}: key {key!r}"
+            yield from inner(item, f"{place}.{key}")
+
+    return check
+
+
+def _list(inner: Check, *, unique: bool = True) -> Check:
+    def check(value: Any, place: str) -> Iterator[str]:
+        if not isinstance(value, list):
+            yield f"{place}: {value!r} is no list"
+            return
+        if unique and len({json.dumps(item, sort_keys=True) for item in value}) != len(value):
+            yield f"{place}: {value!r} repeats itself"
+        for index, item in enumerate(value):
+            yield from inner(item, f"{place}[{index}]")
+
+    return check
+
+
+def _text(pattern: str = r"(?s).*\S.*") -> Check:
+    def check(value: Any, place: str) -> Iterator[str]:
+        if not (isinstance(value, str) and re.fullmatch(pattern, value)):
+            yield f"{place}: {value!r} is not {pattern}"
+
+    return check
+
+
+def _number(least: int = 0, most: int = 2**64 - 1) -> Check:
+    def check(value: Any, place: str) -> Iterator[str]:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            yield f"{place}: {value!r} is no number from {least} to {most}"
+
+    return check
+
+
+def _fraction(value: Any, place: str) -> Iterator[str]:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1000:
+        yield f"{place}: {value!r} is no speed"
+
+
+def _flag(value: Any, place: str) -> Iterator[str]:
+    if not isinstance(value, bool):
+        yield f"{place}: {value!r} is no boolean"
+
+
+def _or_null(inner: Check) -> Check:
+    def check(value: Any, place: str) -> Iterator[str]:
+        if value is not None:
+            yield from inner(value, place)
+
+    return check
+
+
+def _one_of(*values: str) -> Check:
+    def check(value: Any, place: str) -> Iterator[str]:
+        if value not in values:
+            yield f"{place}: {value!r} is none of {values}"
+
+    return check
+
+
+_FLAG = _or_null(_flag)
+_TEXT = _or_null(_text())
+_CPU = _number(0, 65535)
+_CPUS = _list(_CPU)
+_ADDRESS = r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
+_COUNT = _or_null(_number())
+
+
+def _hex(digits: int) -> Check:
+    return _or_null(_text("[0-9a-f]{%d}" % digits))
+
+
+VIRTUALIZATION = _exactly({
+    "extension": _or_null(_one_of("vmx", "svm")),
+    "state": _one_of("ready", "module_not_loaded", "disabled_by_firmware", "unsupported", "unknown"),
+    "reason": _text(),
+    "slat": _or_null(_one_of("EPT", "NPT")),
+    "interrupt_virtualization": _exactly({"name": _or_null(_one_of("apicv", "avic")), "supported": _FLAG, "enabled": _FLAG}),
+    "posted_interrupts": _exactly({"supported": _FLAG, "enabled": _FLAG}),
+    "nested": _FLAG,
+})
+CPU = _exactly({
+    "vendor": _or_null(_one_of("intel", "amd", "arm", "other")), "model": _TEXT, "hypervisor": _TEXT,
+    "virtualization": VIRTUALIZATION,
+})
+IOMMU = _exactly({
+    "kind": _or_null(_one_of("intel", "amd", "smmu", "virtio")),
+    "state": _one_of("enabled", "disabled_in_kernel", "disabled_by_firmware", "absent", "unknown"),
+    "reason": _text(), "interrupt_remapping": _FLAG,
+    "groups": _map("[0-9]+", _exactly({
+        "type": _TEXT, "members": _list(_text()),
+        "reserved_regions": _list(_exactly({
+            "start": _text("0x[0-9a-f]{1,16}"), "end": _text("0x[0-9a-f]{1,16}"), "type": _text("[a-z-]+"),
+        }), unique=False),
+    })),
+})
+FUNCTION = _exactly({
+    "vendor": _hex(4), "device": _hex(4), "subsystem_vendor": _hex(4), "subsystem_device": _hex(4), "class": _hex(6),
+    "revision": _hex(2), "vendor_name": _TEXT, "device_name": _TEXT, "driver": _TEXT,
+    "iommu_group": _or_null(_text("[0-9]+")), "numa_node": _or_null(_number(0, 65535)), "local_cpus": _or_null(_CPUS),
+    "boot_display": _FLAG, "parent": _or_null(_text(_ADDRESS)), "bridge": _FLAG,
+    "reset_methods": _or_null(_list(_text(r"\S+"), unique=False)),
+    "bars": _or_null(_list(_exactly({
+        "index": _number(0, 5), "kind": _one_of("memory", "io"), "size_bytes": _number(1), "prefetchable": _flag,
+        "is_64bit": _flag, "resizable": _FLAG, "resizable_to_bytes": _list(_number(1 << 20)),
+    }))),
+    "link": _or_null(_exactly({
+        "current_speed_gts": _or_null(_fraction), "current_width": _or_null(_number(1, 32)),
+        "max_speed_gts": _or_null(_fraction), "max_width": _or_null(_number(1, 32)),
+    })),
+    "in_use_by": _list(_exactly({
+        "kind": _one_of(
+            "mount", "swap", "zfs_pool", "default_route", "ssh_session", "process", "virtual_machine", "mapping"
+        ),
+        "name": _text(), "via": _text(),
+    })),
+})
+CPUS = _exactly({
+    "online": _or_null(_CPUS), "offline": _or_null(_CPUS), "isolated": _or_null(_CPUS), "nohz_full": _or_null(_CPUS),
+    "cores": _list(_exactly({
+        "cpus": _CPUS, "package": _COUNT, "die": _COUNT, "node": _COUNT, "l3": _or_null(_text("[0-9]+")),
+        "kind": _or_null(_one_of("performance", "efficiency")),
+    })),
+    "l3_groups": _map("[0-9]+", _exactly({"cpus": _CPUS, "size_bytes": _COUNT})),
+})
+MEMORY = _exactly({
+    "total_bytes": _COUNT,
+    "nodes": _map("[0-9]+", _exactly({
+        "total_bytes": _COUNT, "cpus": _or_null(_CPUS),
+        "hugepages": _map("[0-9]+", _exactly({"total": _COUNT, "free": _COUNT, "surplus": _COUNT})),
+    })),
+})
+BOOT = _exactly({
+    "firmware": _or_null(_one_of("uefi", "bios")), "secure_boot": _FLAG,
+    "lockdown": _or_null(_one_of("none", "integrity", "confidentiality")), "loader": _TEXT, "reason": _text(),
+    "kernels": _list(_exactly({
+        "version": _text(), "entry": _TEXT, "cmdline": _or_null(_text("(?s).*")), "initramfs": _TEXT, "has_vfio_pci": _FLAG,
+    })),
+    "running": _exactly({"version": _TEXT, "cmdline": _or_null(_text("(?s).*"))}),
+    "initramfs_generator": _TEXT,
+})
+OS = _exactly({"id": _TEXT, "version_id": _TEXT, "like": _list(_text(), unique=False)})
+
+READING = _exactly({
+    "host": _exactly({
+        "cpu": CPU, "iommu": IOMMU, "pci": _map(_ADDRESS, FUNCTION), "cpus": CPUS, "memory": MEMORY, "boot": BOOT, "os": OS,
+    }),
+    "unreadable": _list(_exactly({"path": _text(), "error": _text(), "values": _list(_text())})),
+})
