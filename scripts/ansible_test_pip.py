@@ -8,8 +8,8 @@ The interpreter's own bundled pip comes first, then whatever ansible-test asked 
 
 from __future__ import annotations
 
-import ensurepip
 import runpy
+import subprocess
 import sys
 import types
 
@@ -28,7 +28,8 @@ def wanted_versions() -> set[str]:
 
 def install(arguments: list[str]) -> None:
     """What get-pip.py does: pip, then whatever the arguments ask for."""
-    ensurepip.bootstrap(default_pip=True)
+    # In a process of its own: it puts pip's configuration out of its own sight.
+    subprocess.run([sys.executable, "-m", "ensurepip", "--default-pip"], check=True)
     sys.argv = ["pip", "install"] + [argument for argument in arguments if argument not in ONLY_FOR_GET_PIP]
     runpy.run_module("pip", run_name="__main__", alter_sys=True)
 
