@@ -96,6 +96,11 @@ def test_entries_see_the_variables_as_they_are_when_chosen() -> None:
     assert menu("early=1\n" + text).entries[0].cmdline == "3 4 2"
 
 
+def test_a_condition_ends_with_the_block_it_began_in() -> None:
+    text = "set a=1\nmenuentry A { linux /v $a; if broken }\nset a=2"
+    assert menu(text).entries[0].cmdline == "2"
+
+
 def test_the_environment_block_counts_more_than_a_default() -> None:
     text = 'if [ -z "${kernelopts}" ]; then\n  set kernelopts="root=/a ro "\nfi\nmenuentry A { linux /v $kernelopts }'
     assert menu(text).entries[0].cmdline == "root=/a ro"
