@@ -119,12 +119,15 @@ class Tree:
         return None if content is None else content.decode("utf-8", "replace").strip()
 
     def names(self, path: str) -> tuple[str, ...]:
-        """Return the names in a directory, sorted; none where there is no such directory."""
+        """Return the names in a directory, sorted; none where there is no such directory.
+
+        One that is not UTF-8 is shown with replacement characters: it is none of the kernel's, and nothing reads it.
+        """
         real = self._directory(path)
         if real is None:
             return ()
         try:
-            return tuple(sorted(os.listdir((self._prefix + real) or "/")))
+            return tuple(sorted(map(_printable, os.listdir((self._prefix + real) or "/"))))
         except OSError as error:
             if error.errno in _DENIED:
                 self.deny(path, error.errno)
@@ -166,7 +169,7 @@ class Tree:
         try:
             for name in os.listdir(folder):
                 try:
-                    found[name] = os.readlink(f"{folder}/{name}")
+                    found[_printable(name)] = _printable(os.readlink(f"{folder}/{name}"))
                 except OSError:
                     continue  # no link, or gone since
         except OSError as error:
@@ -301,7 +304,12 @@ class Folder:
 
 
 def _last(target: str) -> str | None:
-    return os.path.basename(target.rstrip("/")) or None
+    return _printable(os.path.basename(target.rstrip("/"))) or None
+
+
+def _printable(name: str) -> str:
+    """Return a file's name without what only stands for bytes that are not UTF-8: no JSON could hold it."""
+    return name if name.isascii() else os.fsencode(name).decode("utf-8", "replace")
 
 
 def _read_up_to(descriptor: int, limit: int, once: bool) -> bytes:
