@@ -1,0 +1,198 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Damaging a tree of files in place, and undoing it: a tree is built once and serves thousands of examples."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from hypothesis import strategies as st
+
+from ..machines import build
+
+#: Damage that takes away and puts nothing readable in its place.
+LOSSES = ("gone", "empty", "fifo", "folder", "dangling", "loop", "escape", "huge", "socket")
+_LINKS = ("dangling", "loop", "escape")
+_READ_AS_LINKS = ("/driver", "/iommu_group")
+_CHANGES = ("content", "truncated", "flipped", "doubled", "swapped", "redirected", "file")
+
+#: Content of the kinds that a parser may stumble over. None of it may be taken for what it is not.
+_ABSURD = [
+    b"\0", b"\0\0\0\0", b"\n", b" \t\n", b"-1\n", b"0\n", b"1\n", b"99999999999999999999999999\n", b"-99999999999\n", b"0x\n",
+    b"0xffffffffffffffffffff\n", b"1e9\n", b"nan\n", b"inf\n", b"4294967296\n", b"65536\n", b"0-4294967295\n", b"0-65535\n",
+    b"7-2\n", b",\n", b"0,,1\n", b"0-\n", b"-\n", b"(null)\n", b"\xff\xfe\xfd\n", b"caf\xc3\xa9\n", b"caf\xe9\n", b"\x1b[31m\n",
+    b"%s%n\n", b"=\n", b"=====\n", b":\n", b" - \n", b"[]\n", b"[none\n", b"Y\n", b"a" * 5000, b"0,2," * 1500, b"\xe2\x80\xae\n",
+    b"\xd9\xa3\n", b"0x\xd9\xa3\n", b"\xb2\n", b"\xc2\xb2\n", b"12_000\n", b"+5\n", b" 5 6\n", b"../../..\n", b"/\n", b"32768KK\n",
+    b"999999999999G\n", b"GT/s\n", b"999 GT/s PCIe\n", b"enabled\n", b"{}\n", b"1\n" * 3000, b"\r\n1\r\n", b"\x0c\x0b\x1c\x85\n",
+]
+_NOT_UTF8 = b"caf\xe9"
+
+
+class Damage(NamedTuple):
+    """One injury; `seed` and `other` mean what its kind needs: an offset, some content, another file."""
+
+    kind: str
+    where: int
+    which: int
+    other: int
+    content: bytes
+
+
+class Damaged(NamedTuple):
+    """What became of a path."""
+
+    path: str
+    kind: str
+    content: bytes  # what is to be read there now, if anything
+
+    @property
+    def is_loss(self) -> bool:
+        """Whether nothing can be read there that was not there before. Of some links, the name they end in is read."""
+        return self.kind in LOSSES and not (self.kind in _LINKS and self.path.endswith(_READ_AS_LINKS))
+
+
+def damages(most: int = 5) -> st.SearchStrategy[list[Damage]]:
+    """Return lists of injuries for any specimen: numbers pick among its files whatever their count."""
+    pick = st.integers(0, 2**20)
+    content = st.one_of(st.sampled_from(_ABSURD), st.binary(max_size=64), st.text("0123456789abcdefx-,: \n", max_size=24).map(str.encode))
+    one = st.builds(Damage, st.sampled_from(LOSSES + _CHANGES), pick, pick, pick, content)
+    return st.lists(one, min_size=1, max_size=most)
+
+
+class Specimen:
+    """A described machine's files, with a place to put the originals while they are replaced."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.root = folder / "root"
+        self._stash = folder / "stash"
+        self._stash.mkdir()
+        self._outside = folder / "outside"
+        build(name, self.root)
+        _write_canaries(self._outside)
+        self._kinds = self._by_kind()
+
+    def _by_kind(self) -> list[list[str]]:
+        """Group the paths by what they are: a thousand attributes of functions must not drown the one /proc/cpuinfo."""
+        kinds: dict[str, list[str]] = {}
+        for folder, folders, files in os.walk(self.root):
+            for name in folders + files:
+                path = os.path.join(folder, name)[len(str(self.root)):]
+                kinds.setdefault(re.sub(r"[0-9a-f]*[0-9][0-9a-f]*", "#", path), []).append(path)
+        return [sorted(paths) for _kind, paths in sorted(kinds.items())]
+
+    def _pick(self, where: int, which: int) -> str:
+        paths = self._kinds[where % len(self._kinds)]
+        return paths[which % len(paths)]
+
+    @contextlib.contextmanager
+    def damaged(self, injuries: list[Damage]) -> Iterator[list[Damaged]]:
+        """Damage the files while inside; yield what was done. Injuries whose place is gone already do nothing."""
+        done: list[tuple[str, str]] = []
+        found: list[Damaged] = []
+        try:
+            for injury in injuries:
+                path = self._pick(injury.where, injury.which)
+                here = f"{self.root}{path}"
+                if not os.path.lexists(here) or not _inside(here, str(self.root)):
+                    continue
+                original = f"{self._stash}/{len(done)}"
+                os.rename(here, original)
+                done.append((here, original))
+                found.append(Damaged(path, injury.kind, self._inflict(here, original, injury)))
+            yield found
+        finally:
+            for here, original in reversed(done):
+                _discard(here)
+                os.rename(original, here)
+
+    def _inflict(self, here: str, original: str, injury: Damage) -> bytes:
+        if injury.kind in LOSSES:
+            self._lose(here, injury)
+            return os.fsencode(os.readlink(here)) if os.path.islink(here) else b""
+        if injury.kind == "redirected":
+            target = self._pick(injury.other, injury.which)
+            os.symlink(target if injury.which % 2 else os.path.relpath(f"{self.root}{target}", os.path.dirname(here)), here)
+            return target.encode() + b"\n" + _content(f"{self.root}{target}")
+        before = _content(original)
+        if injury.kind == "truncated":
+            content = before[: injury.other % (len(before) + 1)]
+        elif injury.kind == "flipped":
+            place = injury.other % (len(before) + 1)
+            content = before[:place] + injury.content[:1] + before[place + 1 :]
+        elif injury.kind == "doubled":
+            content = before + before
+        elif injury.kind == "swapped":
+            content = _content(f"{self.root}{self._pick(injury.other, injury.where)}")
+        else:
+            content = injury.content
+        Path(here).write_bytes(content)
+        return content
+
+    def _lose(self, here: str, injury: Damage) -> None:
+        if injury.kind == "empty":
+            Path(here).touch()
+        elif injury.kind == "fifo":
+            os.mkfifo(here)
+        elif injury.kind == "socket":
+            os.mknod(here, 0o140600)
+        elif injury.kind == "folder":
+            os.mkdir(here)
+            Path(here, os.fsdecode(_NOT_UTF8)).touch()
+        elif injury.kind == "dangling":
+            os.symlink(f"/nowhere/{os.fsdecode(_NOT_UTF8)}" if injury.other % 2 else "nowhere", here)
+        elif injury.kind == "loop":
+            os.symlink(os.path.basename(here), here)
+        elif injury.kind == "escape":
+            canaries = sorted(os.listdir(self._outside))
+            target = f"{self._outside}/{canaries[injury.other % len(canaries)]}"
+            up = "../" * 40
+            os.symlink(target if injury.which % 2 else f"{up}{target.lstrip('/')}", here)
+        elif injury.kind == "huge":
+            with open(here, "wb") as file:
+                file.truncate(1 << 40)
+
+
+#: What lies outside the root and must never show: each would be taken for a plausible value, were it read.
+CANARIES = {
+    "hex": "0xcafe", "number": "61453", "list": "61440-61453", "text": "canary-text", "flag": "canary-flag svm vmx canary",
+    "uevent": "DRIVER=canary-driver\nPCI_CLASS=CAFE00\nPCI_ID=CAFE:CAFE\nPCI_SUBSYS_ID=CAFE:CAFE\n",
+    "meminfo": "MemTotal:       61453 kB\n", "cpuinfo": "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: canary-model\n",
+}
+#: They would show in a reading as these.
+MARKS = ("cafe", "61453", "62927872", "canary-")
+
+
+def _write_canaries(folder: Path) -> None:
+    for name, text in CANARIES.items():
+        (folder / "folder").mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text(text, encoding="ascii")
+        (folder / "folder" / f"canary-{name}").write_text(text, encoding="ascii")
+
+
+def _content(path: str) -> bytes:
+    """Return what a regular file holds; a file of a device's size counts as empty."""
+    try:
+        return Path(path).read_bytes() if os.path.isfile(path) and os.path.getsize(path) < 1 << 20 else b""
+    except OSError:
+        return b""
+
+
+def _inside(here: str, root: str) -> bool:
+    """Tell whether a path is reached without links: through one, damage would fall on another place, even outside."""
+    return os.path.realpath(os.path.dirname(here)) == os.path.dirname(here) and here.startswith(root)
+
+
+def _discard(here: str) -> None:
+    if os.path.isdir(here) and not os.path.islink(here):
+        shutil.rmtree(here)
+    elif os.path.lexists(here):
+        os.unlink(here)
