@@ -22,7 +22,7 @@ _CHOSEN = re.compile(r"\[([a-z]+)\]")
 def read_boot(tree: Tree) -> Boot:
     """Return how the machine boots."""
     with tree.reading("boot.running"):
-        running = RunningKernel(tree.text("/proc/sys/kernel/osrelease"), tree.text("/proc/cmdline"))
+        running = RunningKernel(tree.text("/proc/sys/kernel/osrelease") or None, tree.text("/proc/cmdline"))
     with tree.reading("boot.firmware"):
         firmware = _firmware(tree, running.cmdline or "")
     with tree.reading("boot.secure_boot"):
