@@ -184,7 +184,7 @@ def test_every_plugin_is_documented(installed: Path, home: Path, kind: str) -> N
 
 def test_module_runs(installed: Path, home: Path) -> None:
     command = ("localhost", "--module-name", "vfio.workstation.host_info")
-    python = f"ansible_python_interpreter={sys.executable}"
+    python = json.dumps({"ansible_python_interpreter": sys.executable})
     printed = ansible("ansible", *command, "--extra-vars", python, installed=installed, home=home)
     host = json.JSONDecoder().raw_decode(printed.split("localhost | SUCCESS => ", 1)[1])[0]["host"]
     assert set(host) >= {"cpu", "iommu", "pci", "cpus", "memory", "boot", "os"}

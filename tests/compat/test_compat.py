@@ -118,8 +118,15 @@ def test_module_runs(version: str, collections: Path, trees: list[str], readings
     """Ansible sends host_info to a host with this Python, and gets the same answer."""
     ansible = Path(sys.executable).parent / "ansible"
     printed = run(
-        *(ansible, "localhost", "--module-name", "vfio.workstation.host_info", "--args", f"root={trees[0]}"),
-        *("--extra-vars", f"ansible_python_interpreter={PYTHONS[version]}"),
+        *(
+            ansible,
+            "localhost",
+            "--module-name",
+            "vfio.workstation.host_info",
+            "--args",
+            json.dumps({"root": trees[0]}),
+        ),
+        *("--extra-vars", json.dumps({"ansible_python_interpreter": PYTHONS[version]})),
         ANSIBLE_COLLECTIONS_PATH=str(collections),
         ANSIBLE_LOCALHOST_WARNING="false",
     )
