@@ -1,0 +1,177 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""python -m tests.lab: build images; start, enter, stop and throw away virtual workstations."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import pathlib
+import platform
+import shutil
+import signal
+import sys
+import time
+import types
+import typing
+
+from . import files, hardware, image
+from .errors import LabError
+from .lab import CACHE, Lab
+from .recipe import BOOTS, FLAVOURS, SUITES
+
+LOG = logging.getLogger("lab")
+
+_PROGRAMS = {
+    "qemu-system-x86_64": "QEMU 8.2 or later (Debian, Arch: qemu-system-x86; Fedora: qemu-system-x86-core)",
+    "qemu-img": "QEMU's disk tool (Debian: qemu-utils; Fedora and Arch: qemu-img)",
+    "mmdebstrap": "mmdebstrap",
+    "mke2fs": "e2fsprogs",
+    "mkfs.vfat": "dosfstools",
+    "sfdisk": "sfdisk (Debian: fdisk; elsewhere: util-linux)",
+    "setpriv": "util-linux",
+    "ssh": "OpenSSH's client (Debian: openssh-client; Fedora: openssh-clients; Arch: openssh)",
+}
+
+
+def main(arguments: typing.Sequence[str] | None = None) -> int:
+    """Run one of the commands below."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(format="lab: %(message)s", level=logging.INFO, stream=sys.stderr)
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        check_host()
+        return int(options.run(Lab(options.cache), options) or 0)
+    except LabError as error:
+        LOG.error("%s", error)
+        return 1
+    except KeyboardInterrupt:
+        LOG.error("interrupted")
+        return 130
+
+
+def check_host() -> None:
+    """Say at once, and in words, when this computer cannot run the lab."""
+    if platform.system() != "Linux":
+        raise LabError(
+            f"the virtual workstation needs Linux; this is {platform.system()}. Run it in a Debian virtual machine."
+        )
+    if platform.machine() not in ("x86_64", "AMD64"):
+        raise LabError(f"the virtual workstation is built from x86-64 packages; this computer is {platform.machine()}")
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    missing = [package for program, package in _PROGRAMS.items() if shutil.which(program, path=path) is None]
+    if not pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd").exists():
+        missing.append("UEFI firmware at /usr/share/OVMF/OVMF_CODE_4M.fd (Debian: ovmf)")
+    if missing:
+        how = (
+            "On Debian, scripts/setup-debian lab installs it all" if shutil.which("apt-get") else "Install these first"
+        )
+        raise LabError("the lab lacks programs. " + how + ":\n  " + "\n  ".join(missing))
+
+
+def _build(lab: Lab, options: argparse.Namespace) -> None:
+    built = lab.image(options.suite, options.boot, options.kernel or ("amd64",), options.fresh)
+    print(built.disk)
+
+
+def _start(lab: Lab, options: argparse.Namespace) -> None:
+    name = options.name or options.machine
+    if name in lab.names():
+        machine = lab.attach(name)
+        if machine.running:
+            LOG.info("%s is running already", name)
+            return
+    else:
+        disk = lab.image(options.suite, options.boot, options.kernel or ("amd64",))
+        machine = lab.machine(options.machine, disk, name)
+    LOG.info("starting %s: %s", name, machine.hardware.description)
+    machine.start(outlive=True)
+    begin = time.monotonic()
+    try:
+        machine.wait_for_ssh()
+    except BaseException:
+        machine.cut_power()
+        raise
+    LOG.info("%s is up after %.0f s", name, time.monotonic() - begin)
+    if options.inventory:
+        inventory = {"all": {"hosts": {name: machine.inventory()}}}
+        files.write(options.inventory, json.dumps(inventory, indent=2) + "\n")
+
+
+def _ssh(lab: Lab, options: argparse.Namespace) -> None:
+    remote = lab.attach(options.name).remote
+    if remote is None:
+        raise LabError(f"{options.name} is switched off: python -m tests.lab start --name {options.name}")
+    os.execvp("ssh", ["ssh", "-F", str(remote.config), "lab", *options.command])
+
+
+def _stop(lab: Lab, options: argparse.Namespace) -> None:
+    lab.attach(options.name).stop()
+
+
+def _list(lab: Lab, _options: argparse.Namespace) -> None:
+    for name in lab.names():
+        machine = lab.attach(name)
+        state = f"runs, ssh at port {machine.remote.port}" if machine.remote else "is off"
+        print(f"{name}: {machine.hardware.description}; {state}")
+    for path in sorted((lab.cache / "images").glob("*/disk.qcow2")):
+        print(f"image {path.parent.name}: {path.stat().st_size // 1024**2} MiB")
+    print("machines that can be started:")
+    for known in hardware.names():
+        print(f"  {known}: {hardware.load(known).description}")
+
+
+def _clean(lab: Lab, options: argparse.Namespace) -> None:
+    for name in options.name or lab.names():
+        if name in lab.names():
+            lab.attach(name).discard()
+            LOG.info("%s is gone", name)
+    lab.sweep()
+    if options.images:
+        for name in image.remove_all(lab.cache):
+            LOG.info("the image %s is gone", name)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__)
+    parser.add_argument("--cache", type=pathlib.Path, default=CACHE, help="default: %(default)s")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    what = argparse.ArgumentParser(add_help=False)
+    what.add_argument("--suite", choices=SUITES, default="trixie")
+    what.add_argument("--boot", choices=BOOTS, default="uefi-grub")
+    what.add_argument("--kernel", choices=FLAVOURS, action="append", help="more than once for more kernels")
+
+    build = commands.add_parser("build", parents=[what], help="build an image, unless it is there")
+    build.add_argument("--fresh", action="store_true", help="build it anew, from the packages of today")
+    build.set_defaults(run=_build)
+    start = commands.add_parser("start", parents=[what], help="start a machine and wait until it is up; it stays")
+    start.add_argument("machine", nargs="?", default="desktop", help="a machine's name, or a YAML file")
+    start.add_argument("--name", help="the name to call it by; default: the machine's own")
+    start.add_argument("--inventory", type=pathlib.Path, help="write an Ansible inventory there")
+    start.set_defaults(run=_start)
+    ssh = commands.add_parser("ssh", help="log in, or run a command in it")
+    ssh.add_argument("name")
+    ssh.add_argument("command", nargs=argparse.REMAINDER)
+    ssh.set_defaults(run=_ssh)
+    stop = commands.add_parser("stop", help="shut it down; its disks stay")
+    stop.add_argument("name")
+    stop.set_defaults(run=_stop)
+    commands.add_parser("list", help="what is there, and what runs").set_defaults(run=_list)
+    clean = commands.add_parser("clean", help="throw machines away (all, when none is named)")
+    clean.add_argument("name", nargs="*")
+    clean.add_argument("--images", action="store_true", help="and the images too")
+    clean.set_defaults(run=_clean)
+    return parser
+
+
+def _terminated(_number: int, _frame: types.FrameType | None) -> typing.NoReturn:
+    """SIGTERM unwinds like Ctrl-C, so that with-blocks end what they started."""
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())
