@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .._probe.tree import Tree
 
 #: More entries than a menu can have; what exceeds it is damage.
-MOST_ENTRIES = 4096
+MOST_ENTRIES = 512
 _ENTRY_LIMIT = 65536
 _TRIES = re.compile(r"\+[0-9]+(?:-[0-9]+)?$")  # how often to try, how often tried: no part of the identifier
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 #: Debian, Arch and Gentoo have the first; Fedora and SUSE the second.
 FOLDERS = ("/boot/grub", "/boot/grub2")
 BLS_FOLDER = "/boot/loader/entries"
-_CONFIG_LIMIT = 2 << 20
+_CONFIG_LIMIT = 1 << 20
 _ENVIRONMENT_LIMIT = 65536
 _LINE = re.compile(r"(?:[^\\\n]|\\.)+", re.DOTALL)
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)

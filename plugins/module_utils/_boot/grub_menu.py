@@ -16,6 +16,7 @@ from .grub_script import Command, Variables, Word, commands
 MOST_ENTRIES = 4096
 _MOST_NESTED = 64
 _MOST_SOURCED = 16
+_SOURCED_LIMIT = 1 << 20  # characters, of all of them together
 
 # Each boots Linux in some GRUB: linux16 is the 16-bit protocol, linuxefi the one of older Fedora and Debian.
 _LINUX = ("linux", "linux16", "linuxefi")
@@ -85,6 +86,8 @@ class _Reader:
         self._found: list[tuple[_Block, tuple[str, ...]]] = []
         self._blscfg = False
         self._sourced = 0
+        self._sourced_left = _SOURCED_LIMIT
+        self._too_deep = 0  # blocks open beyond the bound: what is in them is passed over
 
     def read(self, text: str) -> None:
         pending = [commands(text)]
@@ -94,9 +97,11 @@ class _Reader:
                 pending.pop()
                 continue
             sourced = self._take(command)
-            if sourced is not None and self._sourced < _MOST_SOURCED:
+            if sourced is not None and self._sourced < _MOST_SOURCED and len(sourced) <= self._sourced_left:
                 self._sourced += 1
+                self._sourced_left -= len(sourced)
                 pending.append(commands(sourced))
+        self._too_deep = 0
         while self._blocks:  # a file cut short still has its last entry
             self._close()
 
@@ -110,7 +115,7 @@ class _Reader:
         sourced = None
         if command.end == "{":
             self._open(words)
-        elif words and not self._inside("function"):
+        elif words and not self._too_deep and not self._inside("function"):
             sourced = self._run(words)
         if command.end == "}":
             self._close()
@@ -133,8 +138,11 @@ class _Reader:
         return next((block for block in reversed(self._blocks) if block.kind == kind), None)
 
     def _open(self, words: tuple[Word, ...]) -> None:
+        if len(self._blocks) >= _MOST_NESTED:
+            self._too_deep += 1
+            return
         kind = _plain(words[0]) if words else ""
-        nested = len(self._blocks) >= _MOST_NESTED or self._inside("menuentry") or self._inside("function")
+        nested = self._inside("menuentry") or self._inside("function")
         if kind in ("menuentry", "submenu") and not nested:
             title, name = _title_and_id(self._variables.expand(words[1:]))
             self._blocks.append(_Block(kind, name, title, self._conditions, []))
@@ -142,6 +150,9 @@ class _Reader:
             self._blocks.append(_Block("function" if kind == "function" else "", "", "", self._conditions, []))
 
     def _close(self) -> None:
+        if self._too_deep:
+            self._too_deep -= 1
+            return
         if not self._blocks:
             return
         block = self._blocks.pop()

@@ -173,4 +173,5 @@ def test_any_text_is_read(text: str) -> None:
 
 def test_nesting_and_counts_are_bounded() -> None:
     assert menu("submenu a { " * 20_000 + "menuentry b { linux c }").entries == ()
+    assert menu("x { y\n" * 50_000 + "}\n" * 50_000 + "menuentry a { linux b }").entries[0].id == "a"
     assert len(menu("menuentry a { linux b }\n" * (MOST_ENTRIES + 10)).entries) == MOST_ENTRIES

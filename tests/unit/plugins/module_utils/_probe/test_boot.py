@@ -264,7 +264,7 @@ def test_firmware(
     ("files", "has_vfio_pci"),
     [
         ({"modules.dep": "kernel/drivers/vfio/pci/vfio-pci.ko.zst:\n", "modules.builtin": ""}, True),
-        ({"modules.dep": "extra/vfio_pci.ko: a\n", "modules.builtin": ""}, True),
+        ({"modules.dep": "a.ko:\nvfio_pci.ko.gz: a\n", "modules.builtin": ""}, True),
         ({"modules.dep": "", "modules.builtin": "kernel/drivers/vfio/pci/vfio-pci.ko\n"}, True),
         (
             {"modules.dep": "a/vfio-pci-core.ko: b/not-vfio-pci.ko\nnvgrace-vfio-pci.ko:\n", "modules.builtin": ""},
