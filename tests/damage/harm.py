@@ -30,7 +30,7 @@ _ABSURD = [
     b"0xffffffffffffffffffff\n", b"1e9\n", b"nan\n", b"inf\n", b"4294967296\n", b"65536\n", b"0-4294967295\n", b"0-65535\n",
     b"7-2\n", b",\n", b"0,,1\n", b"0-\n", b"-\n", b"(null)\n", b"\xff\xfe\xfd\n", b"caf\xc3\xa9\n", b"caf\xe9\n", b"\x1b[31m\n",
     b"%s%n\n", b"=\n", b"=====\n", b":\n", b" - \n", b"[]\n", b"[none\n", b"Y\n", b"a" * 5000, b"0,2," * 1500, b"\xe2\x80\xae\n",
-    b"\xd9\xa3\n", b"0x\xd9\xa3\n", b"\xb2\n", b"\xc2\xb2\n", b"12_000\n", b"+5\n", b" 5 6\n", b"../../..\n", b"/\n", b"32768KK\n",
+    b"\xd9\xa3\n", b"32\xe2\x84\xaa\n", b"0x\xd9\xa3\n", b"\xb2\n", b"\xc2\xb2\n", b"12_000\n", b"+5\n", b" 5 6\n", b"../../..\n", b"/\n", b"32768KK\n",
     b"999999999999G\n", b"GT/s\n", b"999 GT/s PCIe\n", b"enabled\n", b"{}\n", b"1\n" * 3000, b"\r\n1\r\n", b"\x0c\x0b\x1c\x85\n",
 ]
 _NOT_UTF8 = b"caf\xe9"

@@ -70,7 +70,7 @@ def cpu_list(text: str | None) -> tuple[int, ...] | None:
 
 def size_bytes(text: str | None) -> int | None:
     """Return the bytes of a size such as `32768K`, as the cache and hugepage attributes print it, or None."""
-    match = re.fullmatch(r"([0-9]{1,12})([KMG])B?", text.strip(), re.IGNORECASE) if text else None
+    match = re.fullmatch(r"([0-9]{1,12})([KMG])B?", text.strip(), re.IGNORECASE | re.ASCII) if text else None
     if match is None:
         return None
     return int(match.group(1)) << {"K": 10, "M": 20, "G": 30}[match.group(2).upper()]

@@ -1,0 +1,124 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Readings of kernel text: what the kernel prints comes back, and nonsense is None."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ansible_collections.vfio.workstation.plugins.module_utils._probe import parse
+from ansible_collections.vfio.workstation.tests.machines.files import as_list
+
+ANY_TEXT = st.text(max_size=40)
+LIKE_NUMBERS = st.text("0123456789-+,x abcdefKMG\u0663\u00b2_", max_size=24)
+
+
+@given(st.frozensets(st.integers(0, 4095), min_size=1))
+def test_a_list_that_the_kernel_prints_comes_back(numbers: frozenset[int]) -> None:
+    assert parse.cpu_list(as_list(numbers)) == tuple(sorted(numbers))
+
+
+@pytest.mark.parametrize("text", ["", "\n", " ", "(null)", "(null)\n"])
+def test_an_empty_list_is_empty_and_not_unknown(text: str) -> None:
+    assert parse.cpu_list(text) == ()
+
+
+@pytest.mark.parametrize("text", ["1-", "-1", "3-1", "1,,2", ",", "1,", "0x3", "1 2", "0-70000", "0-4294967295", "all", "\u0663", "1\u00b2"])
+def test_a_damaged_list_is_unknown_as_a_whole(text: str) -> None:
+    assert parse.cpu_list(text) is None
+
+
+@given(ANY_TEXT | LIKE_NUMBERS)
+def test_a_list_is_none_or_ascending_and_bounded(text: str) -> None:
+    found = parse.cpu_list(text)
+    if found is not None:
+        assert list(found) == sorted(set(found))
+        assert all(0 <= number < parse.MOST_IDS for number in found)
+
+
+@given(st.integers(0, 2**63 - 1))
+def test_a_number_comes_back(number: int) -> None:
+    assert parse.integer(f"{number}\n") == number
+
+
+@given(ANY_TEXT | LIKE_NUMBERS)
+@example("1_000")  # int() would take it
+@example("\u0663")  # ARABIC-INDIC DIGIT THREE: int() would take it too
+@example("9" * 5000)
+def test_a_number_is_none_or_what_its_digits_say(text: str) -> None:
+    found = parse.integer(text)
+    if found is not None:
+        assert text.strip().isascii()
+        assert str(found) == (text.strip().lstrip("0") or "0") or (found == 0 and set(text.strip()) <= set("-0"))
+
+
+@pytest.mark.parametrize(("text", "least", "most", "expected"), [
+    ("-1", 0, 100, None), ("-1", -1, 100, -1), ("101", 0, 100, None), ("100", 0, 100, 100), (None, 0, 100, None), ("", 0, 100, None),
+])
+def test_a_number_out_of_bounds_is_none(text: str | None, least: int, most: int, expected: int | None) -> None:
+    assert parse.integer(text, least, most) == expected
+
+
+@given(st.integers(0, 2**24 - 1), st.booleans(), st.booleans())
+def test_hexadecimal_comes_back_with_its_zeros(number: int, prefixed: bool, upper: bool) -> None:
+    digits = f"{number:X}" if upper else f"{number:x}"
+    assert parse.hex_digits(("0x" if prefixed else "") + digits, 6) == f"{number:06x}"
+
+
+@pytest.mark.parametrize("text", ["", "0x", "x10de", "10de0", "0x110de", "10 de", "-1", "10de\0", "\u0661\u0660de", None])
+def test_what_is_no_id_is_none(text: str | None) -> None:
+    assert parse.hex_digits(text, 4) is None
+
+
+@given(ANY_TEXT | LIKE_NUMBERS)
+def test_hexadecimal_is_none_or_just_so_many_digits(text: str) -> None:
+    found = parse.hex_digits(text, 4)
+    assert found is None or (len(found) == 4 and set(found) <= set("0123456789abcdef"))
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("32K", 32 << 10), ("98304K", 96 << 20), ("1M", 1 << 20), ("2g", 2 << 30), ("64KB", 64 << 10), ("16", None), ("K", None),
+    ("1.5M", None), ("-1K", None), ("32KK", None), ("9999999999999K", None), ("", None), (None, None), ("\u0663K", None),
+    ("32\u212a", None),  # KELVIN SIGN: a K to those who ignore case in Unicode
+])
+def test_sizes(text: str | None, expected: int | None) -> None:
+    assert parse.size_bytes(text) == expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("Y", True), ("N", False), ("1", True), ("0", False), ("y\n", True), ("", None), ("2", None), ("-1", None), ("on", None), (None, None),
+])
+def test_module_parameters(text: str | None, expected: bool | None) -> None:
+    assert parse.yes_no(text) is expected
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    ("0000:41:00.0", True), ("10000:e1:00.0", True), ("0000:41:00.8", False), ("41:00.0", False), ("0000:41:00.0\n", False),
+    ("0000:41:0g.0", False), ("0000:AF:00.0", False), ("", False), ("000000000:41:00.0", False), ("\u0660000:41:00.0", False),
+])
+def test_addresses_are_full(text: str, expected: bool) -> None:
+    assert parse.is_pci_address(text) is expected
+
+
+def test_bus_order_is_by_domain_first_whatever_its_length() -> None:
+    addresses = ["10000:e0:06.0", "0000:c1:00.0", "0001:00:00.0", "0000:01:00.1", "0000:01:00.0"]
+    assert sorted(addresses, key=parse.address_order) == [
+        "0000:01:00.0", "0000:01:00.1", "0000:c1:00.0", "0001:00:00.0", "10000:e0:06.0",
+    ]
+
+
+def test_pairs_are_read_line_by_line() -> None:
+    assert parse.key_values("DRIVER=vfio-pci\nPCI_ID=10DE:2684\nnothing\nA=b=c\nDRIVER=nouveau") == {
+        "DRIVER": "nouveau", "PCI_ID": "10DE:2684", "A": "b=c",
+    }
+    assert parse.key_values("MemTotal:  16 kB", ":") == {"MemTotal": "16 kB"}
+    assert parse.key_values(None) == {}
+
+
+@given(st.dictionaries(st.text("ABC_1", min_size=1), st.text("abc :/", max_size=8).map(str.strip)))
+def test_pairs_come_back(pairs: dict[str, str]) -> None:
+    assert parse.key_values("".join(f"{key}={value}\n" for key, value in pairs.items())) == pairs
