@@ -1,0 +1,232 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Reading below a root: bounded, never blocking, and never out of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import ATTRIBUTE_LIMIT, FILE_LIMIT, Tree
+from ansible_collections.vfio.workstation.tests.machines.files import Files
+
+_NOBODY = 65534
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    """Return an empty root, with a file beside it that must never be read."""
+    (tmp_path / "outside").write_text("secret\n", encoding="ascii")
+    return Files(tmp_path / "root")
+
+
+@pytest.fixture
+def tree(files: Files) -> Tree:
+    """Return the tree that the files are written into."""
+    return Tree(files.root)
+
+
+@contextlib.contextmanager
+def _ordinary_user(root: Path) -> Iterator[None]:
+    """Give up root's right to read everything, where we have it; pytest's folders are closed to others."""
+    if os.geteuid():
+        yield
+        return
+    for folder in (root, *root.parents):
+        if "pytest-of" in str(folder):
+            folder.chmod(0o755)
+    os.seteuid(_NOBODY)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_text_comes_without_the_white_space_around_it(files: Files, tree: Tree) -> None:
+    files.write("/sys/a", " one two \n\n")
+    assert tree.text("/sys/a") == "one two"
+    assert tree.data("/sys/a") == b" one two \n\n"
+
+
+def test_bytes_that_are_not_utf8_are_replaced(files: Files, tree: Tree) -> None:
+    files.write("/sys/a", b"caf\xe9\n")
+    assert tree.text("/sys/a") == "caf\N{REPLACEMENT CHARACTER}"
+
+
+@pytest.mark.parametrize("path", ["/none", "/sys", "/sys/a/b", "/", "", "/sys/a\0b", "/" + "n" * 300, "/" + "n/" * 3000])
+def test_what_is_no_file_is_none(files: Files, tree: Tree, path: str) -> None:
+    files.write("/sys/a", "1")
+    assert tree.data(path) is None
+    assert tree.text(path) is None
+    assert tree.section(path, 0, 8) is None
+    assert tree.unreadable == ()
+
+
+def test_special_files_are_neither_waited_for_nor_read(files: Files, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(files.here("/fifo"))
+    monkeypatch.chdir(files.root)  # the name of a socket has 107 bytes at most
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+        folder = tree.folder("/")
+        assert folder is not None
+        for name in ("fifo", "socket"):
+            assert tree.data(f"/{name}") is None
+            assert folder.text(name) is None
+            assert tree.names(f"/{name}") == ()
+
+
+def test_a_file_that_is_too_long_is_none_rather_than_half(files: Files, tree: Tree) -> None:
+    files.write("/sys/a", b"1" * (ATTRIBUTE_LIMIT + 1))
+    files.write("/sys/b", b"1" * ATTRIBUTE_LIMIT)
+    folder = tree.folder("/sys")
+    assert folder is not None
+    assert tree.data("/sys/a") is None
+    assert folder.text("a") is None
+    assert folder.text("b") == "1" * ATTRIBUTE_LIMIT
+    assert tree.data("/sys/a", head=True) == b"1" * ATTRIBUTE_LIMIT
+    assert tree.data("/sys/a", ATTRIBUTE_LIMIT + 1) == b"1" * (ATTRIBUTE_LIMIT + 1)
+
+
+def test_a_huge_file_costs_no_more_than_its_bound(files: Files, tree: Tree) -> None:
+    files.sparse("/huge", {}, 1 << 40)
+    assert tree.data("/huge", FILE_LIMIT) is None
+    assert tree.data("/huge", 16, head=True) == bytes(16)
+
+
+def test_sections(files: Files, tree: Tree) -> None:
+    files.sparse("/dev/cpu/0/msr", {0x3A: (5).to_bytes(8, "little")})
+    assert tree.section("/dev/cpu/0/msr", 0x3A, 8) == b"\5\0\0\0\0\0\0\0"
+    assert tree.section("/dev/cpu/0/msr", 0x3E, 8) == bytes(4)
+    assert tree.section("/dev/cpu/0/msr", 2**70, 8) is None
+    assert tree.section("/dev/cpu/0/msr", -1, 8) is None
+
+
+@pytest.mark.parametrize("target", ["/etc/real", "real", "../etc/real", "../../../../etc/real", "/../../etc/./real", "//etc///real"])
+def test_links_lead_where_they_led_on_the_machine(files: Files, tree: Tree, target: str) -> None:
+    files.write("/etc/real", "here")
+    files.raw_link("/etc/link", target)
+    assert tree.text("/etc/link") == "here"
+    assert tree.resolve("/etc/link") == "/etc/real"
+    folder = tree.folder("/etc")
+    assert folder is not None
+    assert folder.text("link") == "here"
+
+
+def test_links_do_not_lead_out(files: Files, tree: Tree, tmp_path: Path) -> None:
+    outside = str(tmp_path / "outside")
+    for index, target in enumerate((outside, "../outside", "../" * 30 + outside.lstrip("/"), str(tmp_path), "../../outside")):
+        files.raw_link(f"/sys/{index}", target)
+        assert tree.text(f"/sys/{index}") is None
+        assert tree.text(f"/sys/{index}/outside") is None
+        assert tree.names(f"/sys/{index}") == ()
+
+
+def test_dots_in_a_path_do_not_lead_out(files: Files, tree: Tree) -> None:
+    files.folder("/sys")
+    assert tree.text("/../outside") is None
+    assert tree.text("/sys/../../outside") is None
+
+
+@pytest.mark.parametrize("links", [{"/a": "a"}, {"/a": "b", "/b": "a"}, {"/a": "a/a"}, {"/a": "./././a/../a"}])
+def test_loops_end(files: Files, tree: Tree, links: dict[str, str]) -> None:
+    for path, target in links.items():
+        files.raw_link(path, target)
+    assert tree.text("/a") is None
+    assert tree.resolve("/a/b/c") is None
+    assert tree.names("/a") == ()
+    assert not tree.exists("/a")
+
+
+def test_as_many_links_as_the_kernel_follows(files: Files, tree: Tree) -> None:
+    files.write("/0", "end")
+    for number in range(1, 42):
+        files.raw_link(f"/{number}", str(number - 1))
+    assert tree.text("/40") == "end"
+    assert tree.text("/41") is None
+
+
+def test_a_relation_is_named_by_its_link_even_if_it_dangles(files: Files, tree: Tree) -> None:
+    files.raw_link("/sys/driver", "../../bus/pci/drivers/vfio-pci/")
+    files.write("/sys/file", "1")
+    folder = tree.folder("/sys")
+    assert folder is not None
+    assert tree.link("/sys/driver") == folder.link("driver") == "vfio-pci"
+    assert tree.link("/sys/file") is None
+    assert folder.link("file") is None
+    assert tree.link("/sys/none") is None
+    assert folder.link("none") is None
+    assert tree.targets("/sys") == {"driver": "../../bus/pci/drivers/vfio-pci/"}
+
+
+def test_names_that_are_not_utf8_can_be_printed(files: Files, tree: Tree) -> None:
+    files.folder("/sys")
+    os.symlink(b"/bus/caf\xe9", os.fsencode(files.here("/sys/")) + b"n\xe9")
+    for name in (*tree.names("/sys"), *(tree.targets("/sys") or {}).values()):
+        name.encode("utf-8")
+    files.raw_link("/sys/driver", os.fsdecode(b"/bus/caf\xe9"))
+    assert tree.link("/sys/driver") == "caf\N{REPLACEMENT CHARACTER}"
+
+
+def test_names_are_sorted(files: Files, tree: Tree) -> None:
+    for name in ("b", "a", "C"):
+        files.write(f"/sys/{name}", "1")
+    assert tree.names("/sys") == ("C", "a", "b")
+    assert tree.names("/sys/a") == ()
+
+
+def test_what_we_may_not_read_is_noted_with_what_rests_on_it(files: Files, tree: Tree) -> None:
+    for path in ("/closed/file", "/sys/secret", "/sys/other"):
+        files.write(path, "1")
+    for path in ("/sys/secret", "/sys/other", "/closed"):
+        os.chmod(files.here(path), 0)
+    with _ordinary_user(Path(files.root)):
+        with tree.reading("cpu"):
+            assert tree.text("/sys/secret") is None
+            with tree.reading("iommu.groups"):
+                assert tree.text("/sys/secret") is None
+                assert tree.names("/closed") == ()
+            assert tree.text("/sys/secret") is None
+        folder = tree.folder("/sys")
+        assert folder is not None
+        assert folder.text("other") is None
+    os.chmod(files.here("/closed"), 0o755)  # or nobody could remove it
+    assert [(found.path, found.values) for found in tree.unreadable] == [
+        ("/closed", ("iommu.groups",)), ("/sys/other", ()), ("/sys/secret", ("cpu", "iommu.groups")),
+    ]
+    assert {found.error for found in tree.unreadable} == {"Permission denied"}
+
+
+def test_what_is_not_there_is_not_called_unreadable(tree: Tree) -> None:
+    with tree.reading("cpu"):
+        assert tree.text("/none") is None
+    assert tree.unreadable == ()
+
+
+def test_only_the_running_machine_is_live(tree: Tree, tmp_path: Path) -> None:
+    assert not tree.live
+    assert Tree("/").live
+    assert not Tree(str(tmp_path / "none")).live
+    assert Tree(str(tmp_path / "none")).text("/etc/os-release") is None
+    assert Tree("/").text("/proc/sys/kernel/ostype") == "Linux"
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.sampled_from(["..", ".", "", "a", "b", "link", "up", "out"]), max_size=12))
+def test_any_path_ends_within_the_root(files: Files, parts: list[str]) -> None:
+    files.write("/a/b/file", "1")
+    files.raw_link("/a/link", "/a/b")
+    files.raw_link("/a/b/up", "../..")
+    files.raw_link("/a/b/out", files.root + "/../outside")
+    found = Tree(files.root).resolve("/" + "/".join(parts))
+    if found is not None:
+        assert os.path.realpath(files.root + found) == (files.root + found).rstrip("/")
+        assert ".." not in found.split("/")
