@@ -30,9 +30,20 @@ def podman_collection() -> Path:
     CACHE.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         say(f"containers.podman: taking it out of {PACKAGE} from PyPI (some 50 MB)")
-        output([
-            sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:", "--dest", scratch, PACKAGE,
-        ])
+        output(
+            [
+                sys.executable,
+                "-m",
+                "pip",
+                "download",
+                "--quiet",
+                "--no-deps",
+                "--only-binary=:all:",
+                "--dest",
+                scratch,
+                PACKAGE,
+            ]
+        )
         [wheel] = Path(scratch).glob("*.whl")
         fresh = Path(scratch) / "collections"
         with zipfile.ZipFile(wheel) as archive:

@@ -31,5 +31,7 @@ def output(argv: Sequence[str], env: Mapping[str, str] | None = None) -> str:
     except FileNotFoundError as error:
         raise ContainerError(f"{argv[0]} is not installed (scripts/setup-debian container installs it)") from error
     if done.returncode != 0:
-        raise ContainerError(f"{' '.join(argv)}: exit status {done.returncode}\n{done.stderr.strip() or done.stdout.strip()}")
+        raise ContainerError(
+            f"{' '.join(argv)}: exit status {done.returncode}\n{done.stderr.strip() or done.stdout.strip()}"
+        )
     return done.stdout

@@ -53,7 +53,7 @@ def _configuration(runtime: str | None) -> str:
 
 
 def configure(image: str) -> dict[str, str]:
-    """Return what to add to the environment of podman so that a container of this image runs, or raise with every reason."""
+    """Return what podman needs in its environment for a container of this image to run, or raise with all reasons."""
     reasons = []
     for attempt in attempts():
         added = {} if attempt.configuration is None else {"CONTAINERS_CONF": str(_write(attempt.configuration))}

@@ -31,15 +31,18 @@ REPOSITORY = "localhost/vfio-workstation"
 LABEL = "vfio.workstation.image"
 # Whatever else decides what is in an image; it is part of the checksum, so a change here makes new images too.
 MMDEBSTRAP = [
-    "mmdebstrap", "--variant=essential", "--format=tar",
+    "mmdebstrap",
+    "--variant=essential",
+    "--format=tar",
     "--aptopt=APT::Install-Recommends false",
+    # A mirror may have stood still for longer than sid's few days. Signatures are checked all the same.
+    "--aptopt=Acquire::Check-Valid-Until false",
     "--dpkgopt=path-exclude=/usr/share/doc/*",
     "--dpkgopt=path-exclude=/usr/share/locale/*",
     "--dpkgopt=path-exclude=/usr/share/man/*",
-    # Debian 12 asks for it where /etc/machine-id is not there; a container gets its own at its first start.
-    "--customize-hook=truncate --size=0 \"$1/etc/machine-id\"",
 ]
-CONFIGURATION = ["CMD [\"/sbin/init\"]", "ENV LANG=C.UTF-8", "ENV container=podman", "STOPSIGNAL SIGRTMIN+3"]
+# No systemd: Debian 14's refuses hosts with hybrid cgroups, and nothing here needs it.
+CONFIGURATION = ['CMD ["sleep", "infinity"]', "ENV LANG=C.UTF-8"]
 
 
 def recipes() -> dict[str, dict[str, Any]]:
@@ -103,8 +106,13 @@ def _build(recipe: dict[str, Any], full: str, folder: Path, descriptor: int) -> 
         isolated = ["unshare", "--mount", "--fork", "--kill-child"] if os.geteuid() == 0 else []
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             done = subprocess.run(
-                [*isolated, *argv], env={**os.environ, "TMPDIR": scratch}, pass_fds=(descriptor,),
-                stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, check=False,
+                [*isolated, *argv],
+                env={**os.environ, "TMPDIR": scratch},
+                pass_fds=(descriptor,),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                check=False,
             )
         if done.returncode != 0:
             log.seek(0)

@@ -4,8 +4,8 @@
 
 """One run of molecule, with folders and containers of its own, which are gone when it ends: in whatever way it ends.
 
-Two runs side by side share images and nothing else. Molecule removes its containers itself; they are removed here too, by
-the run's label, because molecule does not get that far when it is interrupted. Should this process be killed, each
+Two runs side by side share images and nothing else. Molecule removes its containers itself; they are removed here too,
+by the run's label, because molecule does not get that far when it is interrupted. Should this process be killed, each
 container still ends by itself after an hour, which podman sees to (molecule/shared/create.yml).
 """
 
@@ -67,6 +67,7 @@ def _prepare(folder: Path, images: Sequence[str]) -> dict[str, str]:
         "MOLECULE_EPHEMERAL_DIRECTORY": str(folder / "molecule"),
         "MOLECULE_PROJECT_DIRECTORY": str(ROOT),
         "PATH": f"{programs}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),  # for tests.machines
         "VFIO_IMAGES": json.dumps(tags),
         "VFIO_RUN": str(folder),
     }
@@ -89,7 +90,9 @@ def _supervise(argv: Sequence[str], environment: dict[str, str]) -> int:
 
 
 def _remove_containers(identity: str, environment: dict[str, str]) -> None:
-    left = output(["podman", "ps", "--all", "--quiet", "--filter", f"label={RUN_LABEL}={identity}"], env=environment).split()
+    left = output(
+        ["podman", "ps", "--all", "--quiet", "--filter", f"label={RUN_LABEL}={identity}"], env=environment
+    ).split()
     if left:
         say(f"removing {len(left)} container{'s' * (len(left) > 1)} that molecule left")
         output(["podman", "rm", "--force", "--time", "0", *left], env=environment)
@@ -98,6 +101,7 @@ def _remove_containers(identity: str, environment: dict[str, str]) -> None:
 @contextlib.contextmanager
 def _signals_end_us() -> Iterator[None]:
     """Make the signals that ask a process to end unwind it, so that what it started is cleaned up."""
+
     def unwind(number: int, _frame: FrameType | None) -> None:
         raise SystemExit(128 + number)
 
