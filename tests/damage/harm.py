@@ -22,12 +22,12 @@ from ..machines import build
 LOSSES = ("gone", "empty", "fifo", "folder", "dangling", "loop", "escape", "huge", "socket")
 _LINKS = ("dangling", "loop", "escape")
 _READ_AS_LINKS = ("/driver", "/iommu_group")
-_CHANGES = ("content", "truncated", "flipped", "doubled", "swapped", "redirected", "file")
+_CHANGES = ("content", "truncated", "flipped", "doubled", "swapped", "redirected", "file", "strangers")
 
 #: Content of the kinds that a parser may stumble over. None of it may be taken for what it is not.
 _ABSURD = [
     b"\0", b"\0\0\0\0", b"\n", b" \t\n", b"-1\n", b"0\n", b"1\n", b"99999999999999999999999999\n", b"-99999999999\n", b"0x\n",
-    b"0xffffffffffffffffffff\n", b"1e9\n", b"nan\n", b"inf\n", b"4294967296\n", b"65536\n", b"0-4294967295\n", b"0-65535\n",
+    b"0xffffffffffffffffffff\n", b"1e9\n", b"nan\n", b"inf\n", b"4294967296\n", b"65536\n", b"0-4294967295\n", b"0-60000\n",
     b"7-2\n", b",\n", b"0,,1\n", b"0-\n", b"-\n", b"(null)\n", b"\xff\xfe\xfd\n", b"caf\xc3\xa9\n", b"caf\xe9\n", b"\x1b[31m\n",
     b"%s%n\n", b"=\n", b"=====\n", b":\n", b" - \n", b"[]\n", b"[none\n", b"Y\n", b"a" * 5000, b"0,2," * 1500, b"\xe2\x80\xae\n",
     b"\xd9\xa3\n", b"32\xe2\x84\xaa\n", b"0x\xd9\xa3\n", b"\xb2\n", b"\xc2\xb2\n", b"12_000\n", b"+5\n", b" 5 6\n", b"../../..\n", b"/\n", b"32768KK\n",
@@ -122,6 +122,11 @@ class Specimen:
             target = self._pick(injury.other, injury.which)
             os.symlink(target if injury.which % 2 else os.path.relpath(f"{self.root}{target}", os.path.dirname(here)), here)
             return target.encode() + b"\n" + _content(f"{self.root}{target}")
+        if injury.kind == "strangers":
+            os.mkdir(here)
+            for name in (_NOT_UTF8, b"0", b"-1", b"99999999999", b"cpu0", b"node0", b"0000:00:00.0", b"\xd9\xa3"):
+                os.mkdir(os.fsencode(here) + b"/" + name)
+            return b""
         before = _content(original)
         if injury.kind == "truncated":
             content = before[: injury.other % (len(before) + 1)]
@@ -146,7 +151,6 @@ class Specimen:
             os.mknod(here, 0o140600)
         elif injury.kind == "folder":
             os.mkdir(here)
-            Path(here, os.fsdecode(_NOT_UTF8)).touch()
         elif injury.kind == "dangling":
             os.symlink(f"/nowhere/{os.fsdecode(_NOT_UTF8)}" if injury.other % 2 else "nowhere", here)
         elif injury.kind == "loop":

@@ -29,7 +29,6 @@ WEAKER: list[tuple[str, tuple[Any, ...] | None]] = [
     # No `reset_method`, no `resourceN_resize`: that is how the kernel says that there are none.
     (r"pci\.[^ ]*\.reset_methods", ([],)),
     (r"pci\.[^ ]*\.bars\[\d+\]\.resizable", (False,)),
-    # The file system in whose folder a swap file lies, when that on the folder itself is unknown: see _is_weaker_use.
     # No /sys/firmware/efi is what a BIOS machine shows, and that has no Secure Boot.
     (r"boot\.firmware", ("bios",)),
     (r"boot\.secure_boot", (False,)),
@@ -38,6 +37,8 @@ WEAKER: list[tuple[str, tuple[Any, ...] | None]] = [
     (r"boot\.kernels\[.*\]\.(entry|cmdline|initramfs|has_vfio_pci)", None),
     # A kernel without nodes shows none: then all memory is node 0. One node left has what the whole machine has.
     (r"memory\.nodes\.\d+\..*", None),
+    # A kernel may have been started without arguments; there is always a release.
+    (r"boot\.running\.cmdline", ("",)),
     # Without `online` those with a topology are online; without `present` the kernel's own list tells who is offline.
     (r"cpus\.offline", None),
     (r"cpus\.online", None),
