@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import stat
 from contextlib import contextmanager
 from typing import Iterator
@@ -24,6 +25,7 @@ ATTRIBUTE_LIMIT = 65536
 #: For configuration files, lists of modules, and tables.
 FILE_LIMIT = 8 << 20
 
+_PROCESS = re.compile(r"^/proc/[0-9]+/")
 _MOST_LINKS = 40  # as the kernel's MAXSYMLINKS
 _DENIED = (errno.EACCES, errno.EPERM)
 # O_NONBLOCK: opening a FIFO must not wait for a writer. O_NOFOLLOW: links are followed by us, within the root.
@@ -61,7 +63,11 @@ class Tree:
         return tuple(Unreadable(path, error, tuple(values)) for path, (error, values) in sorted(self._denied.items()))
 
     def deny(self, path: str, error: int | None) -> None:
-        """Note that rights to a file are lacking, for whoever reads it by other means than this class."""
+        """Note that rights to a file are lacking, for whoever reads it by other means than this class.
+
+        Files of processes are noted once for all of them: their numbers say nothing, and there may be thousands.
+        """
+        path = _PROCESS.sub("/proc/[pid]/", path)
         _error, values = self._denied.setdefault(path, (os.strerror(error or errno.EACCES), []))
         if self._value and self._value not in values:
             values.append(self._value)
