@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple, Tuple
 
 from .._machine import Cpu, InterruptVirtualization, PostedInterrupts, Virtualization
@@ -23,6 +24,7 @@ _VM_CR_SVMDIS = 1 << 4
 _VTD_CAP_PI = 1 << 59
 _EFR_GASUP = 1 << 7
 _EFR_GAMSUP_VAPIC = 1 << 21
+_REGISTER = re.compile(r"(?:[0-9a-f]{1,16}:)?[0-9a-f]{1,16}")
 
 # Every AMD processor from this family on (Zen) has SVM and an IOMMU.
 _AMD_ZEN_FAMILY = 0x17
@@ -239,12 +241,12 @@ def _registers(evidence: Evidence, prefix: str, attribute: str) -> tuple[int, ..
     values = []
     for name in evidence.tree.names("/sys/class/iommu"):
         if name.startswith(prefix):
-            # Since Linux 6.3 AMD's second register is printed before the first, with a colon between them.
-            text = (evidence.tree.text(f"/sys/class/iommu/{name}/{attribute}") or "").rpartition(":")[2]
-            try:
-                values.append(int(text, 16))
-            except ValueError:
+            match = _REGISTER.fullmatch(evidence.tree.text(f"/sys/class/iommu/{name}/{attribute}") or "")
+            if match is None:
                 return ()
+            # AMD's has a second one beside it: older kernels print that first, newer ones last, and distributions carry
+            # either order to other versions (drivers/iommu/amd/init.c). Only the first one's high bits are in use.
+            values.append(max(int(word, 16) for word in match.group(0).split(":")))
     return tuple(values)
 
 
