@@ -10,9 +10,8 @@ import json
 import logging
 import os
 import pathlib
-import platform
-import shutil
 import signal
+import subprocess
 import sys
 import time
 import types
@@ -24,17 +23,6 @@ from .lab import CACHE, Lab
 from .recipe import BOOTS, FLAVOURS, SUITES
 
 LOG = logging.getLogger("lab")
-
-_PROGRAMS = {
-    "qemu-system-x86_64": "QEMU 8.2 or later (Debian, Arch: qemu-system-x86; Fedora: qemu-system-x86-core)",
-    "qemu-img": "QEMU's disk tool (Debian: qemu-utils; Fedora and Arch: qemu-img)",
-    "mmdebstrap": "mmdebstrap",
-    "mke2fs": "e2fsprogs",
-    "mkfs.vfat": "dosfstools",
-    "sfdisk": "sfdisk (Debian: fdisk; elsewhere: util-linux)",
-    "setpriv": "util-linux",
-    "ssh": "OpenSSH's client (Debian: openssh-client; Fedora: openssh-clients; Arch: openssh)",
-}
 
 
 def main(arguments: typing.Sequence[str] | None = None) -> int:
@@ -55,21 +43,8 @@ def main(arguments: typing.Sequence[str] | None = None) -> int:
 
 def check_host() -> None:
     """Say at once, and in words, when this computer cannot run the lab."""
-    if platform.system() != "Linux":
-        raise LabError(
-            f"the virtual workstation needs Linux; this is {platform.system()}. Run it in a Debian virtual machine."
-        )
-    if platform.machine() not in ("x86_64", "AMD64"):
-        raise LabError(f"the virtual workstation is built from x86-64 packages; this computer is {platform.machine()}")
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    missing = [package for program, package in _PROGRAMS.items() if shutil.which(program, path=path) is None]
-    if not pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd").exists():
-        missing.append("UEFI firmware at /usr/share/OVMF/OVMF_CODE_4M.fd (Debian: ovmf)")
-    if missing:
-        how = (
-            "On Debian, scripts/setup-debian lab installs it all" if shutil.which("apt-get") else "Install these first"
-        )
-        raise LabError("the lab lacks programs. " + how + ":\n  " + "\n  ".join(missing))
+    if subprocess.run([pathlib.Path(__file__).parent / "check-host"], check=False).returncode != 0:
+        raise LabError("the lab cannot run here, for the reasons above")
 
 
 def _build(lab: Lab, options: argparse.Namespace) -> None:

@@ -1,0 +1,50 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Machines of the virtual workstation for the tests in this folder; each is switched off and removed at its end."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import subprocess
+import sys
+import typing
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+if str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+from tests.lab import Lab, Machine  # the checkout's own package, which the line above makes importable
+
+
+@pytest.fixture(scope="session")
+def lab() -> Lab:
+    """The lab over the checkout's cache, rid of what killed runs left."""
+    result = Lab()
+    result.sweep()
+    return result
+
+
+@pytest.fixture(scope="module")
+def machine(lab: Lab, request: pytest.FixtureRequest) -> typing.Iterator[Machine]:
+    """The machine that a module's parameter names, up; the desktop where there is none."""
+    with lab.machine(getattr(request, "param", "desktop")) as result:
+        result.start()
+        result.wait_for_ssh()
+        yield result
+
+
+@pytest.fixture(scope="module")
+def facts(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, typing.Any]:
+    """What host_info says of it, asked by Ansible over ssh as a user would."""
+    folder = tmp_path_factory.mktemp("ansible")
+    inventory = folder / "inventory.json"
+    inventory.write_text(json.dumps({"all": {"hosts": {"lab": machine.inventory()}}}), encoding="utf-8")
+    argv = ["ansible", "lab", "-i", str(inventory), "-m", "vfio.workstation.host_info", "--tree", str(folder / "out")]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    result: dict[str, typing.Any] = json.loads((folder / "out" / "lab").read_text(encoding="utf-8"))
+    return result
