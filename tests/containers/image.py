@@ -66,7 +66,7 @@ def ensure(name: str) -> str:
     full = tag(name)
     if _exists(full):
         return full
-    with _lock(name) as (folder, descriptor):
+    with locked(name) as (folder, descriptor):
         if not _exists(full):  # another run may have made it while this one waited
             _build(recipes()[name], full, folder, descriptor)
     return full
@@ -77,7 +77,7 @@ def _exists(full: str) -> bool:
 
 
 @contextlib.contextmanager
-def _lock(name: str) -> Iterator[tuple[Path, int]]:
+def locked(name: str) -> Iterator[tuple[Path, int]]:
     """Hold the right to build an image; yield an empty folder to do it in, and the lock's descriptor.
 
     The builder inherits the descriptor: should this process be killed, the lock is held until the builder is gone too,

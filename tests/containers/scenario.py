@@ -12,8 +12,10 @@ container still ends by itself after an hour, which podman sees to (molecule/sha
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -35,12 +37,39 @@ def run(scenario: str) -> int:
     """Run a scenario of molecule from beginning to end and return its exit status."""
     images = _images(scenario)
     CACHE.mkdir(parents=True, exist_ok=True)
-    with _signals_end_us(), tempfile.TemporaryDirectory(prefix="vfio-run-", dir=CACHE) as folder:
-        environment = {**os.environ, **_prepare(Path(folder), images)}
+    with signals_end_us(), _claimed_folder() as (folder, claim):
+        environment = {**os.environ, **_prepare(folder, images)}
+        _remove_remains(environment)
         try:
-            return _supervise(["molecule", "test", "--no-command-borders", "--scenario-name", scenario], environment)
+            argv = ["molecule", "test", "--no-command-borders", "--scenario-name", scenario]
+            return supervise(argv, environment, pass_fds=(claim,))
         finally:
-            _remove_containers(Path(folder).name, environment)
+            _remove_containers(folder.name, environment)
+
+
+@contextlib.contextmanager
+def _claimed_folder() -> Iterator[tuple[Path, int]]:
+    """Yield a folder for this run, and the descriptor of a lock that tells as long as it is open that it is in use."""
+    with (
+        tempfile.TemporaryDirectory(prefix="vfio-run-", dir=CACHE) as name,
+        Path(name, "claim").open("w", encoding="utf-8") as claim,
+    ):
+        fcntl.flock(claim, fcntl.LOCK_EX)
+        claim.write("claimed\n")
+        claim.flush()
+        yield Path(name), claim.fileno()
+
+
+def _remove_remains(environment: dict[str, str]) -> None:
+    """Remove what runs left that were killed. Molecule inherits their claim, and may outlive them."""
+    for claim in CACHE.glob("vfio-run-*/claim"):
+        with contextlib.suppress(OSError), claim.open(encoding="utf-8") as file:  # in use, or just gone
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not file.read(1):  # made this moment, and about to be claimed
+                continue
+            say(f"removing what {claim.parent.name} left when it was killed")
+            _remove_containers(claim.parent.name, environment)
+            shutil.rmtree(claim.parent, ignore_errors=True)
 
 
 def _images(scenario: str) -> list[str]:
@@ -73,19 +102,20 @@ def _prepare(folder: Path, images: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _supervise(argv: Sequence[str], environment: dict[str, str]) -> int:
+def supervise(argv: Sequence[str], environment: dict[str, str], pass_fds: Sequence[int] = ()) -> int:
     """Run a command in a process group of its own, and end all of that group when we are told to end."""
-    with subprocess.Popen(argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True) as child:
+    with subprocess.Popen(
+        argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=pass_fds
+    ) as child:
         try:
             return child.wait()
         except BaseException:
             say("interrupted: ending molecule")
-            for number in (signal.SIGINT, signal.SIGKILL):
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(child.pid, number)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGINT)
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     child.wait(timeout=GRACE_SECONDS)
-                    break
+                os.killpg(child.pid, signal.SIGKILL)  # also what ignores SIGINT, as a shell's background jobs do
             raise
 
 
@@ -99,7 +129,7 @@ def _remove_containers(identity: str, environment: dict[str, str]) -> None:
 
 
 @contextlib.contextmanager
-def _signals_end_us() -> Iterator[None]:
+def signals_end_us() -> Iterator[None]:
     """Make the signals that ask a process to end unwind it, so that what it started is cleaned up."""
 
     def unwind(number: int, _frame: FrameType | None) -> None:
