@@ -26,12 +26,64 @@ _CHANGES = ("content", "truncated", "flipped", "doubled", "swapped", "redirected
 
 #: Content of the kinds that a parser may stumble over. None of it may be taken for what it is not.
 _ABSURD = [
-    b"\0", b"\0\0\0\0", b"\n", b" \t\n", b"-1\n", b"0\n", b"1\n", b"99999999999999999999999999\n", b"-99999999999\n", b"0x\n",
-    b"0xffffffffffffffffffff\n", b"1e9\n", b"nan\n", b"inf\n", b"4294967296\n", b"65536\n", b"0-4294967295\n", b"0-60000\n",
-    b"7-2\n", b",\n", b"0,,1\n", b"0-\n", b"-\n", b"(null)\n", b"\xff\xfe\xfd\n", b"caf\xc3\xa9\n", b"caf\xe9\n", b"\x1b[31m\n",
-    b"%s%n\n", b"=\n", b"=====\n", b":\n", b" - \n", b"[]\n", b"[none\n", b"Y\n", b"a" * 5000, b"0,2," * 1500, b"\xe2\x80\xae\n",
-    b"\xd9\xa3\n", b"32\xe2\x84\xaa\n", b"0x\xd9\xa3\n", b"\xb2\n", b"\xc2\xb2\n", b"12_000\n", b"+5\n", b" 5 6\n", b"../../..\n", b"/\n", b"32768KK\n",
-    b"999999999999G\n", b"GT/s\n", b"999 GT/s PCIe\n", b"enabled\n", b"{}\n", b"1\n" * 3000, b"\r\n1\r\n", b"\x0c\x0b\x1c\x85\n",
+    b"\x00",
+    b"\x00\x00\x00\x00",
+    b"\n",
+    b" \t\n",
+    b"-1\n",
+    b"0\n",
+    b"1\n",
+    b"99999999999999999999999999\n",
+    b"-99999999999\n",
+    b"0x\n",
+    b"0xffffffffffffffffffff\n",
+    b"1e9\n",
+    b"nan\n",
+    b"inf\n",
+    b"4294967296\n",
+    b"65536\n",
+    b"0-4294967295\n",
+    b"0-60000\n",
+    b"7-2\n",
+    b",\n",
+    b"0,,1\n",
+    b"0-\n",
+    b"-\n",
+    b"(null)\n",
+    b"\xff\xfe\xfd\n",
+    b"caf\xc3\xa9\n",
+    b"caf\xe9\n",
+    b"\x1b[31m\n",
+    b"%s%n\n",
+    b"=\n",
+    b"=====\n",
+    b":\n",
+    b" - \n",
+    b"[]\n",
+    b"[none\n",
+    b"Y\n",
+    b"a" * 5000,
+    b"0,2," * 1500,
+    b"\xe2\x80\xae\n",
+    b"\xd9\xa3\n",
+    b"32\xe2\x84\xaa\n",
+    b"0x\xd9\xa3\n",
+    b"\xb2\n",
+    b"\xc2\xb2\n",
+    b"12_000\n",
+    b"+5\n",
+    b" 5 6\n",
+    b"../../..\n",
+    b"/\n",
+    b"32768KK\n",
+    b"999999999999G\n",
+    b"GT/s\n",
+    b"999 GT/s PCIe\n",
+    b"enabled\n",
+    b"{}\n",
+    b"1\n" * 3000,
+    b"\r\n1\r\n",
+    b"\x0c\x0b\x1c\x85\n",
 ]
 _NOT_UTF8 = b"caf\xe9"
 
@@ -62,7 +114,11 @@ class Damaged(NamedTuple):
 def damages(most: int = 5) -> st.SearchStrategy[list[Damage]]:
     """Return lists of injuries for any specimen: numbers pick among its files whatever their count."""
     pick = st.integers(0, 2**20)
-    content = st.one_of(st.sampled_from(_ABSURD), st.binary(max_size=64), st.text("0123456789abcdefx-,: \n", max_size=24).map(str.encode))
+    content = st.one_of(
+        st.sampled_from(_ABSURD),
+        st.binary(max_size=64),
+        st.text("0123456789abcdefx-,: \n", max_size=24).map(str.encode),
+    )
     one = st.builds(Damage, st.sampled_from(LOSSES + _CHANGES), pick, pick, pick, content)
     return st.lists(one, min_size=1, max_size=most)
 
@@ -85,7 +141,7 @@ class Specimen:
         kinds: dict[str, list[str]] = {}
         for folder, folders, files in os.walk(self.root):
             for name in folders + files:
-                path = os.path.join(folder, name)[len(str(self.root)):]
+                path = os.path.join(folder, name)[len(str(self.root)) :]
                 kinds.setdefault(re.sub(r"[0-9a-f]*[0-9][0-9a-f]*", "#", path), []).append(path)
         return [sorted(paths) for _kind, paths in sorted(kinds.items())]
 
@@ -120,7 +176,9 @@ class Specimen:
             return os.fsencode(os.readlink(here)) if os.path.islink(here) else b""
         if injury.kind == "redirected":
             target = self._pick(injury.other, injury.which)
-            os.symlink(target if injury.which % 2 else os.path.relpath(f"{self.root}{target}", os.path.dirname(here)), here)
+            os.symlink(
+                target if injury.which % 2 else os.path.relpath(f"{self.root}{target}", os.path.dirname(here)), here
+            )
             return target.encode() + b"\n" + _content(f"{self.root}{target}")
         if injury.kind == "strangers":
             os.mkdir(here)
@@ -167,9 +225,14 @@ class Specimen:
 
 #: What lies outside the root and must never show: each would be taken for a plausible value, were it read.
 CANARIES = {
-    "hex": "0xcafe", "number": "61453", "list": "61440-61453", "text": "canary-text", "flag": "canary-flag svm vmx canary",
+    "hex": "0xcafe",
+    "number": "61453",
+    "list": "61440-61453",
+    "text": "canary-text",
+    "flag": "canary-flag svm vmx canary",
     "uevent": "DRIVER=canary-driver\nPCI_CLASS=CAFE00\nPCI_ID=CAFE:CAFE\nPCI_SUBSYS_ID=CAFE:CAFE\n",
-    "meminfo": "MemTotal:       61453 kB\n", "cpuinfo": "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: canary-model\n",
+    "meminfo": "MemTotal:       61453 kB\n",
+    "cpuinfo": "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: canary-model\n",
 }
 #: They would show in a reading as these.
 MARKS = ("cafe", "61453", "62927872", "canary-")

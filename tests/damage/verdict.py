@@ -4,8 +4,8 @@
 
 """What a reading of damaged files may say, given what the undamaged ones said: the rules against lies.
 
-1. Losses alone (nothing new to be read) only weaken: each value stays, becomes null, or leaves its list; beyond that only
-   what WEAKER lists, since there absence itself is what the kernel would show.
+1. Losses alone (nothing new to be read) only weaken: each value stays, becomes null, or leaves its list; beyond that
+   only what WEAKER lists, since there absence itself is what the kernel would show.
 2. Where a file says something else, only values that rest on that file may be other than weaker (RESTS_ON).
 3. An identity (ids, class, revision, node, memory) that changed must be written in what was put there.
 """
@@ -48,7 +48,10 @@ WEAKER: list[tuple[str, tuple[Any, ...] | None]] = [
 RESTS_ON: list[tuple[str, str]] = [
     ("/proc/cpuinfo", r"cpu\..*|iommu\.(kind|state|reason|interrupt_remapping)|boot\..*"),
     ("/proc/cmdline", r"cpu\.virtualization\..*|iommu\.(state|reason)|boot\..*"),
-    ("/proc/sys/kernel/osrelease", r"cpu\.virtualization\..*|iommu\.(state|reason)|boot\..*|pci\..*\.(reset_methods|bars.*)"),
+    (
+        "/proc/sys/kernel/osrelease",
+        r"cpu\.virtualization\..*|iommu\.(state|reason)|boot\..*|pci\..*\.(reset_methods|bars.*)",
+    ),
     ("/proc/meminfo", r"memory\..*"),
     ("/proc/interrupts", r"iommu\.interrupt_remapping|cpu\.virtualization\..*"),
     ("/proc/iomem", r"pci\..*\.boot_display"),
@@ -90,7 +93,7 @@ RESTS_ON: list[tuple[str, str]] = [
     ("/etc", r"boot\..*|os.*"),
 ]
 
-#: Losses that let more be told: what sleeps is not asked for its link, and without this file nobody knows that it sleeps.
+#: Losses that let more be told: what sleeps is not asked for its link, and only this file tells that it sleeps.
 TELLS_MORE = (r".*/power(/runtime_status)?", r"pci\..*\.(link.*|bars\[\d+\]\.resizable_to_bytes)")
 
 _ADDRESS = r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
@@ -120,7 +123,9 @@ def _differences(before: Any, after: Any, place: str) -> Iterator[tuple[str, Any
     if isinstance(before, dict) and isinstance(after, dict):
         for key in [*before, *(key for key in after if key not in before)]:
             yield from _differences(before.get(key), after.get(key), f"{place}.{key}".lstrip("."))
-    elif isinstance(before, list) and isinstance(after, list) and any(isinstance(item, dict) for item in before + after):
+    elif (
+        isinstance(before, list) and isinstance(after, list) and any(isinstance(item, dict) for item in before + after)
+    ):
         old, new = _keyed(before), _keyed(after)
         for key in [*old, *(key for key in new if key not in old)]:
             yield from _differences(old.get(key), new.get(key), f"{place}[{key}]")

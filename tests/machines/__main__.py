@@ -16,7 +16,9 @@ from . import build, generate, load, names
 def main(arguments: list[str] | None = None) -> int:
     """Build what the command line asks for."""
     parser = argparse.ArgumentParser(prog="python -m tests.machines", description=__doc__)
-    parser.add_argument("name", nargs="?", help="a described machine, or how many functions to generate; none lists them")
+    parser.add_argument(
+        "name", nargs="?", help="a described machine, or how many functions to generate; none lists them"
+    )
     parser.add_argument("folder", nargs="?", type=Path, help="new or empty folder to build it in")
     options = parser.parse_args(arguments)
     if options.name is None:

@@ -24,7 +24,9 @@ def write_displays(files: Files, bus: Bus, machine: dict[str, Any]) -> None:
     if "framebuffer" in machine:
         framebuffer = machine["framebuffer"]
         device = _device(files, bus, framebuffer["on"])
-        files.attributes(f"{device}/graphics/fb0", {"name": framebuffer["name"], "dev": "29:0", "virtual_size": "1920,1080"})
+        files.attributes(
+            f"{device}/graphics/fb0", {"name": framebuffer["name"], "dev": "29:0", "virtual_size": "1920,1080"}
+        )
         files.link(f"{device}/graphics/fb0/device", device)
         files.link("/sys/class/graphics/fb0", f"{device}/graphics/fb0")
     for number, address in machine.get("sound", {}).items():
@@ -50,15 +52,19 @@ def _device(files: Files, bus: Bus, on: str) -> str:
 
 def _write_card(files: Files, bus: Bus, name: str, card: dict[str, Any]) -> None:
     device = _device(files, bus, card["on"])
-    minor = int(name[len("card"):])
+    minor = int(name[len("card") :])
     nodes = [(name, minor)]
     if "render" in card:
-        nodes.append((card["render"], int(card["render"][len("renderD"):])))
+        nodes.append((card["render"], int(card["render"][len("renderD") :])))
     for node, number in nodes:
         folder = f"{device}/drm/{node}"
-        files.attributes(folder, {
-            "dev": f"226:{number}", "uevent": f"MAJOR=226\nMINOR={number}\nDEVNAME=dri/{node}\nDEVTYPE=drm_minor\n",
-        })
+        files.attributes(
+            folder,
+            {
+                "dev": f"226:{number}",
+                "uevent": f"MAJOR=226\nMINOR={number}\nDEVNAME=dri/{node}\nDEVTYPE=drm_minor\n",
+            },
+        )
         files.link(f"{folder}/device", device)
         files.link(f"/sys/class/drm/{node}", folder)
         files.link(f"/sys/dev/char/226:{number}", folder)
@@ -76,9 +82,13 @@ def _write_sound(files: Files, device: str, number: int) -> None:
     files.link(f"{card}/device", device)
     files.link(f"/sys/class/sound/card{number}", card)
     for minor, node in enumerate((f"controlC{number}", f"pcmC{number}D0p")):
-        files.attributes(f"{card}/{node}", {
-            "dev": f"116:{number * 32 + minor}", "uevent": f"MAJOR=116\nMINOR={number * 32 + minor}\nDEVNAME=snd/{node}\n",
-        })
+        files.attributes(
+            f"{card}/{node}",
+            {
+                "dev": f"116:{number * 32 + minor}",
+                "uevent": f"MAJOR=116\nMINOR={number * 32 + minor}\nDEVNAME=snd/{node}\n",
+            },
+        )
         files.link(f"{card}/{node}/device", card)
         files.link(f"/sys/class/sound/{node}", f"{card}/{node}")
         files.link(f"/sys/dev/char/116:{number * 32 + minor}", f"{card}/{node}")
@@ -101,10 +111,15 @@ def write_processes(files: Files, processes: dict[Any, dict[str, Any]]) -> None:
         folder = f"/proc/{pid}"
         arguments = str(process.get("cmdline", process["comm"])).split()
         status = f"Name:\t{process['comm'][:15]}\nPid:\t{pid}\nPPid:\t{process.get('parent', 1)}\n"
-        files.attributes(folder, {
-            "comm": process["comm"][:15], "cmdline": "".join(f"{one}\0" for one in arguments), "status": status,
-            "stat": f"{pid} ({process['comm'][:15]}) S {process.get('parent', 1)} {pid} {pid} 0 -1 4194560 0 0",
-        })
+        files.attributes(
+            folder,
+            {
+                "comm": process["comm"][:15],
+                "cmdline": "".join(f"{one}\0" for one in arguments),
+                "status": status,
+                "stat": f"{pid} ({process['comm'][:15]}) S {process.get('parent', 1)} {pid} {pid} 0 -1 4194560 0 0",
+            },
+        )
         if "environ" in process:
             files.write(f"{folder}/environ", "".join(f"{one}\0" for one in process["environ"]))
         if process.get("reader"):  # the process that reads this tree, as /proc/self would have shown it

@@ -39,7 +39,12 @@ def described(functions: int) -> dict[str, Any]:
             continue
         identity, class_, driver, bars = _KINDS[pair % len(_KINDS)]
         pci[f"{domain:04x}:{slot + 1:02x}:00.0"] = {
-            "id": identity, "class": class_, "driver": driver, "subsystem": "1043:8888", "bars": bars, **common,
+            "id": identity,
+            "class": class_,
+            "driver": driver,
+            "subsystem": "1043:8888",
+            "bars": bars,
+            **common,
         }
     nodes = {node: {"size": "64G", "hugepages": {2048: [0, 0, 0], 1048576: [0, 0, 0]}} for node in range(4)}
     return {
@@ -47,12 +52,17 @@ def described(functions: int) -> dict[str, Any]:
         "kernel": {"version": "6.12.43-amd64", "cmdline": "root=/dev/sda1 ro"},
         "firmware": {"tables": ["IVRS"]},
         "cpu": {
-            "vendor": "AuthenticAMD", "family": 25, "model": 17, "name": "AMD EPYC 9354 32-Core Processor",
+            "vendor": "AuthenticAMD",
+            "family": 25,
+            "model": 17,
+            "name": "AMD EPYC 9354 32-Core Processor",
             "flags": "fpu msr npt svm avic x2avic",
         },
-        "cpus": {"clusters": [
-            {"cores": 8, "threads": 2, "l3": "32M", "node": node, "package": node // 2} for node in range(4)
-        ]},
+        "cpus": {
+            "clusters": [
+                {"cores": 8, "threads": 2, "l3": "32M", "node": node, "package": node // 2} for node in range(4)
+            ]
+        },
         "memory": {"nodes": nodes},
         "modules": {"kvm_amd": {"npt": 1, "avic": "Y", "nested": 1}},
         "kvm_device": True,

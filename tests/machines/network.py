@@ -31,7 +31,9 @@ class Network:
             self._write_interface(index, name, interface)
         self._write_routes(machine.get("routes", {}))
         self._write_connections(machine.get("connections", []))
-        addresses = {interface["address"]: name for name, interface in machine.get("net", {}).items() if "address" in interface}
+        addresses = {
+            interface["address"]: name for name, interface in machine.get("net", {}).items() if "address" in interface
+        }
         self._write_addresses(addresses)
 
     def _write_interface(self, index: int, name: str, interface: dict[str, Any]) -> None:
@@ -40,10 +42,15 @@ class Network:
             device = posixpath.join(self.bus.path(interface["on"]), interface.get("through", "")).rstrip("/")
         folder = f"{device or '/sys/devices/virtual'}/net/{name}"
         self.paths[name] = folder
-        self.files.attributes(folder, {
-            "ifindex": index, "type": 772 if name == "lo" else 1, "operstate": "unknown" if name == "lo" else "up",
-            "uevent": f"INTERFACE={name}\nIFINDEX={index}\n",
-        })
+        self.files.attributes(
+            folder,
+            {
+                "ifindex": index,
+                "type": 772 if name == "lo" else 1,
+                "operstate": "unknown" if name == "lo" else "up",
+                "uevent": f"INTERFACE={name}\nIFINDEX={index}\n",
+            },
+        )
         if device:
             self.files.folder(device)
             self.files.link(f"{folder}/device", device)
@@ -78,12 +85,16 @@ class Network:
     def _write_connections(self, connections: list[str]) -> None:
         """Write /proc/net/tcp (Documentation/networking/proc_net_tcp.rst) from lines `LOCAL:PORT REMOTE:PORT`."""
         lines = ["  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"]
-        lines.append("   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1000 1")
+        lines.append(
+            "   0: 00000000:0016 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 1000 1"
+        )
         for index, connection in enumerate(connections, 1):
-            ends = [f"{_little_endian(address)}:{int(port):04X}" for address, port in
-                    (end.rsplit(":", 1) for end in connection.split())]
+            ends = [
+                f"{_little_endian(address)}:{int(port):04X}"
+                for address, port in (end.rsplit(":", 1) for end in connection.split())
+            ]
             lines.append(
-                f"{index:>4}: {ends[0]} {ends[1]} 01 00000000:00000000 02:000A0000 00000000     0        0 {1000 + index} 2"
+                f"{index:>4}: {ends[0]} {ends[1]} 01 00000000:00000000 02:000A0000 00000000     0        0 {index} 2"
             )
         self.files.write("/proc/net/tcp", "\n".join(lines))
 

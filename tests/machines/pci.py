@@ -29,7 +29,8 @@ class Bus:
         self.functions = described
         self._behind = {
             (address.rpartition(":")[0].rpartition(":")[0], int(str(function["bus"]), 16)): address
-            for address, function in described.items() if "bus" in function
+            for address, function in described.items()
+            if "bus" in function
         }
 
     def parent(self, address: str) -> str | None:
@@ -69,40 +70,59 @@ def _as_of(function: dict[str, Any], machine: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in function.items() if key not in hidden}
 
 
-def _write_function(
-    files: Files, bus: Bus, address: str, function: dict[str, Any], cpus: list[LogicalCpu]
-) -> None:
+def _write_function(files: Files, bus: Bus, address: str, function: dict[str, Any], cpus: list[LogicalCpu]) -> None:
     folder = bus.path(address)
     vendor, device = function["id"].split(":")
     subsystem = function.get("subsystem", "0000:0000").split(":")
     node = function.get("node", -1)
     near = node_cpus(cpus, node)
-    files.attributes(folder, {
-        "vendor": f"0x{vendor}", "device": f"0x{device}",
-        "subsystem_vendor": f"0x{subsystem[0]}", "subsystem_device": f"0x{subsystem[1]}",
-        "class": f"0x{function['class']}", "revision": f"0x{function.get('revision', '00')}",
-        "uevent": _uevent(address, function, subsystem),
-        "modalias": f"pci:v0000{vendor}d0000{device}sv0000{subsystem[0]}sd0000{subsystem[1]}".upper().replace("PCI:V", "pci:v"),
-        "numa_node": node, "local_cpulist": as_list(near),
-        "local_cpus": as_mask(near, max((cpu.number for cpu in cpus), default=0) + 1),
-        "enable": 1, "irq": 0, "driver_override": "(null)", "d3cold_allowed": 1,
-        "reset_method": " ".join(function["reset"]) if "reset" in function else None,
-        # boot_vga exists for class 0x0300 alone (pci_dev_attrs_are_visible)
-        "boot_vga": int(function.get("boot_vga", 0)) if function["class"].startswith("0300") else None,
-        "power/runtime_status": "suspended" if function.get("asleep") else "active",
-        "power/control": "auto" if function.get("asleep") else "on",
-        "config": _config(vendor, device, subsystem, function),
-    })
+    files.attributes(
+        folder,
+        {
+            "vendor": f"0x{vendor}",
+            "device": f"0x{device}",
+            "subsystem_vendor": f"0x{subsystem[0]}",
+            "subsystem_device": f"0x{subsystem[1]}",
+            "class": f"0x{function['class']}",
+            "revision": f"0x{function.get('revision', '00')}",
+            "uevent": _uevent(address, function, subsystem),
+            "modalias": f"pci:v0000{vendor}d0000{device}sv0000{subsystem[0]}sd0000{subsystem[1]}".upper().replace(
+                "PCI:V", "pci:v"
+            ),
+            "numa_node": node,
+            "local_cpulist": as_list(near),
+            "local_cpus": as_mask(near, max((cpu.number for cpu in cpus), default=0) + 1),
+            "enable": 1,
+            "irq": 0,
+            "driver_override": "(null)",
+            "d3cold_allowed": 1,
+            "reset_method": " ".join(function["reset"]) if "reset" in function else None,
+            # boot_vga exists for class 0x0300 alone (pci_dev_attrs_are_visible)
+            "boot_vga": int(function.get("boot_vga", 0)) if function["class"].startswith("0300") else None,
+            "power/runtime_status": "suspended" if function.get("asleep") else "active",
+            "power/control": "auto" if function.get("asleep") else "on",
+            "config": _config(vendor, device, subsystem, function),
+        },
+    )
     if "link" in function:
         now, most = (part.split("x") for part in function["link"].split(" of "))
-        files.attributes(folder, {
-            "current_link_speed": f"{now[0]} GT/s PCIe", "current_link_width": now[1],
-            "max_link_speed": f"{most[0]} GT/s PCIe", "max_link_width": most[1],
-        })
+        files.attributes(
+            folder,
+            {
+                "current_link_speed": f"{now[0]} GT/s PCIe",
+                "current_link_width": now[1],
+                "max_link_speed": f"{most[0]} GT/s PCIe",
+                "max_link_width": most[1],
+            },
+        )
     if "bus" in function:
-        files.attributes(folder, {
-            "secondary_bus_number": int(str(function["bus"]), 16), "subordinate_bus_number": int(str(function["bus"]), 16),
-        })
+        files.attributes(
+            folder,
+            {
+                "secondary_bus_number": int(str(function["bus"]), 16),
+                "subordinate_bus_number": int(str(function["bus"]), 16),
+            },
+        )
     files.link(f"{folder}/subsystem", "/sys/bus/pci")
     files.link(f"/sys/bus/pci/devices/{address}", folder)
     if function.get("driver"):
@@ -127,8 +147,17 @@ def _config(vendor: str, device: str, subsystem: list[str], function: dict[str, 
     """Return a configuration space of 256 bytes, what root reads of a function of conventional PCI."""
     bridge = "bus" in function
     header = struct.pack(
-        "<HHHHBBBBBBBB", int(vendor, 16), int(device, 16), 0x0007, 0x0010, int(function.get("revision", "0"), 16),
-        *int(function["class"], 16).to_bytes(3, "little"), 16, 0, (1 if bridge else 0) | 0x80, 0,
+        "<HHHHBBBBBBBB",
+        int(vendor, 16),
+        int(device, 16),
+        0x0007,
+        0x0010,
+        int(function.get("revision", "0"), 16),
+        *int(function["class"], 16).to_bytes(3, "little"),
+        16,
+        0,
+        (1 if bridge else 0) | 0x80,
+        0,
     )
     config = bytearray(header.ljust(256, b"\0"))
     if bridge:
@@ -152,7 +181,9 @@ def _write_resources(files: Files, folder: str, function: dict[str, Any], cursor
             cursor[which] = start + length
         lines[int(index)] = (start, start + length - 1, flags)
         files.sparse(f"{folder}/resource{index}", {}, length)
-    files.write(f"{folder}/resource", "".join("0x%016x 0x%016x 0x%016x\n" % line for line in lines))
+    files.write(
+        f"{folder}/resource", "".join(f"0x{start:016x} 0x{end:016x} 0x{flags:016x}\n" for start, end, flags in lines)
+    )
     for index, sizes in function.get("resizable", {}).items():
         mask = sum(1 << (size(one) >> 20).bit_length() - 1 for one in sizes)
         files.write(f"{folder}/resource{index}_resize", f"{mask:016x}")
@@ -172,10 +203,13 @@ def write_groups(files: Files, bus: Bus, machine: dict[str, Any]) -> None:
         group = described.get(int(number), {})
         folder = f"{GROUPS}/{number}"
         reserved = group.get("reserved", ["0x00000000fee00000 0x00000000feefffff msi"])
-        files.attributes(folder, {
-            "type": None if machine.get("old_kernel") else group.get("type", "DMA-FQ"),
-            "reserved_regions": "".join(f"{line}\n" for line in reserved),
-        })
+        files.attributes(
+            folder,
+            {
+                "type": None if machine.get("old_kernel") else group.get("type", "DMA-FQ"),
+                "reserved_regions": "".join(f"{line}\n" for line in reserved),
+            },
+        )
         for device in devices:
             files.folder(device)
             files.link(f"{device}/iommu_group", folder)

@@ -34,15 +34,21 @@ class LogicalCpu:
 
 
 def logical_cpus(described: dict[str, Any]) -> list[LogicalCpu]:
-    """Number the CPUs: `near` puts siblings side by side, `far` first one thread of every core (as most firmware does)."""
+    """Number the CPUs: `near` puts siblings side by side, `far` one thread of every core before the second ones."""
     slots: list[tuple[int, int, LogicalCpu]] = []
     core = 0
     for index, cluster in enumerate(described["clusters"]):
         for _core in range(cluster["cores"]):
             for thread in range(cluster.get("threads", 1)):
                 cpu = LogicalCpu(
-                    0, core * described.get("core_id_step", 1), cluster.get("package", 0), cluster.get("die", 0),
-                    cluster.get("node", 0), index, cluster.get("kind"), cluster.get("khz"),
+                    0,
+                    core * described.get("core_id_step", 1),
+                    cluster.get("package", 0),
+                    cluster.get("die", 0),
+                    cluster.get("node", 0),
+                    index,
+                    cluster.get("kind"),
+                    cluster.get("khz"),
                 )
                 slots.append((thread if described.get("numbering", "far") == "far" else 0, core, cpu))
             core += 1
@@ -50,7 +56,7 @@ def logical_cpus(described: dict[str, Any]) -> list[LogicalCpu]:
     missing = set(numbers(described.get("missing")))
     offline = set(numbers(described.get("offline")))
     free = (number for number in range(len(cpus) + len(missing)) if number not in missing)
-    for cpu, number in zip(cpus, free):
+    for cpu, number in zip(cpus, free, strict=True):
         cpu.number = number
         cpu.online = number not in offline
     for cpu in cpus:
@@ -89,10 +95,17 @@ def _arm_block(one: LogicalCpu, cpu: dict[str, Any]) -> str:
 def _x86_block(one: LogicalCpu, online: list[LogicalCpu], cpu: dict[str, Any]) -> str:
     package = [other for other in online if other.package == one.package]
     lines = [
-        ("processor\t", one.number), ("vendor_id\t", cpu["vendor"]), ("cpu family\t", cpu["family"]),
-        ("model\t\t", cpu["model"]), ("model name\t", cpu["name"]), ("stepping\t", cpu.get("stepping", 1)),
-        ("physical id\t", one.package), ("siblings\t", len(package)), ("core id\t\t", one.core),
-        ("cpu cores\t", len({other.core for other in package})), ("fpu\t\t", "yes"),
+        ("processor\t", one.number),
+        ("vendor_id\t", cpu["vendor"]),
+        ("cpu family\t", cpu["family"]),
+        ("model\t\t", cpu["model"]),
+        ("model name\t", cpu["name"]),
+        ("stepping\t", cpu.get("stepping", 1)),
+        ("physical id\t", one.package),
+        ("siblings\t", len(package)),
+        ("core id\t\t", one.core),
+        ("cpu cores\t", len({other.core for other in package})),
+        ("fpu\t\t", "yes"),
         ("flags\t\t", cpu["flags"]),
     ]
     if cpu.get("vmx_flags"):
@@ -104,16 +117,19 @@ def _x86_block(one: LogicalCpu, online: list[LogicalCpu], cpu: dict[str, Any]) -
 def _write_lists(files: Files, cpus: list[LogicalCpu], described: dict[str, Any]) -> None:
     present = [cpu.number for cpu in cpus]
     possible = range(max(present) + 1 + described.get("hotpluggable", 0))
-    files.attributes(CPU, {
-        "online": as_list(cpu.number for cpu in cpus if cpu.online),
-        "present": as_list(present),
-        "possible": as_list(possible),
-        # All possible CPUs that are not online, present or not (print_cpus_offline in drivers/base/cpu.c).
-        "offline": as_list(set(possible) - {cpu.number for cpu in cpus if cpu.online}),
-        "isolated": as_list(numbers(described.get("isolated"))),
-        "nohz_full": described.get("nohz_full", "(null)"),
-        "kernel_max": 8191,
-    })
+    files.attributes(
+        CPU,
+        {
+            "online": as_list(cpu.number for cpu in cpus if cpu.online),
+            "present": as_list(present),
+            "possible": as_list(possible),
+            # All possible CPUs that are not online, present or not (print_cpus_offline in drivers/base/cpu.c).
+            "offline": as_list(set(possible) - {cpu.number for cpu in cpus if cpu.online}),
+            "isolated": as_list(numbers(described.get("isolated"))),
+            "nohz_full": described.get("nohz_full", "(null)"),
+            "kernel_max": 8191,
+        },
+    )
     smt = any(len(cpu.siblings) > 1 for cpu in cpus)
     files.attributes(f"{CPU}/smt", {"active": int(smt), "control": "on" if smt else "notsupported"})
 
@@ -161,12 +177,18 @@ def _write_caches(
     if cluster.get("l3"):
         caches.append((3, "Unified", cluster["l3"], last, cluster.get("l3_id", cpu.cluster)))
     for index, (level, kind, capacity, shared, number) in enumerate(caches):
-        files.attributes(f"{CPU}/cpu{cpu.number}/cache/index{index}", {
-            "level": level, "type": kind, "size": f"{size(capacity) >> 10}K",
-            "id": number if described.get("cache_ids", True) else None,
-            "shared_cpu_list": as_list(shared), "shared_cpu_map": as_mask(shared, width),
-            "coherency_line_size": 64,
-        })
+        files.attributes(
+            f"{CPU}/cpu{cpu.number}/cache/index{index}",
+            {
+                "level": level,
+                "type": kind,
+                "size": f"{size(capacity) >> 10}K",
+                "id": number if described.get("cache_ids", True) else None,
+                "shared_cpu_list": as_list(shared),
+                "shared_cpu_map": as_mask(shared, width),
+                "coherency_line_size": 64,
+            },
+        )
 
 
 def _shares_l3(described: dict[str, Any], one: LogicalCpu, other: LogicalCpu) -> bool:

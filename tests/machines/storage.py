@@ -46,17 +46,23 @@ class Storage:
             parent = self._write_multipath(name, disk)
         else:
             function = self.bus.path(disk["on"])
-            parent = self._write_controller(function, name, disk) if name.startswith("nvme") else f"{function}/{disk['through']}"
+            parent = (
+                self._write_controller(function, name, disk)
+                if name.startswith("nvme")
+                else f"{function}/{disk['through']}"
+            )
         self._write_block(f"{parent}/{name}", disk["number"], disk.get("size", "1T"))
         for partition, number in disk.get("partitions", {}).items():
             self._write_block(f"{parent}/{name}/{partition}", number, "1G")
-            digits = partition[len(name):].lstrip("p")
+            digits = partition[len(name) :].lstrip("p")
             self.files.write(f"{parent}/{name}/{partition}/partition", digits)
 
     def _write_controller(self, function: str, name: str, disk: dict[str, Any]) -> str:
-        controller = name[:name.index("n", 4)]
+        controller = name[: name.index("n", 4)]
         folder = f"{function}/nvme/{controller}"
-        self.files.attributes(folder, {"dev": disk.get("controller_number", "240:0"), "state": "live", "transport": "pcie"})
+        self.files.attributes(
+            folder, {"dev": disk.get("controller_number", "240:0"), "state": "live", "transport": "pcie"}
+        )
         self.files.link(f"{folder}/device", function)
         self.files.link(f"/sys/class/nvme/{controller}", folder)
         return folder
@@ -69,12 +75,14 @@ class Storage:
         head = f"/sys/devices/virtual/nvme-subsystem/{disk['subsystem']}"
         self.files.attributes(head, {"subsysnqn": "nqn.2014-08.org.nvmexpress:uuid:example", "iopolicy": "numa"})
         self.files.link(f"/sys/class/nvme-subsystem/{disk['subsystem']}", head)
-        index, space = name[len("nvme"):].split("n")
+        index, space = name[len("nvme") :].split("n")
         for controller, address in disk["controllers"].items():
             folder = self._write_controller(self.bus.path(address), f"{controller}n{space}", disk)
             self.files.link(f"{head}/{controller}", folder)
-            hidden = f"nvme{index}c{controller[len('nvme'):]}n{space}"
-            self.files.attributes(f"{folder}/{hidden}", {"hidden": 1, "size": size("1T") // 512, "ana_state": "optimized"})
+            hidden = f"nvme{index}c{controller[len('nvme') :]}n{space}"
+            self.files.attributes(
+                f"{folder}/{hidden}", {"hidden": 1, "size": size("1T") // 512, "ana_state": "optimized"}
+            )
             self.files.link(f"/sys/class/block/{hidden}", f"{folder}/{hidden}")
             self.files.link(f"/sys/block/{hidden}", f"{folder}/{hidden}")
         return head
@@ -86,7 +94,9 @@ class Storage:
             self.files.link(f"{folder}/slaves/{slave}", self.paths[slave])
             self.files.link(f"{self.paths[slave]}/holders/{name}", folder)
         if name.startswith("dm-"):
-            self.files.attributes(f"{folder}/dm", {"name": device["name"], "uuid": device.get("uuid", ""), "suspended": 0})
+            self.files.attributes(
+                f"{folder}/dm", {"name": device["name"], "uuid": device.get("uuid", ""), "suspended": 0}
+            )
             self.files.link(f"/dev/mapper/{device['name']}", f"/dev/{name}")
         if name.startswith("md"):
             self.files.attributes(f"{folder}/md", {"level": device.get("level", "raid1"), "array_state": "clean"})
@@ -98,15 +108,22 @@ class Storage:
         self.paths[name] = folder
         self.numbers[name] = number
         major, minor = number.split(":")
-        self.files.attributes(folder, {
-            "dev": number, "size": size(capacity) // 512, "ro": 0,
-            "uevent": f"MAJOR={major}\nMINOR={minor}\nDEVNAME={name}\nDEVTYPE={'partition' if 'p' in name[4:] else 'disk'}\n",
-        })
+        whole = folder.rpartition("/")[0].rpartition("/")[2] not in self.paths
+        kind = "disk" if whole else "partition"
+        self.files.attributes(
+            folder,
+            {
+                "dev": number,
+                "size": size(capacity) // 512,
+                "ro": 0,
+                "uevent": f"MAJOR={major}\nMINOR={minor}\nDEVNAME={name}\nDEVTYPE={kind}\n",
+            },
+        )
         for below in ("holders", "slaves"):
             self.files.folder(f"{folder}/{below}")
         self.files.link(f"/sys/class/block/{name}", folder)
         self.files.link(f"/sys/dev/block/{number}", folder)
-        if folder.rpartition("/")[0].rpartition("/")[2] not in self.paths:  # a whole disk
+        if whole:
             self.files.link(f"/sys/block/{name}", folder)
         self.files.write(f"/dev/{name}", "")
 
@@ -123,7 +140,9 @@ class Storage:
             inside = rest[1] if len(rest) > 1 else "/"
             if source.startswith("/dev/mapper/"):
                 source = source.replace(" ", "\\040")
-            lines.append(f"{22 + index} 1 {number} {inside} {point} rw,relatime shared:{index + 1} - {kind} {source} rw\n")
+            lines.append(
+                f"{22 + index} 1 {number} {inside} {point} rw,relatime shared:{index + 1} - {kind} {source} rw\n"
+            )
         self.files.write("/proc/self/mountinfo", "".join(lines))
 
     def _write_swaps(self, swaps: list[str]) -> None:

@@ -24,9 +24,13 @@ def write_system(files: Files, bus: Bus, machine: dict[str, Any]) -> None:
     _write_iommus(files, bus, machine.get("iommus", {}))
     _write_msrs(files, machine.get("msrs", {}))
     files.write("/proc/interrupts", _interrupts(machine.get("interrupt_chips", [])))
-    files.write("/proc/iomem", "".join(f"{line}\n" for line in machine.get("iomem", ["00001000-0009ffff : System RAM"])))
+    files.write(
+        "/proc/iomem", "".join(f"{line}\n" for line in machine.get("iomem", ["00001000-0009ffff : System RAM"]))
+    )
     if machine.get("kvm_device", False):
-        files.attributes("/sys/devices/virtual/misc/kvm", {"dev": "10:232", "uevent": "MAJOR=10\nMINOR=232\nDEVNAME=kvm\n"})
+        files.attributes(
+            "/sys/devices/virtual/misc/kvm", {"dev": "10:232", "uevent": "MAJOR=10\nMINOR=232\nDEVNAME=kvm\n"}
+        )
         files.link("/sys/class/misc/kvm", "/sys/devices/virtual/misc/kvm")
         files.write("/dev/kvm", "")
 
@@ -46,21 +50,31 @@ def _write_kernel(files: Files, kernel: dict[str, Any]) -> None:
     files.write("/proc/sys/kernel/osrelease", version)
     files.write("/proc/cmdline", kernel["cmdline"])
     if kernel.get("log"):
-        files.write("/var/log/dmesg", "".join(f"[    {index}.000000] {line}\n" for index, line in enumerate(kernel["log"])))
+        files.write(
+            "/var/log/dmesg", "".join(f"[    {index}.000000] {line}\n" for index, line in enumerate(kernel["log"]))
+        )
     if "config" in kernel:
-        lines = [f"# CONFIG_{name} is not set" if value is False else f"CONFIG_{name}={'y' if value is True else value}"
-                 for name, value in kernel["config"].items()]
-        files.write(f"/boot/config-{version}", "\n".join(["#", f"# Linux/x86 {version} Kernel Configuration", "#", *lines]))
+        lines = [
+            f"# CONFIG_{name} is not set" if value is False else f"CONFIG_{name}={'y' if value is True else value}"
+            for name, value in kernel["config"].items()
+        ]
+        files.write(
+            f"/boot/config-{version}", "\n".join(["#", f"# Linux/x86 {version} Kernel Configuration", "#", *lines])
+        )
     if kernel.get("installed", True):
         files.write(f"/boot/vmlinuz-{version}", b"MZ\0\0")
         files.write(f"/boot/initrd.img-{version}", b"\x1f\x8b\x08\0")
         modules = f"/lib/modules/{version}"
-        files.write(f"{modules}/modules.dep", "kernel/drivers/vfio/pci/vfio-pci.ko.xz: kernel/drivers/vfio/vfio.ko.xz\n")
+        files.write(
+            f"{modules}/modules.dep", "kernel/drivers/vfio/pci/vfio-pci.ko.xz: kernel/drivers/vfio/vfio.ko.xz\n"
+        )
         files.write(f"{modules}/modules.builtin", "kernel/drivers/firmware/efi/efivars.ko\n")
 
 
 def _write_firmware(files: Files, firmware: dict[str, Any]) -> None:
-    files.attributes("/sys/class/dmi/id", {name: firmware.get(name) for name in ("sys_vendor", "product_name", "board_name")})
+    files.attributes(
+        "/sys/class/dmi/id", {name: firmware.get(name) for name in ("sys_vendor", "product_name", "board_name")}
+    )
     if "tables" in firmware:
         files.folder("/sys/firmware/acpi/tables")
     for table in firmware.get("tables", []):
@@ -108,7 +122,9 @@ def _write_iommus(files: Files, bus: Bus, iommus: dict[str, dict[str, Any]]) -> 
 def _write_msrs(files: Files, msrs: dict[Any, int]) -> None:
     """Write /dev/cpu/0/msr: a register is the eight bytes at its number (arch/x86/kernel/msr.c)."""
     if msrs:
-        files.sparse("/dev/cpu/0/msr", {int(str(number), 0): value.to_bytes(8, "little") for number, value in msrs.items()})
+        files.sparse(
+            "/dev/cpu/0/msr", {int(str(number), 0): value.to_bytes(8, "little") for number, value in msrs.items()}
+        )
 
 
 def _interrupts(chips: list[str]) -> str:

@@ -11,5 +11,11 @@ from .lscpu import LscpuRow, read_lscpu, read_lscpu_summary
 from .lspci import LspciFunction, read_lspci
 
 __all__ = [
-    "Hwloc", "LscpuRow", "LspciFunction", "read_hwloc", "read_lscpu", "read_lscpu_summary", "read_lspci",
+    "Hwloc",
+    "LscpuRow",
+    "LspciFunction",
+    "read_hwloc",
+    "read_lscpu",
+    "read_lscpu_summary",
+    "read_lspci",
 ]

@@ -117,83 +117,193 @@ _COUNT = _or_null(_number())
 
 
 def _hex(digits: int) -> Check:
-    return _or_null(_text("[0-9a-f]{%d}" % digits))
+    return _or_null(_text(f"[0-9a-f]{{{digits}}}"))
 
 
-VIRTUALIZATION = _exactly({
-    "extension": _or_null(_one_of("vmx", "svm")),
-    "state": _one_of("ready", "module_not_loaded", "disabled_by_firmware", "unsupported", "unknown"),
-    "reason": _text(),
-    "slat": _or_null(_one_of("EPT", "NPT")),
-    "interrupt_virtualization": _exactly({"name": _or_null(_one_of("apicv", "avic")), "supported": _FLAG, "enabled": _FLAG}),
-    "posted_interrupts": _exactly({"supported": _FLAG, "enabled": _FLAG}),
-    "nested": _FLAG,
-})
-CPU = _exactly({
-    "vendor": _or_null(_one_of("intel", "amd", "arm", "other")), "model": _TEXT, "hypervisor": _TEXT,
-    "virtualization": VIRTUALIZATION,
-})
-IOMMU = _exactly({
-    "kind": _or_null(_one_of("intel", "amd", "smmu", "virtio")),
-    "state": _one_of("enabled", "disabled_in_kernel", "disabled_by_firmware", "absent", "unknown"),
-    "reason": _text(), "interrupt_remapping": _FLAG,
-    "groups": _map("[0-9]+", _exactly({
-        "type": _TEXT, "members": _list(_text()),
-        "reserved_regions": _list(_exactly({
-            "start": _text("0x[0-9a-f]{1,16}"), "end": _text("0x[0-9a-f]{1,16}"), "type": _text("[a-z-]+"),
-        }), unique=False),
-    })),
-})
-FUNCTION = _exactly({
-    "vendor": _hex(4), "device": _hex(4), "subsystem_vendor": _hex(4), "subsystem_device": _hex(4), "class": _hex(6),
-    "revision": _hex(2), "vendor_name": _TEXT, "device_name": _TEXT, "driver": _TEXT,
-    "iommu_group": _or_null(_text("[0-9]+")), "numa_node": _or_null(_number(0, 65535)), "local_cpus": _or_null(_CPUS),
-    "boot_display": _FLAG, "parent": _or_null(_text(_ADDRESS)), "bridge": _FLAG,
-    "reset_methods": _or_null(_list(_text(r"\S+"), unique=False)),
-    "bars": _or_null(_list(_exactly({
-        "index": _number(0, 5), "kind": _one_of("memory", "io"), "size_bytes": _number(1), "prefetchable": _flag,
-        "is_64bit": _flag, "resizable": _FLAG, "resizable_to_bytes": _list(_number(1 << 20)),
-    }))),
-    "link": _or_null(_exactly({
-        "current_speed_gts": _or_null(_fraction), "current_width": _or_null(_number(1, 32)),
-        "max_speed_gts": _or_null(_fraction), "max_width": _or_null(_number(1, 32)),
-    })),
-    "in_use_by": _list(_exactly({
-        "kind": _one_of(
-            "mount", "swap", "zfs_pool", "default_route", "ssh_session", "process", "virtual_machine", "mapping"
+VIRTUALIZATION = _exactly(
+    {
+        "extension": _or_null(_one_of("vmx", "svm")),
+        "state": _one_of("ready", "module_not_loaded", "disabled_by_firmware", "unsupported", "unknown"),
+        "reason": _text(),
+        "slat": _or_null(_one_of("EPT", "NPT")),
+        "interrupt_virtualization": _exactly(
+            {"name": _or_null(_one_of("apicv", "avic")), "supported": _FLAG, "enabled": _FLAG}
         ),
-        "name": _text(), "via": _text(),
-    })),
-})
-CPUS = _exactly({
-    "online": _or_null(_CPUS), "offline": _or_null(_CPUS), "isolated": _or_null(_CPUS), "nohz_full": _or_null(_CPUS),
-    "cores": _list(_exactly({
-        "cpus": _CPUS, "package": _COUNT, "die": _COUNT, "node": _COUNT, "l3": _or_null(_text("[0-9]+")),
-        "kind": _or_null(_one_of("performance", "efficiency")),
-    })),
-    "l3_groups": _map("[0-9]+", _exactly({"cpus": _CPUS, "size_bytes": _COUNT})),
-})
-MEMORY = _exactly({
-    "total_bytes": _COUNT,
-    "nodes": _map("[0-9]+", _exactly({
-        "total_bytes": _COUNT, "cpus": _or_null(_CPUS),
-        "hugepages": _map("[0-9]+", _exactly({"total": _COUNT, "free": _COUNT, "surplus": _COUNT})),
-    })),
-})
-BOOT = _exactly({
-    "firmware": _or_null(_one_of("uefi", "bios")), "secure_boot": _FLAG,
-    "lockdown": _or_null(_one_of("none", "integrity", "confidentiality")), "loader": _TEXT, "reason": _text(),
-    "kernels": _list(_exactly({
-        "version": _text(), "entry": _TEXT, "cmdline": _or_null(_text("(?s).*")), "initramfs": _TEXT, "has_vfio_pci": _FLAG,
-    })),
-    "running": _exactly({"version": _TEXT, "cmdline": _or_null(_text("(?s).*"))}),
-    "initramfs_generator": _TEXT,
-})
+        "posted_interrupts": _exactly({"supported": _FLAG, "enabled": _FLAG}),
+        "nested": _FLAG,
+    }
+)
+CPU = _exactly(
+    {
+        "vendor": _or_null(_one_of("intel", "amd", "arm", "other")),
+        "model": _TEXT,
+        "hypervisor": _TEXT,
+        "virtualization": VIRTUALIZATION,
+    }
+)
+IOMMU = _exactly(
+    {
+        "kind": _or_null(_one_of("intel", "amd", "smmu", "virtio")),
+        "state": _one_of("enabled", "disabled_in_kernel", "disabled_by_firmware", "absent", "unknown"),
+        "reason": _text(),
+        "interrupt_remapping": _FLAG,
+        "groups": _map(
+            "[0-9]+",
+            _exactly(
+                {
+                    "type": _TEXT,
+                    "members": _list(_text()),
+                    "reserved_regions": _list(
+                        _exactly(
+                            {
+                                "start": _text("0x[0-9a-f]{1,16}"),
+                                "end": _text("0x[0-9a-f]{1,16}"),
+                                "type": _text("[a-z-]+"),
+                            }
+                        ),
+                        unique=False,
+                    ),
+                }
+            ),
+        ),
+    }
+)
+FUNCTION = _exactly(
+    {
+        "vendor": _hex(4),
+        "device": _hex(4),
+        "subsystem_vendor": _hex(4),
+        "subsystem_device": _hex(4),
+        "class": _hex(6),
+        "revision": _hex(2),
+        "vendor_name": _TEXT,
+        "device_name": _TEXT,
+        "driver": _TEXT,
+        "iommu_group": _or_null(_text("[0-9]+")),
+        "numa_node": _or_null(_number(0, 65535)),
+        "local_cpus": _or_null(_CPUS),
+        "boot_display": _FLAG,
+        "parent": _or_null(_text(_ADDRESS)),
+        "bridge": _FLAG,
+        "reset_methods": _or_null(_list(_text(r"\S+"), unique=False)),
+        "bars": _or_null(
+            _list(
+                _exactly(
+                    {
+                        "index": _number(0, 5),
+                        "kind": _one_of("memory", "io"),
+                        "size_bytes": _number(1),
+                        "prefetchable": _flag,
+                        "is_64bit": _flag,
+                        "resizable": _FLAG,
+                        "resizable_to_bytes": _list(_number(1 << 20)),
+                    }
+                )
+            )
+        ),
+        "link": _or_null(
+            _exactly(
+                {
+                    "current_speed_gts": _or_null(_fraction),
+                    "current_width": _or_null(_number(1, 32)),
+                    "max_speed_gts": _or_null(_fraction),
+                    "max_width": _or_null(_number(1, 32)),
+                }
+            )
+        ),
+        "in_use_by": _list(
+            _exactly(
+                {
+                    "kind": _one_of(
+                        "mount",
+                        "swap",
+                        "zfs_pool",
+                        "default_route",
+                        "ssh_session",
+                        "process",
+                        "virtual_machine",
+                        "mapping",
+                    ),
+                    "name": _text(),
+                    "via": _text(),
+                }
+            )
+        ),
+    }
+)
+CPUS = _exactly(
+    {
+        "online": _or_null(_CPUS),
+        "offline": _or_null(_CPUS),
+        "isolated": _or_null(_CPUS),
+        "nohz_full": _or_null(_CPUS),
+        "cores": _list(
+            _exactly(
+                {
+                    "cpus": _CPUS,
+                    "package": _COUNT,
+                    "die": _COUNT,
+                    "node": _COUNT,
+                    "l3": _or_null(_text("[0-9]+")),
+                    "kind": _or_null(_one_of("performance", "efficiency")),
+                }
+            )
+        ),
+        "l3_groups": _map("[0-9]+", _exactly({"cpus": _CPUS, "size_bytes": _COUNT})),
+    }
+)
+MEMORY = _exactly(
+    {
+        "total_bytes": _COUNT,
+        "nodes": _map(
+            "[0-9]+",
+            _exactly(
+                {
+                    "total_bytes": _COUNT,
+                    "cpus": _or_null(_CPUS),
+                    "hugepages": _map("[0-9]+", _exactly({"total": _COUNT, "free": _COUNT, "surplus": _COUNT})),
+                }
+            ),
+        ),
+    }
+)
+BOOT = _exactly(
+    {
+        "firmware": _or_null(_one_of("uefi", "bios")),
+        "secure_boot": _FLAG,
+        "lockdown": _or_null(_one_of("none", "integrity", "confidentiality")),
+        "loader": _TEXT,
+        "reason": _text(),
+        "kernels": _list(
+            _exactly(
+                {
+                    "version": _text(),
+                    "entry": _TEXT,
+                    "cmdline": _or_null(_text("(?s).*")),
+                    "initramfs": _TEXT,
+                    "has_vfio_pci": _FLAG,
+                }
+            )
+        ),
+        "running": _exactly({"version": _TEXT, "cmdline": _or_null(_text("(?s).*"))}),
+        "initramfs_generator": _TEXT,
+    }
+)
 OS = _exactly({"id": _TEXT, "version_id": _TEXT, "like": _list(_text(), unique=False)})
 
-READING = _exactly({
-    "host": _exactly({
-        "cpu": CPU, "iommu": IOMMU, "pci": _map(_ADDRESS, FUNCTION), "cpus": CPUS, "memory": MEMORY, "boot": BOOT, "os": OS,
-    }),
-    "unreadable": _list(_exactly({"path": _text(), "error": _text(), "values": _list(_text())})),
-})
+READING = _exactly(
+    {
+        "host": _exactly(
+            {
+                "cpu": CPU,
+                "iommu": IOMMU,
+                "pci": _map(_ADDRESS, FUNCTION),
+                "cpus": CPUS,
+                "memory": MEMORY,
+                "boot": BOOT,
+                "os": OS,
+            }
+        ),
+        "unreadable": _list(_exactly({"path": _text(), "error": _text(), "values": _list(_text())})),
+    }
+)

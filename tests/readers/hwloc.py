@@ -29,7 +29,10 @@ def read_hwloc(root: str = "") -> Hwloc | None:
     there = {"HWLOC_FSROOT": root, "HWLOC_THISSYSTEM": "0", "HWLOC_COMPONENTS": "linux,stop"} if root else {}
     done = subprocess.run(
         ["lstopo-no-graphics", "--disallowed", "--no-io", "--of", "xml"],
-        capture_output=True, text=True, check=False, env={**os.environ, **there},
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, **there},
     )
     return _machine(ElementTree.fromstring(done.stdout)) if done.returncode == 0 else None
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class LscpuRow(NamedTuple):
-    """A CPU that is online. Cores, sockets and caches are lscpu's own numbers: only whether two agree means something."""
+    """A CPU that is online. Cores, sockets and caches are lscpu's own numbers: it only matters whether two agree."""
 
     cpu: int
     core: str
@@ -25,7 +25,11 @@ class LscpuRow(NamedTuple):
 def _run(root: str, *options: str) -> subprocess.CompletedProcess[str]:
     where = ["--sysroot", root] if root else []
     return subprocess.run(
-        ["lscpu", *where, *options], capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"},
+        ["lscpu", *where, *options],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "LC_ALL": "C"},
     )
 
 
@@ -40,7 +44,7 @@ def read_lscpu(root: str = "") -> list[LscpuRow] | None:
         if line.startswith("#"):
             continue
         cpu, core, socket, node, *shared = line.split(",")
-        groups = dict(zip(caches, shared))
+        groups = dict(zip(caches, shared, strict=True))
         rows.append(LscpuRow(int(cpu), core, socket, node, groups.get("L3", "")))
     return rows
 

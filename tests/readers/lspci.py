@@ -30,7 +30,11 @@ def read_lspci(root: str = "") -> dict[str, LspciFunction]:
     # Named with -O, the path must exist: the running machine's own is the default.
     where = ["-O", f"sysfs.path={root}/sys/bus/pci"] if root else []
     output = subprocess.run(
-        ["lspci", "-A", "linux-sysfs", *where, "-vmmnkD"], capture_output=True, text=True, check=True, env={"LC_ALL": "C", "PATH": _PATH},
+        ["lspci", "-A", "linux-sysfs", *where, "-vmmnkD"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"LC_ALL": "C", "PATH": _PATH},
     ).stdout
     functions = {}
     for record in output.strip().split("\n\n"):

@@ -36,5 +36,7 @@ def captured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         pytest.skip(message)
     root = tmp_path_factory.mktemp(request.param)
     with tarfile.open(CAPTURED / f"{request.param}.tar.xz") as archive:
-        archive.extractall(root, filter="fully_trusted")  # links lead out of it as they did on the machine: /sys/bus/...
+        archive.extractall(
+            root, filter="fully_trusted"
+        )  # links lead out of it as they did on the machine: /sys/bus/...
     return root

@@ -39,7 +39,11 @@ def test_as_the_report_had_it(captured: Path, host: dict[str, Any]) -> None:
     ungrouped = [address for address, function in host["pci"].items() if function["iommu_group"] is None]
     assert ungrouped == sorted(expected["ungrouped"], key=_bus_order)
     assert {
-        address: {"id": f"{function['vendor']}:{function['device']}", "class": function["class"][:4], "driver": function["driver"]}
+        address: {
+            "id": f"{function['vendor']}:{function['device']}",
+            "class": function["class"][:4],
+            "driver": function["driver"],
+        }
         for address, function in host["pci"].items()
     } == expected["devices"]
     assert host["iommu"]["state"] == "enabled"
@@ -54,13 +58,17 @@ def test_functions_as_lspci_has_them(captured: Path, host: dict[str, Any]) -> No
     for address, function in functions.items():
         ours = host["pci"][address]
         theirs = {
-            "vendor": function.vendor, "device": function.device,
+            "vendor": function.vendor,
+            "device": function.device,
             "driver": function.driver or _driver_by_dangling_link(captured, address),
-            "iommu_group": function.iommu_group, "numa_node": function.numa_node, "class": function.class_,
+            "iommu_group": function.iommu_group,
+            "numa_node": function.numa_node,
+            "class": function.class_,
         }
         assert {**{key: ours[key] for key in theirs}, "class": ours["class"][:4]} == theirs, address
         for key, value in (
-            ("subsystem_vendor", function.subsystem_vendor), ("subsystem_device", function.subsystem_device),
+            ("subsystem_vendor", function.subsystem_vendor),
+            ("subsystem_device", function.subsystem_device),
         ):
             assert ours[key] == value or (value is None and ours[key] in (None, "0000", "ffff")), (address, key)
         if function.programming_interface is not None:

@@ -78,7 +78,9 @@ def _agrees(found: Any, expected: Any) -> bool:
 
 def test_every_reason_tells_something_to_do(root: str) -> None:
     """What keeps a machine from hosting guests comes with a reason that names a remedy, not just the finding."""
-    remedy = re.compile(r"enable|modprobe|remove|add|load|Xen|built without|cannot be told|nothing tells|no ACPI tables|may")
+    remedy = re.compile(
+        r"enable|modprobe|remove|add|load|Xen|built without|cannot be told|nothing tells|no ACPI tables|may"
+    )
     for name in names():
         folder = os.path.join(root, name)
         host = to_json(probe(build(name, folder)))["host"]

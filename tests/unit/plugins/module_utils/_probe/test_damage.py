@@ -50,7 +50,10 @@ def _examine(specimen: Specimen, count: int, number: int) -> None:
 
     @seed(number)
     @settings(
-        max_examples=count, deadline=None, database=None, suppress_health_check=list(HealthCheck),
+        max_examples=count,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink),
     )
     @given(damages())

@@ -27,7 +27,9 @@ def test_an_empty_list_is_empty_and_not_unknown(text: str) -> None:
     assert parse.cpu_list(text) == ()
 
 
-@pytest.mark.parametrize("text", ["1-", "-1", "3-1", "1,,2", ",", "1,", "0x3", "1 2", "0-70000", "0-4294967295", "all", "\u0663", "1\u00b2"])
+@pytest.mark.parametrize(
+    "text", ["1-", "-1", "3-1", "1,,2", ",", "1,", "0x3", "1 2", "0-70000", "0-4294967295", "all", "\u0663", "1\u00b2"]
+)
 def test_a_damaged_list_is_unknown_as_a_whole(text: str) -> None:
     assert parse.cpu_list(text) is None
 
@@ -56,9 +58,17 @@ def test_a_number_is_none_or_what_its_digits_say(text: str) -> None:
         assert str(found) == (text.strip().lstrip("0") or "0") or (found == 0 and set(text.strip()) <= set("-0"))
 
 
-@pytest.mark.parametrize(("text", "least", "most", "expected"), [
-    ("-1", 0, 100, None), ("-1", -1, 100, -1), ("101", 0, 100, None), ("100", 0, 100, 100), (None, 0, 100, None), ("", 0, 100, None),
-])
+@pytest.mark.parametrize(
+    ("text", "least", "most", "expected"),
+    [
+        ("-1", 0, 100, None),
+        ("-1", -1, 100, -1),
+        ("101", 0, 100, None),
+        ("100", 0, 100, 100),
+        (None, 0, 100, None),
+        ("", 0, 100, None),
+    ],
+)
 def test_a_number_out_of_bounds_is_none(text: str | None, least: int, most: int, expected: int | None) -> None:
     assert parse.integer(text, least, most) == expected
 
@@ -69,7 +79,9 @@ def test_hexadecimal_comes_back_with_its_zeros(number: int, prefixed: bool, uppe
     assert parse.hex_digits(("0x" if prefixed else "") + digits, 6) == f"{number:06x}"
 
 
-@pytest.mark.parametrize("text", ["", "0x", "x10de", "10de0", "0x110de", "10 de", "-1", "10de\0", "\u0661\u0660de", None])
+@pytest.mark.parametrize(
+    "text", ["", "0x", "x10de", "10de0", "0x110de", "10 de", "-1", "10de\0", "\u0661\u0660de", None]
+)
 def test_what_is_no_id_is_none(text: str | None) -> None:
     assert parse.hex_digits(text, 4) is None
 
@@ -80,26 +92,64 @@ def test_hexadecimal_is_none_or_just_so_many_digits(text: str) -> None:
     assert found is None or (len(found) == 4 and set(found) <= set("0123456789abcdef"))
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("32K", 32 << 10), ("98304K", 96 << 20), ("1M", 1 << 20), ("2g", 2 << 30), ("64KB", 64 << 10), ("16", None), ("K", None),
-    ("1.5M", None), ("-1K", None), ("32KK", None), ("9999999999999K", None), ("", None), (None, None), ("\u0663K", None),
-    ("32\u212a", None),  # KELVIN SIGN: a K to those who ignore case in Unicode
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("32K", 32 << 10),
+        ("98304K", 96 << 20),
+        ("1M", 1 << 20),
+        ("2g", 2 << 30),
+        ("64KB", 64 << 10),
+        ("16", None),
+        ("K", None),
+        ("1.5M", None),
+        ("-1K", None),
+        ("32KK", None),
+        ("9999999999999K", None),
+        ("", None),
+        (None, None),
+        ("\u0663K", None),
+        ("32\u212a", None),  # KELVIN SIGN: a K to those who ignore case in Unicode
+    ],
+)
 def test_sizes(text: str | None, expected: int | None) -> None:
     assert parse.size_bytes(text) == expected
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("Y", True), ("N", False), ("1", True), ("0", False), ("y\n", True), ("", None), ("2", None), ("-1", None), ("on", None), (None, None),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Y", True),
+        ("N", False),
+        ("1", True),
+        ("0", False),
+        ("y\n", True),
+        ("", None),
+        ("2", None),
+        ("-1", None),
+        ("on", None),
+        (None, None),
+    ],
+)
 def test_module_parameters(text: str | None, expected: bool | None) -> None:
     assert parse.yes_no(text) is expected
 
 
-@pytest.mark.parametrize(("text", "expected"), [
-    ("0000:41:00.0", True), ("10000:e1:00.0", True), ("0000:41:00.8", False), ("41:00.0", False), ("0000:41:00.0\n", False),
-    ("0000:41:0g.0", False), ("0000:AF:00.0", False), ("", False), ("000000000:41:00.0", False), ("\u0660000:41:00.0", False),
-])
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0000:41:00.0", True),
+        ("10000:e1:00.0", True),
+        ("0000:41:00.8", False),
+        ("41:00.0", False),
+        ("0000:41:00.0\n", False),
+        ("0000:41:0g.0", False),
+        ("0000:AF:00.0", False),
+        ("", False),
+        ("000000000:41:00.0", False),
+        ("\u0660000:41:00.0", False),
+    ],
+)
 def test_addresses_are_full(text: str, expected: bool) -> None:
     assert parse.is_pci_address(text) is expected
 
@@ -107,13 +157,19 @@ def test_addresses_are_full(text: str, expected: bool) -> None:
 def test_bus_order_is_by_domain_first_whatever_its_length() -> None:
     addresses = ["10000:e0:06.0", "0000:c1:00.0", "0001:00:00.0", "0000:01:00.1", "0000:01:00.0"]
     assert sorted(addresses, key=parse.address_order) == [
-        "0000:01:00.0", "0000:01:00.1", "0000:c1:00.0", "0001:00:00.0", "10000:e0:06.0",
+        "0000:01:00.0",
+        "0000:01:00.1",
+        "0000:c1:00.0",
+        "0001:00:00.0",
+        "10000:e0:06.0",
     ]
 
 
 def test_pairs_are_read_line_by_line() -> None:
     assert parse.key_values("DRIVER=vfio-pci\nPCI_ID=10DE:2684\nnothing\nA=b=c\nDRIVER=nouveau") == {
-        "DRIVER": "nouveau", "PCI_ID": "10DE:2684", "A": "b=c",
+        "DRIVER": "nouveau",
+        "PCI_ID": "10DE:2684",
+        "A": "b=c",
     }
     assert parse.key_values("MemTotal:  16 kB", ":") == {"MemTotal": "16 kB"}
     assert parse.key_values(None) == {}

@@ -62,7 +62,9 @@ def test_bytes_that_are_not_utf8_are_replaced(files: Files, tree: Tree) -> None:
     assert tree.text("/sys/a") == "caf\N{REPLACEMENT CHARACTER}"
 
 
-@pytest.mark.parametrize("path", ["/none", "/sys", "/sys/a/b", "/", "", "/sys/a\0b", "/" + "n" * 300, "/" + "n/" * 3000])
+@pytest.mark.parametrize(
+    "path", ["/none", "/sys", "/sys/a/b", "/", "", "/sys/a\0b", "/" + "n" * 300, "/" + "n/" * 3000]
+)
 def test_what_is_no_file_is_none(files: Files, tree: Tree, path: str) -> None:
     files.write("/sys/a", "1")
     assert tree.data(path) is None
@@ -71,7 +73,9 @@ def test_what_is_no_file_is_none(files: Files, tree: Tree, path: str) -> None:
     assert tree.unreadable == ()
 
 
-def test_special_files_are_neither_waited_for_nor_read(files: Files, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_special_files_are_neither_waited_for_nor_read(
+    files: Files, tree: Tree, monkeypatch: pytest.MonkeyPatch
+) -> None:
     os.mkfifo(files.here("/fifo"))
     monkeypatch.chdir(files.root)  # the name of a socket has 107 bytes at most
     with socket.socket(socket.AF_UNIX) as listener:
@@ -110,7 +114,9 @@ def test_sections(files: Files, tree: Tree) -> None:
     assert tree.section("/dev/cpu/0/msr", -1, 8) is None
 
 
-@pytest.mark.parametrize("target", ["/etc/real", "real", "../etc/real", "../../../../etc/real", "/../../etc/./real", "//etc///real"])
+@pytest.mark.parametrize(
+    "target", ["/etc/real", "real", "../etc/real", "../../../../etc/real", "/../../etc/./real", "//etc///real"]
+)
 def test_links_lead_where_they_led_on_the_machine(files: Files, tree: Tree, target: str) -> None:
     files.write("/etc/real", "here")
     files.raw_link("/etc/link", target)
@@ -123,7 +129,9 @@ def test_links_lead_where_they_led_on_the_machine(files: Files, tree: Tree, targ
 
 def test_links_do_not_lead_out(files: Files, tree: Tree, tmp_path: Path) -> None:
     outside = str(tmp_path / "outside")
-    for index, target in enumerate((outside, "../outside", "../" * 30 + outside.lstrip("/"), str(tmp_path), "../../outside")):
+    for index, target in enumerate(
+        (outside, "../outside", "../" * 30 + outside.lstrip("/"), str(tmp_path), "../../outside")
+    ):
         files.raw_link(f"/sys/{index}", target)
         assert tree.text(f"/sys/{index}") is None
         assert tree.text(f"/sys/{index}/outside") is None
@@ -200,7 +208,9 @@ def test_what_we_may_not_read_is_noted_with_what_rests_on_it(files: Files, tree:
         assert folder.text("other") is None
     os.chmod(files.here("/closed"), 0o755)  # or nobody could remove it
     assert [(found.path, found.values) for found in tree.unreadable] == [
-        ("/closed", ("iommu.groups",)), ("/sys/other", ()), ("/sys/secret", ("cpu", "iommu.groups")),
+        ("/closed", ("iommu.groups",)),
+        ("/sys/other", ()),
+        ("/sys/secret", ("cpu", "iommu.groups")),
     ]
     assert {found.error for found in tree.unreadable} == {"Permission denied"}
 
