@@ -160,7 +160,10 @@ def _write_overlay(path: pathlib.Path, content: dict[str, tuple[int, str]]) -> N
 
 def _bootstrap(work: pathlib.Path, wanted: Recipe, overlay: pathlib.Path) -> None:
     hook = STEPS / "finish"
+    # As root, in a process namespace of its own: mmdebstrap's many children then end with it, however it ends.
+    alone = ["unshare", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child", "--"] if os.geteuid() == 0 else []
     argv = [
+        *alone,
         "mmdebstrap",
         "--variant=minbase",
         "--format=tar",
@@ -178,6 +181,8 @@ def _bootstrap(work: pathlib.Path, wanted: Recipe, overlay: pathlib.Path) -> Non
         "FLAVOUR": wanted.kernels[0],
         "EXPORT": str(work / "boot.tar"),
     }
+    if alone:
+        environment["TMPDIR"] = str(work)
     _run(argv, work / "mmdebstrap.log", environment)
 
 
@@ -239,7 +244,7 @@ def _run(
     try:
         with log.open("ab") as file:
             subprocess.run(
-                ["setpriv", "--pdeathsig", "TERM", "--", *argv],
+                ["setpriv", "--pdeathsig", "KILL", "--", *argv],
                 env={**os.environ, "LC_ALL": "C.UTF-8", "PATH": path, **(environment or {})},
                 input=stdin.encode(),
                 stdout=file,

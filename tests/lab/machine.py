@@ -151,7 +151,7 @@ class Machine:
         while not self._ssh().answers():
             self._raise_if_lost(time.monotonic() - begin, timeout)
             time.sleep(0.5)
-        # Until systemd-user-sessions has run, sshd answers but pam_nologin lets nobody in.
+        # It may answer, and still go down again with the boot that a reboot is leaving.
         while self.ssh("true", check=False, timeout=120).returncode != 0:
             self._raise_if_lost(time.monotonic() - begin, timeout)
             self._hang_up()

@@ -27,7 +27,7 @@ MACHINE_ID = "6c61627666694f008000000000000003"
 
 # A kernel that misses the timer's ticks during a check of some 40 ms panics when interrupts are remapped. On a busy
 # host, emulation misses them; the check is skipped under KVM by the kernel itself, for the same reason.
-CMDLINE = "console=tty0 console=ttyS0,115200 no_timer_check"
+CMDLINE = "console=ttyS0,115200 no_timer_check"
 
 _PACKAGES = (
     "systemd-sysv",
@@ -115,6 +115,7 @@ class Recipe:
             "etc/hostname": (0o644, "lab\n"),
             "etc/hosts": (0o644, "127.0.0.1 localhost\n127.0.1.1 lab\n"),
             "etc/machine-id": (0o444, MACHINE_ID + "\n"),
+            "etc/systemd/journald.conf.d/lab.conf": (0o644, "[Journal]\nStorage=volatile\n"),
             "etc/systemd/network/lab.network": (0o644, f"[Match]\nMACAddress={SSH_MAC}\n\n[Network]\nDHCP=ipv4\n"),
             "etc/ssh/sshd_config.d/lab.conf": (0o644, _SSHD),
             "etc/ssh/ssh_host_ed25519_key": (0o600, host_key),
@@ -135,11 +136,12 @@ class Recipe:
         return _FIRST_BOOT[self.boot]
 
 
-# A host's own name look-ups for every login cost seconds where there is no name server.
+# In emulation, a look-up without a name server and a session of PAM's and logind's cost seconds a login.
 _SSHD = """\
 PermitRootLogin prohibit-password
 PasswordAuthentication no
 UseDNS no
+UsePAM no
 HostKey /etc/ssh/ssh_host_ed25519_key
 """
 

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What goes wrong is told with the serial log's end, and leaves nothing running."""
+
+from __future__ import annotations
+
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.lab import BootFailed, Lab
+from tests.lab.command import DirectBoot
+from tests.lab.process import QemuProcess
+
+pytestmark = pytest.mark.lab
+
+ROOT = pathlib.Path(__file__).parents[3]
+
+
+def test_a_panic_is_told_with_the_log(lab: Lab) -> None:
+    image = lab.image()
+    with lab.machine("desktop", image) as machine:
+        cmdline = "console=ttyS0 no_timer_check rdinit=/bin/false"
+        machine.start(direct=DirectBoot(image.kernel, image.inner_initramfs, cmdline))
+        with pytest.raises(BootFailed, match="panic") as failure:
+            machine.wait_for_ssh()
+        assert "Kernel panic - not syncing: Attempted to kill init" in failure.value.serial_tail
+    assert not machine.running
+    assert not machine.folder.exists()
+
+
+def test_a_hang_is_told(lab: Lab) -> None:
+    with lab.machine("desktop") as machine:
+        machine.start()
+        # The firmware alone takes longer.
+        with pytest.raises(BootFailed, match="did not answer within 1 s"):
+            machine.wait_for_ssh(timeout=1)
+
+
+def test_a_killed_test_leaves_no_qemu(lab: Lab) -> None:
+    lab.image()
+    script = (
+        "import time\n"
+        "from tests.lab import Lab\n"
+        "machine = Lab().machine('desktop')\n"
+        "machine.start()\n"
+        "print(machine.folder, flush=True)\n"
+        "time.sleep(600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        folder = pathlib.Path(child.stdout.readline().strip())
+        qemu = QemuProcess(folder)
+        assert qemu.running
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    assert qemu.wait(30)
+    assert folder.name in lab.sweep()
+    assert not folder.exists()
+
+
+def test_ctrl_c_leaves_nothing(lab: Lab) -> None:
+    lab.image()
+    script = (
+        "from tests.lab import Lab\n"
+        "with Lab().machine('desktop') as machine:\n"
+        "    machine.start()\n"
+        "    print(machine.folder, flush=True)\n"
+        "    machine.wait_for_ssh()\n"
+    )
+    argv = [sys.executable, "-c", script]
+    with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        folder = pathlib.Path(child.stdout.readline().strip())
+        time.sleep(1)
+        child.send_signal(signal.SIGINT)
+        _, complaint = child.communicate(timeout=60)
+    assert "KeyboardInterrupt" in complaint
+    assert not folder.exists()
+
+
+def test_two_machines_side_by_side_do_not_meet(lab: Lab) -> None:
+    with lab.machine("desktop") as one, lab.machine("desktop") as other:
+        one.start()
+        other.start()
+        assert one.folder != other.folder
+        assert one.inventory()["ansible_port"] != other.inventory()["ansible_port"]
+        one.cut_power()
+        assert other.running
