@@ -11,6 +11,7 @@ import sys
 
 from . import image, scenario
 from .command import ContainerError
+from .supervision import signals_end_us
 
 
 def main() -> int:
@@ -23,10 +24,11 @@ def main() -> int:
     two.add_argument("name", metavar="NAME", help="a folder of molecule/, such as default")
     options = parser.parse_args()
     try:
-        if options.command == "scenario":
-            return scenario.run(options.name)
-        for name in options.names:
-            print(image.ensure(name))
+        with signals_end_us():
+            if options.command == "scenario":
+                return scenario.run(options.name)
+            for name in options.names:
+                print(image.ensure(name))
     except ContainerError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

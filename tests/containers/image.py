@@ -15,7 +15,6 @@ import hashlib
 import json
 import os
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,6 +24,7 @@ from typing import Any
 import yaml
 
 from .command import CACHE, ContainerError, output, say
+from .supervision import supervise
 
 RECIPES = Path(__file__).with_name("images.yml")
 REPOSITORY = "localhost/vfio-workstation"
@@ -101,22 +101,16 @@ def _build(recipe: dict[str, Any], full: str, folder: Path, descriptor: int) -> 
     files = folder / "files.tar"
     argv = [*MMDEBSTRAP, f"--include={','.join(recipe['packages'])}", recipe["suite"], str(files), *_mirror()]
     with (CACHE / f"{full.rpartition('/')[2].partition(':')[0]}.log").open("w+", encoding="utf-8") as log:
-        # Beside the log and not below /tmp, which may be a small tmpfs, or mounted nodev. Root's own mount name space
-        # goes with the builder, however it ends.
-        isolated = ["unshare", "--mount", "--fork", "--kill-child"] if os.geteuid() == 0 else []
+        # As root: in name spaces of its own, so that its processes and mounts go with it, however it ends.
+        isolated = (
+            ["unshare", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child"] if os.geteuid() == 0 else []
+        )
+        # Not below /tmp, which may be a small tmpfs, or mounted nodev.
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            done = subprocess.run(
-                [*isolated, *argv],
-                env={**os.environ, "TMPDIR": scratch},
-                pass_fds=(descriptor,),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
-        if done.returncode != 0:
+            status = supervise([*isolated, *argv], {**os.environ, "TMPDIR": scratch}, (descriptor,), log)
+        if status != 0:
             log.seek(0)
-            raise ContainerError(f"{' '.join(argv)}: exit status {done.returncode}\n{log.read()[-4000:]}")
+            raise ContainerError(f"{' '.join(argv)}: exit status {status}\n{log.read()[-4000:]}")
     changes = [argument for line in [*CONFIGURATION, f"LABEL {LABEL}={full}"] for argument in ("--change", line)]
     output(["podman", "import", "--quiet", *changes, str(files), full])
     say(f"{full}: ready, {files.stat().st_size >> 20} MiB, {time.monotonic() - began:.0f} s")

@@ -16,28 +16,25 @@ import fcntl
 import json
 import os
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import FrameType
 
 import yaml
 
 from . import collections, engine, image
 from .command import CACHE, ROOT, ContainerError, output, say
+from .supervision import signals_wait, supervise
 
 RUN_LABEL = "vfio.workstation.run"
-GRACE_SECONDS = 20
 
 
 def run(scenario: str) -> int:
     """Run a scenario of molecule from beginning to end and return its exit status."""
     images = _images(scenario)
     CACHE.mkdir(parents=True, exist_ok=True)
-    with signals_end_us(), _claimed_folder() as (folder, claim):
+    with _claimed_folder() as (folder, claim):
         environment = {**os.environ, **_prepare(folder, images)}
         _remove_remains(environment)
         try:
@@ -102,43 +99,10 @@ def _prepare(folder: Path, images: Sequence[str]) -> dict[str, str]:
     }
 
 
-def supervise(argv: Sequence[str], environment: dict[str, str], pass_fds: Sequence[int] = ()) -> int:
-    """Run a command in a process group of its own, and end all of that group when we are told to end."""
-    with subprocess.Popen(
-        argv, cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=pass_fds
-    ) as child:
-        try:
-            return child.wait()
-        except BaseException:
-            say("interrupted: ending molecule")
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGINT)
-                with contextlib.suppress(subprocess.TimeoutExpired):
-                    child.wait(timeout=GRACE_SECONDS)
-                os.killpg(child.pid, signal.SIGKILL)  # also what ignores SIGINT, as a shell's background jobs do
-            raise
-
-
 def _remove_containers(identity: str, environment: dict[str, str]) -> None:
-    left = output(
-        ["podman", "ps", "--all", "--quiet", "--filter", f"label={RUN_LABEL}={identity}"], env=environment
-    ).split()
-    if left:
-        say(f"removing {len(left)} container{'s' * (len(left) > 1)} that molecule left")
-        output(["podman", "rm", "--force", "--time", "0", *left], env=environment)
-
-
-@contextlib.contextmanager
-def signals_end_us() -> Iterator[None]:
-    """Make the signals that ask a process to end unwind it, so that what it started is cleaned up."""
-
-    def unwind(number: int, _frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
-
-    asked = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, unwind) for number in asked}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    listing = ["podman", "ps", "--all", "--quiet", "--filter", f"label={RUN_LABEL}={identity}"]
+    with signals_wait():
+        left = output(listing, env=environment).split()
+        if left:
+            say(f"removing {len(left)} container{'s' * (len(left) > 1)} that molecule left")
+            output(["podman", "rm", "--force", "--time", "0", *left], env=environment)

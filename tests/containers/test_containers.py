@@ -23,7 +23,7 @@ from ansible_collections.vfio.workstation.tests.containers.command import ROOT, 
 
 SUPERVISE = """
 import os
-from tests.containers.scenario import signals_end_us, supervise
+from tests.containers.supervision import signals_end_us, supervise
 with signals_end_us():
     supervise(["sh", "-c", "sleep 300 & echo $$; wait"], dict(os.environ))
 """
