@@ -29,7 +29,7 @@ def wanted_versions() -> set[str]:
 def install(arguments: list[str]) -> None:
     """What get-pip.py does: pip, then whatever the arguments ask for."""
     # In a process of its own: it puts pip's configuration out of its own sight.
-    subprocess.run([sys.executable, "-m", "ensurepip", "--default-pip"], check=True)
+    subprocess.run([sys.executable, "-m", "ensurepip", "--default-pip"], check=True, stdout=subprocess.DEVNULL)
     sys.argv = ["pip", "install"] + [argument for argument in arguments if argument not in ONLY_FOR_GET_PIP]
     runpy.run_module("pip", run_name="__main__", alter_sys=True)
 
