@@ -44,7 +44,7 @@ def read_lscpu(root: str = "") -> list[LscpuRow] | None:
         if line.startswith("#"):
             continue
         cpu, core, socket, node, *shared = line.split(",")
-        groups = dict(zip(caches, shared, strict=True))
+        groups = dict(zip(caches, shared, strict=False))  # what a CPU lacks at the end of its line is left out
         rows.append(LscpuRow(int(cpu), core, socket, node, groups.get("L3", "")))
     return rows
 

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the builder writes is what a kernel would: lspci, lscpu and lstopo read built machines as the probe does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.workstation.plugins.module_utils._machine import to_json
+from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
+from ansible_collections.vfio.workstation.tests.machines import build, generate
+from ansible_collections.vfio.workstation.tests.readers import read_hwloc, read_lscpu, read_lspci
+from ansible_collections.vfio.workstation.tests.readers.contract import violations
+
+_BUILT = ("amd-desktop", "hybrid-laptop", "intel-server-apicv", "kvm-guest", "twin-gpus", "x3d")
+
+
+@pytest.mark.parametrize("name", _BUILT)
+def test_others_read_a_built_machine_as_the_probe_does(name: str, tmp_path: Path) -> None:
+    root = build(name, tmp_path)
+    host = to_json(probe(root))["host"]
+    functions = read_lspci(root)
+    assert set(functions) == set(host["pci"])
+    for address, theirs in functions.items():
+        ours = host["pci"][address]
+        assert (ours["vendor"], ours["device"], ours["class"][:4]) == (theirs.vendor, theirs.device, theirs.class_)
+        assert (ours["driver"], ours["iommu_group"]) == (theirs.driver, theirs.iommu_group)
+        assert ours["numa_node"] == theirs.numa_node
+    rows = read_lscpu(root)
+    assert rows is not None
+    assert [row.cpu for row in rows] == host["cpus"]["online"]
+    machine = read_hwloc(root)
+    assert machine is not None
+    assert {frozenset(core["cpus"]) for core in host["cpus"]["cores"]} == machine.cores
+    assert {frozenset(group["cpus"]): group["size_bytes"] for group in host["cpus"]["l3_groups"].values()} == machine.l3
+    assert {int(number): node["total_bytes"] for number, node in host["memory"]["nodes"].items()} == machine.memory
+
+
+@pytest.mark.parametrize("functions", [1, 50, 500])
+def test_generated_machines_have_so_many_functions(functions: int, tmp_path: Path) -> None:
+    root = generate(functions, tmp_path)
+    reading = to_json(probe(root))
+    assert violations(reading) == []
+    host = reading["host"]
+    assert len(host["pci"]) == len(read_lspci(root)) == functions
+    assert len(host["iommu"]["groups"]) == functions
+    assert host["iommu"]["state"] == "enabled"
+    behind = [function for function in host["pci"].values() if function["parent"]]
+    assert len(behind) == functions // 2
+    assert all(host["pci"][function["parent"]]["bridge"] for function in behind)
