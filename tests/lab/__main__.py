@@ -102,7 +102,7 @@ def _list(lab: Lab, _options: argparse.Namespace) -> None:
 def _clean(lab: Lab, options: argparse.Namespace) -> None:
     for name in options.name or lab.names():
         if name in lab.names():
-            lab.attach(name).discard()
+            lab.discard(name)
             LOG.info("%s is gone", name)
     lab.sweep()
     if options.images:

@@ -17,6 +17,7 @@ from .errors import LabError
 from .hardware import Hardware
 from .image import Image
 from .machine import Machine
+from .process import QemuProcess
 from .recipe import Recipe
 
 CACHE = pathlib.Path(__file__).parents[2] / ".cache" / "lab"
@@ -59,6 +60,11 @@ class Lab:
             raise LabError(f"there is no machine {name}; there are: {', '.join(self.names()) or 'none'}")
         saved = json.loads((folder / "machine.json").read_text(encoding="utf-8"))
         return Machine.attach(folder, image.saved(self.cache, saved["image"]))
+
+    def discard(self, name: str) -> None:
+        """Cut a machine's power and remove its folder, whatever has become of its image."""
+        QemuProcess(self.runs / name).kill()
+        shutil.rmtree(self.runs / name)
 
     def names(self) -> list[str]:
         """The machines that run or lie here."""
