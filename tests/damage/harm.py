@@ -10,7 +10,8 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,7 +23,18 @@ from ..machines import build
 LOSSES = ("gone", "empty", "fifo", "folder", "dangling", "loop", "escape", "huge", "socket")
 _LINKS = ("dangling", "loop", "escape")
 _READ_AS_LINKS = ("/driver", "/iommu_group")
-_CHANGES = ("content", "truncated", "flipped", "doubled", "swapped", "redirected", "file", "strangers")
+_CHANGES = (
+    "absurd",
+    "absurd",
+    "content",
+    "truncated",
+    "flipped",
+    "doubled",
+    "swapped",
+    "redirected",
+    "file",
+    "strangers",
+)
 
 #: Content of the kinds that a parser may stumble over. None of it may be taken for what it is not.
 _ABSURD = [
@@ -85,7 +97,47 @@ _ABSURD = [
     b"\r\n1\r\n",
     b"\x0c\x0b\x1c\x85\n",
 ]
+#: Files that are read where others cannot be.
+_SECOND_CHOICE = (
+    "vendor",
+    "device",
+    "class",
+    "subsystem_vendor",
+    "subsystem_device",
+    "thread_siblings_list",
+    "offline",
+)
 _NOT_UTF8 = b"caf\xe9"
+#: What may stand where a number stood in text that is otherwise as it was: the n-th replaces the n-th kind of number.
+_NUMBERS = [
+    b"-1",
+    b"0",
+    b"7-2",
+    b"0-4294967295",
+    b"4294967296",
+    b"18446744073709551616",
+    b"99999999999999999999999999",
+    b"1_0",
+    b"+1",
+    b"1.5",
+    b"1e3",
+    b"0x",
+    b"",
+    b" ",
+    "\N{ARABIC-INDIC DIGIT THREE}".encode(),
+    "\N{SUPERSCRIPT TWO}".encode(),
+    b"\xff",
+    b"1\x00",
+]
+_LETTERS = [
+    (b"K", "\N{KELVIN SIGN}".encode()),
+    (b"0x", b"0X0x"),
+    (b" ", "\N{NO-BREAK SPACE}".encode()),
+    (b":", b"::"),
+    (b"=", b""),
+    (b"\n", b"\r"),
+    (b"/", b"//../"),
+]
 
 
 class Damage(NamedTuple):
@@ -123,10 +175,34 @@ def damages(most: int = 5) -> st.SearchStrategy[list[Damage]]:
     return st.lists(one, min_size=1, max_size=most)
 
 
+class _Watch:
+    """Notes which files are opened while `during` runs."""
+
+    def __init__(self) -> None:
+        self._opened: set[str] | None = None
+        sys.addaudithook(self._note)  # it stays as long as Python runs, and does nothing while nobody asks
+
+    def _note(self, event: str, arguments: tuple[object, ...]) -> None:
+        if self._opened is not None and event == "open" and isinstance(arguments[0], str):
+            self._opened.add(arguments[0])
+
+    def during(self, act: Callable[[], object]) -> frozenset[str]:
+        """Return the paths that were opened."""
+        self._opened = set()
+        try:
+            act()
+            return frozenset(self._opened)
+        finally:
+            self._opened = None
+
+
+_WATCH = _Watch()
+
+
 class Specimen:
     """A described machine's files, with a place to put the originals while they are replaced."""
 
-    def __init__(self, name: str, folder: Path) -> None:
+    def __init__(self, name: str, folder: Path, read: Callable[[str], object]) -> None:
         self.name = name
         self.root = folder / "root"
         self._stash = folder / "stash"
@@ -134,16 +210,26 @@ class Specimen:
         self._outside = folder / "outside"
         build(name, self.root)
         _write_canaries(self._outside)
-        self._kinds = self._by_kind()
+        self._kinds = self._by_kind(_WATCH.during(lambda: read(str(self.root))))
 
-    def _by_kind(self) -> list[list[str]]:
-        """Group the paths by what they are: a thousand attributes of functions must not drown the one /proc/cpuinfo."""
-        kinds: dict[str, list[str]] = {}
-        for folder, folders, files in os.walk(self.root):
-            for name in folders + files:
-                path = os.path.join(folder, name)[len(str(self.root)) :]
+    def _by_kind(self, opened: frozenset[str]) -> list[list[str]]:
+        """Group what matters by what it is: a thousand attributes of functions must not drown the one /proc/cpuinfo.
+
+        What matters are folders, links, and files that were opened: most attributes are none of the reader's business.
+        """
+        files: dict[str, list[str]] = {}
+        others: dict[str, list[str]] = {}
+        for folder, folders, names in os.walk(self.root):
+            for name in folders + names:
+                here = os.path.join(folder, name)
+                is_file = name in names and not os.path.islink(here)
+                if is_file and here not in opened and name not in _SECOND_CHOICE:
+                    continue
+                path = here[len(str(self.root)) :]
+                kinds = files if is_file else others
                 kinds.setdefault(re.sub(r"[0-9a-f]*[0-9][0-9a-f]*", "#", path), []).append(path)
-        return [sorted(paths) for _kind, paths in sorted(kinds.items())]
+        often = 4  # what can be said falsely stands in files
+        return [sorted(paths) for kinds in (files,) * often + (others,) for _kind, paths in sorted(kinds.items())]
 
     def _pick(self, where: int, which: int) -> str:
         paths = self._kinds[where % len(self._kinds)]
@@ -172,7 +258,7 @@ class Specimen:
 
     def _inflict(self, here: str, original: str, injury: Damage) -> bytes:
         if injury.kind in LOSSES:
-            self._lose(here, injury)
+            self._lose(here, _content(original), injury)
             return os.fsencode(os.readlink(here)) if os.path.islink(here) else b""
         if injury.kind == "redirected":
             target = self._pick(injury.other, injury.which)
@@ -191,6 +277,8 @@ class Specimen:
         elif injury.kind == "flipped":
             place = injury.other % (len(before) + 1)
             content = before[:place] + injury.content[:1] + before[place + 1 :]
+        elif injury.kind == "absurd":
+            content = _absurd(before, injury)
         elif injury.kind == "doubled":
             content = before + before
         elif injury.kind == "swapped":
@@ -200,7 +288,7 @@ class Specimen:
         Path(here).write_bytes(content)
         return content
 
-    def _lose(self, here: str, injury: Damage) -> None:
+    def _lose(self, here: str, before: bytes, injury: Damage) -> None:
         if injury.kind == "empty":
             Path(here).touch()
         elif injury.kind == "fifo":
@@ -214,8 +302,7 @@ class Specimen:
         elif injury.kind == "loop":
             os.symlink(os.path.basename(here), here)
         elif injury.kind == "escape":
-            canaries = sorted(os.listdir(self._outside))
-            target = f"{self._outside}/{canaries[injury.other % len(canaries)]}"
+            target = f"{self._outside}/{_canary_like(before)}"
             up = "../" * 40
             os.symlink(target if injury.which % 2 else f"{up}{target.lstrip('/')}", here)
         elif injury.kind == "huge":
@@ -229,13 +316,38 @@ CANARIES = {
     "number": "61453",
     "list": "61440-61453",
     "text": "canary-text",
-    "flag": "canary-flag svm vmx canary",
     "uevent": "DRIVER=canary-driver\nPCI_CLASS=CAFE00\nPCI_ID=CAFE:CAFE\nPCI_SUBSYS_ID=CAFE:CAFE\n",
     "meminfo": "MemTotal:       61453 kB\n",
     "cpuinfo": "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: canary-model\n",
 }
 #: They would show in a reading as these.
 MARKS = ("cafe", "61453", "62927872", "canary-")
+
+
+def _canary_like(content: bytes) -> str:
+    """Return the name of what could pass for such content; a folder for what is none."""
+    patterns = [
+        (rb"0x[0-9a-f]+\n", "hex"),
+        (rb"[0-9]+\n", "number"),
+        (rb"[0-9,-]+\n", "list"),
+        (rb"(?s).*PCI_ID=.*", "uevent"),
+        (rb"(?s).*MemTotal:.*", "meminfo"),
+        (rb"(?s)processor.*", "cpuinfo"),
+        (rb"(?s).+", "text"),
+    ]
+    return next((name for pattern, name in patterns if re.fullmatch(pattern, content)), "folder")
+
+
+def _absurd(before: bytes, injury: Damage) -> bytes:
+    """Return text in which one number, or one kind of letter, is not what it was."""
+    found = list(re.finditer(rb"[0-9]+", before))
+    choice = injury.other % (len(_NUMBERS) + len(_LETTERS))
+    if choice >= len(_NUMBERS):
+        return before.replace(*_LETTERS[choice - len(_NUMBERS)])
+    if not found:
+        return injury.content
+    place = found[injury.where % len(found)]
+    return before[: place.start()] + _NUMBERS[choice] + before[place.end() :]
 
 
 def _write_canaries(folder: Path) -> None:

@@ -106,7 +106,8 @@ def lies(before: dict[str, Any], after: dict[str, Any], done: Sequence[Damaged])
     """Return what the damaged machine's reading says without a reason."""
     changes = [damage for damage in done if not damage.is_loss]
     found = []
-    for place, old, new in _differences(before, after, ""):
+    expected = _with_online(before, after["cpus"]["online"])
+    for place, old, new in _differences(expected, after, ""):
         if _is_weaker(place, old, new) or _may_be_weaker(place, new) or _tells_more(place, done):
             continue
         if not any(_rests_on(place, damage.path) for damage in changes):
@@ -114,6 +115,26 @@ def lies(before: dict[str, Any], after: dict[str, Any], done: Sequence[Damaged])
         elif _IDENTITY.fullmatch(place) and not _is_written(new, changes):
             found.append(f"{place}: {old!r} became {new!r}, which is written nowhere")
     return found
+
+
+def _with_online(before: dict[str, Any], online: list[int] | None) -> dict[str, Any]:
+    """Return the reading as it would be with these CPUs online: cores and caches are told by those that are."""
+    cpus = before["cpus"]
+    if online is None or not set(online) < set(cpus["online"] or ()):
+        return before
+    names: dict[str, str] = {}
+    groups = {}
+    for name, group in cpus["l3_groups"].items():
+        left = [cpu for cpu in group["cpus"] if cpu in online]
+        if left:
+            names[name] = str(left[0])
+            groups[names[name]] = {**group, "cpus": left}
+    cores = [
+        {**core, "cpus": left, "l3": names.get(core["l3"])}
+        for core in cpus["cores"]
+        if (left := [cpu for cpu in core["cpus"] if cpu in online])
+    ]
+    return {**before, "cpus": {**cpus, "online": online, "cores": cores, "l3_groups": groups}}
 
 
 def _differences(before: Any, after: Any, place: str) -> Iterator[tuple[str, Any, Any]]:

@@ -41,7 +41,7 @@ def specimen(request: pytest.FixtureRequest) -> Iterator[Specimen]:
     """Return a machine to be damaged, in memory where there is such a place."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="damage-", dir=memory) as folder:
-        yield Specimen(request.param, Path(folder))
+        yield Specimen(request.param, Path(folder), probe)
 
 
 def _examine(specimen: Specimen, count: int, number: int) -> None:
