@@ -138,7 +138,7 @@ def _other_verdict(evidence: Evidence) -> _Verdict:
 
 
 def _without_flag(evidence: Evidence, extension: _Extension) -> _Verdict:
-    """Judge a processor without the flag: kernels since 5.6 (Intel) and 6.8 (AMD) clear it when firmware says no."""
+    """Judge a processor without the flag: newer kernels clear it when the firmware says no (on Intel since Linux 5.6)."""
     if evidence.xen_control_domain:
         return "unsupported", f"this is Xen's control domain: Xen itself uses {extension.name}, KVM cannot"
     if evidence.hypervisor:
@@ -220,12 +220,17 @@ def _interrupt_virtualization(evidence: Evidence, extension: _Extension | None) 
 def _posted_interrupts(
     evidence: Evidence, interrupts: InterruptVirtualization, remapping: bool | None
 ) -> PostedInterrupts:
-    """Posting needs the processor (APICv, AVIC), every IOMMU, and interrupt remapping that is not told otherwise."""
+    """Posting needs the processor (APICv, AVIC), every IOMMU, and interrupt remapping that is not told otherwise.
+
+    Since Linux 6.16 KVM itself says what came of that: enable_device_posted_irqs (kvm_x86_vendor_init).
+    """
     if interrupts.name == "apicv":
+        module = "kvm_intel"
         registers = _registers(evidence, "dmar", "intel-iommu/cap")
         wanted = _VTD_CAP_PI
         refused = "nopost" in evidence.argument("intremap")
     elif interrupts.name == "avic":
+        module = "kvm_amd"
         registers = _registers(evidence, "ivhd", "amd-iommu/features")
         wanted = _EFR_GASUP | _EFR_GAMSUP_VAPIC
         refused = "legacy" in evidence.argument("amd_iommu_intr")
@@ -233,6 +238,9 @@ def _posted_interrupts(
         return PostedInterrupts(None, None)
     iommu_able = all(register & wanted == wanted for register in registers) if registers else None
     supported = _all_of(interrupts.supported, iommu_able)
+    told = yes_no(evidence.parameter(module, "enable_device_posted_irqs"))
+    if told is not None:
+        return PostedInterrupts(told or supported, told)
     return PostedInterrupts(supported, _all_of(supported, interrupts.enabled, remapping, not refused))
 
 
