@@ -98,7 +98,7 @@ def parse(log: str, status: int = 0) -> Report:
     """The report in an inner guest's log; a log without its end is a failure."""
     found: dict[str, list[dict[str, str]]] = {"pci": [], "nic": [], "nvme": [], "end": []}
     for line in log.splitlines():
-        _, prefix, report = line.partition(_PREFIX)
+        _before, prefix, report = line.partition(_PREFIX)
         if prefix:
             record = json.loads(report)
             found[record.pop("kind")].append(record)

@@ -79,7 +79,7 @@ def test_ctrl_c_leaves_nothing(lab: Lab) -> None:
         folder = pathlib.Path(child.stdout.readline().strip())
         time.sleep(1)
         child.send_signal(signal.SIGINT)
-        _, complaint = child.communicate(timeout=60)
+        _output, complaint = child.communicate(timeout=60)
     assert "KeyboardInterrupt" in complaint
     assert not folder.exists()
 

@@ -64,7 +64,7 @@ def test_a_value_under_a_condition_is_a_default() -> None:
 
 def test_a_variable_that_doubles_ends() -> None:
     variables = Variables({"a": "x" * 64})
-    for _ in range(3000):
+    for _turn in range(3000):
         variables.set("a=" + "".join(variables.expand(next(commands('"$a$a"')).words)), conditional=False)
     assert len(variables.get("a")) <= 2 * WORD_LIMIT
 

@@ -70,7 +70,7 @@ def test_a_unified_kernel_image(tmp_path: Path) -> None:
 @given(data=st.data())
 def test_a_damaged_image_is_read(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     image = bytearray(pe_image([(".cmdline", b"a"), (".linux", b"b")]))
-    for _ in range(data.draw(st.integers(1, 8))):
+    for _turn in range(data.draw(st.integers(1, 8))):
         image[data.draw(st.integers(0, 511))] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.getbasetemp() / "damaged"
     path.write_bytes(image[: data.draw(st.integers(0, len(image)))])
