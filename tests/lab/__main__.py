@@ -70,6 +70,7 @@ def _start(lab: Lab, options: argparse.Namespace) -> None:
     except BaseException:
         machine.cut_power()
         raise
+    machine.let_go()
     LOG.info("%s is up after %.0f s", name, time.monotonic() - begin)
     if options.inventory:
         inventory = {"all": {"hosts": {name: machine.inventory()}}}

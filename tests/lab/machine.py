@@ -138,6 +138,12 @@ class Machine:
         if self.boot_id() == before:
             raise BootFailed(f"{self.name} answers, but did not reboot", self.serial_tail())
 
+    def let_go(self) -> None:
+        """Leave it as it is, running or not, and hold no connection to it; attach() takes it up again."""
+        if self._monitor is not None:
+            self._monitor.close()
+        self._monitor = None
+
     def discard(self) -> None:
         """Cut the power and remove everything the run left."""
         self.cut_power()
@@ -272,9 +278,7 @@ class Machine:
             self.remote.hang_up()
 
     def _disconnect(self) -> None:
-        if self._monitor is not None:
-            self._monitor.close()
-        self._monitor = None
+        self.let_go()
         self.remote = None
 
     def _only_when_off(self, what: str) -> None:
