@@ -105,16 +105,7 @@ def _write_function(files: Files, bus: Bus, address: str, function: dict[str, An
         },
     )
     if "link" in function:
-        now, most = (part.split("x") for part in function["link"].split(" of "))
-        files.attributes(
-            folder,
-            {
-                "current_link_speed": f"{now[0]} GT/s PCIe",
-                "current_link_width": now[1],
-                "max_link_speed": f"{most[0]} GT/s PCIe",
-                "max_link_width": most[1],
-            },
-        )
+        files.attributes(folder, _link(function["link"]))
     if "bus" in function:
         files.attributes(
             folder,
@@ -132,6 +123,17 @@ def _write_function(files: Files, bus: Bus, address: str, function: dict[str, An
     if "module" in function:
         files.folder(f"/sys/module/{function['module']}")
         files.link(f"/sys/bus/pci/drivers/{function['driver']}/module", f"/sys/module/{function['module']}")
+
+
+def _link(described: str) -> dict[str, str]:
+    """Return a link's attributes of "NOWxLANES of MOSTxLANES"."""
+    now, most = (part.split("x") for part in described.split(" of "))
+    return {
+        "current_link_speed": f"{now[0]} GT/s PCIe",
+        "current_link_width": now[1],
+        "max_link_speed": f"{most[0]} GT/s PCIe",
+        "max_link_width": most[1],
+    }
 
 
 def _uevent(address: str, function: dict[str, Any], subsystem: list[str]) -> str:
