@@ -68,7 +68,7 @@ test-build: venv ## Build the collection, look into it, install it, import it as
 .PHONY: test-molecule
 test-molecule: venv ## The collection installed as a user would, in containers that look like a desktop
 	@scripts/setup-debian container
-	@python -m tests.containers scenario default
+	@env -u ANSIBLE_COLLECTIONS_PATH -u ANSIBLE_HOME python -m tests.containers scenario default
 
 .PHONY: test-slow
 test-slow: venv ## What takes long: 20,000 damaged trees
