@@ -138,7 +138,7 @@ def _other_verdict(evidence: Evidence) -> _Verdict:
 
 
 def _without_flag(evidence: Evidence, extension: _Extension) -> _Verdict:
-    """Judge a processor without the flag: newer kernels clear it when the firmware says no (on Intel since Linux 5.6)."""
+    """Judge a processor without the flag: kernels clear it when the firmware says no (Intel: since Linux 5.6)."""
     if evidence.xen_control_domain:
         return "unsupported", f"this is Xen's control domain: Xen itself uses {extension.name}, KVM cannot"
     if evidence.hypervisor:

@@ -43,7 +43,8 @@ class Framebuffer(NamedTuple):
     def is_in(self, folder: Folder) -> bool:
         """Tell whether the framebuffer lies in the memory of the function with this folder."""
         if self.base is None:
-            return self.holder == folder.path
+            # simpledrm's platform device may lie below the function (drivers/firmware/sysfb.c).
+            return self.holder is not None and f"{self.holder}/".startswith(f"{folder.path}/")
         for match in _RESOURCE.finditer(folder.text("resource") or ""):
             start, end = int(match.group(1), 16), int(match.group(2), 16)
             if start and start <= self.base <= end:

@@ -27,12 +27,12 @@ def read_memory(tree: Tree, online: tuple[int, ...] | None) -> Memory:
 
     Args:
         tree: The machine.
-        online: CPUs that are online: those of node 0 where the kernel knows no nodes.
+        online: CPUs that are online: those of node 0 where the kernel knows no nodes. Old kernels list others too.
     """
     with tree.reading("memory"):
         total = _kilobytes(key_values(tree.text("/proc/meminfo"), ":").get("MemTotal"))
         numbers = sorted(int(match.group(1)) for match in map(_NODE_FOLDER.fullmatch, tree.names(_NODES)) if match)
-        nodes = {str(number): _node(tree, number) for number in numbers}
+        nodes = {str(number): _node(tree, number, online) for number in numbers}
         pools = _pools(tree, "/sys/kernel/mm/hugepages")
         if not nodes and (total is not None or pools):
             nodes = {"0": MemoryNode(total, online, pools)}
@@ -43,14 +43,18 @@ def read_memory(tree: Tree, online: tuple[int, ...] | None) -> Memory:
         return Memory(total, nodes)
 
 
-def _node(tree: Tree, number: int) -> MemoryNode:
+def _node(tree: Tree, number: int, online: tuple[int, ...] | None) -> MemoryNode:
     folder = f"{_NODES}/node{number}"
     total = _MEM_TOTAL.search(tree.text(folder + "/meminfo") or "")
     return MemoryNode(
         total_bytes=int(total.group(1)) * 1024 if total else None,
-        cpus=node_cpus(tree, f"node{number}"),
+        cpus=_online(node_cpus(tree, f"node{number}"), online),
         hugepages=_pools(tree, folder + "/hugepages"),
     )
+
+
+def _online(cpus: tuple[int, ...] | None, online: tuple[int, ...] | None) -> tuple[int, ...] | None:
+    return cpus if cpus is None or online is None else tuple(cpu for cpu in cpus if cpu in set(online))
 
 
 def _pools(tree: Tree, folder: str) -> dict[str, HugePages]:

@@ -226,4 +226,8 @@ def _displays(
             marked[address] = functions[address]._replace(boot_display=True)
         elif "0" in flags or (framebuffer is not None and framebuffer.conclusive):
             marked[address] = functions[address]._replace(boot_display=False)
+    if any(function.boot_display for function in marked.values()):
+        # A GPU that is no VGA device has no such flag: it is not the boot display when another one is.
+        for address in displays:
+            marked.setdefault(address, functions[address]._replace(boot_display=False))
     return marked
