@@ -17,9 +17,13 @@ FIRMWARE_VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 # The image's network configuration knows this address, so that ssh works whatever slot the NIC moves to.
 SSH_MAC = "52:54:00:4c:41:42"
 
-# One thread for all processors. With a thread for each, QEMU 10.0 is faster on an idle host, but one boot in five on a
-# busy one ended in an assertion about its memory map (iotlb_to_section), or hung.
-EMULATION = "tcg,thread=single,tb-size=512"
+# A thread for each processor. With one for all, QEMU 10.0's inner guest hangs now and then in a spin lock.
+EMULATION = "tcg,thread=multi,tb-size=512"
+
+# Interrupt remapping with extended interrupt mode lets the kernel use the x2APIC, whose registers are not in memory.
+# Without it, a timer tick on one processor while another sizes the PCI devices' registers can end QEMU 10.0 in an
+# assertion about its memory map (iotlb_to_section).
+VT_D = "intel-iommu,intremap=on,eim=on"
 
 # The functions a device is made of: QEMU's name and its properties. The bochs display stands in for a GPU, with the
 # audio function that a GPU has beside it.
@@ -106,7 +110,7 @@ def _board(hardware: Hardware, accelerator: str) -> list[str]:
         "panic=pause,reboot=reset,shutdown=poweroff",
     ]
     if hardware.iommu == "intel":
-        result += ["-device", "intel-iommu,intremap=on"]
+        result += ["-device", VT_D]
     return result
 
 
