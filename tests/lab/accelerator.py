@@ -13,6 +13,7 @@ import platform
 import subprocess
 
 from . import files
+from .command import VT_D
 from .errors import LabError
 from .process import PROGRAM
 
@@ -65,7 +66,7 @@ def _try(kernel: pathlib.Path, initramfs: pathlib.Path) -> tuple[str, str]:
         "-m",
         "512M",
         "-device",
-        "intel-iommu,intremap=on",
+        VT_D,
         "-kernel",
         str(kernel),
         "-initrd",

@@ -28,16 +28,16 @@ def lab() -> Lab:
     return result
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def machine(lab: Lab, request: pytest.FixtureRequest) -> typing.Iterator[Machine]:
-    """The machine that a module's parameter names, up; the desktop where there is none."""
-    with lab.machine(getattr(request, "param", "desktop")) as result:
+    """The machine that the parameter names, up; tests that name the same one share it."""
+    with lab.machine(request.param) as result:
         result.start()
         result.wait_for_ssh()
         yield result
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def facts(machine: Machine, tmp_path_factory: pytest.TempPathFactory) -> dict[str, typing.Any]:
     """What host_info says of it, asked by Ansible over ssh as a user would."""
     inventory = tmp_path_factory.mktemp("ansible") / "inventory.json"

@@ -20,7 +20,7 @@ pytestmark = [
         "machine",
         ["desktop", *(pytest.param(name, marks=pytest.mark.slow) for name in ("dual_socket", "no_iommu", "cramped"))],
         indirect=True,
-        scope="module",
+        scope="session",
     ),
 ]
 

@@ -9,7 +9,10 @@ import pytest
 
 from tests.lab import Machine, disks, inner
 
-pytestmark = pytest.mark.lab
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.parametrize("machine", ["desktop"], indirect=True, scope="session"),
+]
 
 
 def test_the_inner_guest_gets_the_nic_and_the_disk(machine: Machine) -> None:
