@@ -67,7 +67,10 @@ def test_a_killed_test_leaves_no_qemu(lab: Lab) -> None:
 def test_ctrl_c_leaves_nothing(lab: Lab) -> None:
     lab.image()
     script = (
+        "import signal\n"
         "from tests.lab import Lab\n"
+        # As in a terminal: where the tests run in the background, children inherit that it is ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with Lab().machine('desktop') as machine:\n"
         "    machine.start()\n"
         "    print(machine.folder, flush=True)\n"
