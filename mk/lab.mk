@@ -19,7 +19,7 @@ demo: lab-setup ## A virtual workstation, and the collection's playbook on it: m
 	@$(LAB_PYTHON) -m tests.lab start desktop --name demo --inventory $(LAB)/demo.json
 	@printf 'lab: running vfio.workstation.report on it\n'
 	@ansible-playbook -i $(LAB)/demo.json vfio.workstation.report
-	@printf '\n%s\n' \
+	@printf '%s\n' '' \
 	  'The workstation is up, and stays up until you throw it away.' \
 	  '  make demo-ssh      log in as root and look around: lspci, /sys/kernel/iommu_groups, dmesg' \
 	  '  make demo-clean    throw it away' \
