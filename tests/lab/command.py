@@ -17,13 +17,15 @@ FIRMWARE_VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
 # The image's network configuration knows this address, so that ssh works whatever slot the NIC moves to.
 SSH_MAC = "52:54:00:4c:41:42"
 
-# A thread for each processor. With one for all, QEMU 10.0's inner guest hangs now and then in a spin lock.
-EMULATION = "tcg,thread=multi,tb-size=512"
-
 # Interrupt remapping with extended interrupt mode lets the kernel use the x2APIC, whose registers are not in memory.
-# Without it, a timer tick on one processor while another sizes the PCI devices' registers can end QEMU 10.0 in an
-# assertion about its memory map (iotlb_to_section).
 VT_D = "intel-iommu,intremap=on,eim=on"
+
+# A thread for each processor is what an inner guest needs: with one for all, it hangs now and then in a spin lock (QEMU
+# 10.0). But where APICs have their registers in memory, an access to one while another processor sizes the PCI devices'
+# registers can go astray: QEMU ends in an assertion (iotlb_to_section), or a processor's timer never ticks again. So a
+# machine without an IOMMU, which has no x2APIC and no inner guest either, gets one thread.
+EMULATION_X2APIC = "tcg,thread=multi,tb-size=512"
+EMULATION_XAPIC = "tcg,thread=single,tb-size=512"
 
 # The functions a device is made of: QEMU's name and its properties. The bochs display stands in for a GPU, with the
 # audio function that a GPU has beside it.
@@ -88,6 +90,7 @@ def _board(hardware: Hardware, accelerator: str) -> list[str]:
     # Interrupt remapping needs the interrupt controller split between QEMU and KVM. TCG emulates SVM with nested
     # paging, which is what the inner guest's KVM stands on.
     tcg = accelerator == "tcg"
+    emulation = EMULATION_X2APIC if hardware.iommu else EMULATION_XAPIC
     result = [
         "-name",
         f"lab-{hardware.name}",
@@ -98,7 +101,7 @@ def _board(hardware: Hardware, accelerator: str) -> list[str]:
         "-machine",
         "q35,kernel-irqchip=split",
         "-accel",
-        EMULATION if tcg else accelerator,
+        emulation if tcg else accelerator,
         "-cpu",
         "max,+svm,+topoext" if tcg else "host",
         "-smbios",
