@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import pathlib
 
 import pytest
@@ -18,7 +19,7 @@ def line(machine: Hardware, accelerator: str = "tcg") -> list[str]:
 
 
 def option(arguments: list[str], name: str) -> list[str]:
-    return [value for key, value in zip(arguments, arguments[1:], strict=False) if key == name]
+    return [value for key, value in itertools.pairwise(arguments) if key == name]
 
 
 @pytest.mark.parametrize("name", hardware.names())
@@ -45,6 +46,6 @@ def test_processors_get_threads_of_their_own_only_with_an_x2apic() -> None:
 
 def test_a_moved_device_is_behind_the_port_of_its_new_slot() -> None:
     devices = option(line(load("desktop").moved("second_nic", port=12)), "-device")
-    assert [d for d in devices if "id=second_nic," in d][0].split("bus=")[1].startswith("port_root_12,")
+    assert next(d for d in devices if "id=second_nic," in d).split("bus=")[1].startswith("port_root_12,")
     assert any("id=port_root_12,bus=pcie.0,addr=0xc," in d for d in devices)
     assert not any("id=port_root_7," in d for d in devices)
