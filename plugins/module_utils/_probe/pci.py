@@ -43,6 +43,14 @@ class _Kernel(NamedTuple):
     shows_resizable: bool  # Linux 6.1
 
 
+class _Place(NamedTuple):
+    """What is told of a function elsewhere than in its own folder, or alike for many."""
+
+    iommu_group: str | None
+    local_cpus: tuple[int, ...] | None
+    in_use_by: tuple[Use, ...]
+
+
 def read_functions(
     tree: Tree, group_of: Mapping[str, str], uses: Mapping[str, tuple[Use, ...]]
 ) -> dict[str, PciFunction]:
@@ -61,15 +69,8 @@ def read_functions(
         local_cpus = functools.lru_cache(maxsize=None)(cpu_list)
         functions = {}
         for address, folder in folders.items():
-            function = _function(tree, folder, kernel)
-            vendor_name, device_name = names.look_up(function.vendor, function.device)
-            functions[address] = function._replace(
-                vendor_name=vendor_name,
-                device_name=device_name,
-                iommu_group=function.iommu_group or group_of.get(address),
-                local_cpus=local_cpus(folder.text("local_cpulist")),
-                in_use_by=uses.get(address, ()),
-            )
+            place = _Place(group_of.get(address), local_cpus(folder.text("local_cpulist")), uses.get(address, ()))
+            functions[address] = _function(tree, folder, kernel, names, place)
         functions.update(_displays(tree, folders, functions))
         return functions
 
@@ -89,34 +90,38 @@ def _kernel(tree: Tree, folders: Mapping[str, Folder]) -> _Kernel:
     return _Kernel("reset_method" in names, any(name.endswith("_resize") for name in names))
 
 
-def _function(tree: Tree, folder: Folder, kernel: _Kernel) -> PciFunction:
+def _function(tree: Tree, folder: Folder, kernel: _Kernel, names: PciNames, place: _Place) -> PciFunction:
     """Read what the function's own folder tells."""
     # One file has most of the ids; captures may lack it, or have nothing but it.
     event = key_values(folder.text("uevent"))
     vendor, _colon, device = event.get("PCI_ID", "").partition(":")
     subsystem_vendor, _colon, subsystem_device = event.get("PCI_SUBSYS_ID", "").partition(":")
     class_code = hex_digits(event.get("PCI_CLASS"), 6) or hex_digits(folder.text("class"), 6)
+    vendor_id = hex_digits(vendor, 4) or hex_digits(folder.text("vendor"), 4)
+    device_id = hex_digits(device, 4) or hex_digits(folder.text("device"), 4)
+    vendor_name, device_name = names.look_up(vendor_id, device_id)
     asleep = _is_asleep(tree, folder)
     return PciFunction(
-        vendor=hex_digits(vendor, 4) or hex_digits(folder.text("vendor"), 4),
-        device=hex_digits(device, 4) or hex_digits(folder.text("device"), 4),
+        vendor=vendor_id,
+        device=device_id,
         subsystem_vendor=hex_digits(subsystem_vendor, 4) or hex_digits(folder.text("subsystem_vendor"), 4),
         subsystem_device=hex_digits(subsystem_device, 4) or hex_digits(folder.text("subsystem_device"), 4),
         class_=class_code,
         revision=hex_digits(folder.text("revision"), 2),
-        vendor_name=None,
-        device_name=None,
+        vendor_name=vendor_name,
+        device_name=device_name,
         driver=folder.link("driver"),
-        iommu_group=_group(folder.link("iommu_group")),
+        iommu_group=_group(folder.link("iommu_group")) or place.iommu_group,
         numa_node=integer(folder.text("numa_node")),
-        local_cpus=None,
-        boot_display=None,
+        local_cpus=place.local_cpus,
+        # Whether a display is that, _displays tells when all are known.
+        boot_display=None if class_code is None or class_code.startswith("03") else False,
         parent=_parent(folder.path),
         bridge=None if class_code is None else class_code[:4] in _BRIDGE_CLASSES,
         reset_methods=_reset_methods(folder, kernel),
         bars=_bars(folder, kernel, asleep),
         link=_link(folder, asleep),
-        in_use_by=(),
+        in_use_by=place.in_use_by,
     )
 
 
@@ -205,17 +210,13 @@ def _width(text: str | None) -> int | None:
 def _displays(
     tree: Tree, folders: Mapping[str, Folder], functions: Mapping[str, PciFunction]
 ) -> dict[str, PciFunction]:
-    """Return the functions of which it can be told whether they show the boot console, marked so.
+    """Return the displays of which it can be told whether they show the boot console, marked so.
 
     Witnesses: the kernel's own choice (boot_vga; boot_display since Linux 6.17), and the firmware's framebuffer, which
     simpledrm, efifb or vesafb may hold while no PCI driver does.
     """
     displays = [address for address, function in functions.items() if (function.class_ or "").startswith("03")]
-    marked = {
-        address: function._replace(boot_display=False)
-        for address, function in functions.items()
-        if function.class_ is not None and address not in displays
-    }
+    marked = {}
     framebuffer = read_framebuffer(tree) if displays else None
     for address in displays:
         folder = folders[address]

@@ -25,6 +25,7 @@ ATTRIBUTE_LIMIT = 65536
 #: For configuration files, lists of modules, and tables.
 FILE_LIMIT = 8 << 20
 
+_PAGE = 4096
 _PROCESS = re.compile(r"^/proc/[0-9]+/")
 _MOST_LINKS = 40  # as the kernel's MAXSYMLINKS
 _DENIED = (errno.EACCES, errno.EPERM)
@@ -145,12 +146,12 @@ class Tree:
         if real is None:
             return None
         try:
-            listed = os.listdir((self._prefix + real) or "/")
+            found = os.listdir((self._prefix + real) or "/")
         except OSError as error:
             if error.errno in _DENIED:
                 self.deny(path, error.errno)
             return None
-        return Folder(self, real, self._prefix + real + "/", frozenset(listed))
+        return Folder(self, real, self._prefix + real + "/", frozenset(found))
 
     def link(self, path: str) -> str | None:
         """Return the last component of what a symbolic link points to, whether or not that exists; else None.
@@ -289,10 +290,10 @@ class Folder:
         except OSError:  # a link, or no rights: Tree knows what to do
             return self._tree.text(f"{self.path}/{name}")
         try:
-            # sysfs has nothing but regular files; a captured tree may hold anything.
-            if not self._tree.live and not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            content = _read_up_to(descriptor, ATTRIBUTE_LIMIT + 1, once=True)
+            # sysfs has nothing but regular files; in a captured tree a FIFO would seem empty.
+            if not content and not self._tree.live and not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return None
-            content = os.read(descriptor, ATTRIBUTE_LIMIT + 1)
         except OSError as error:
             if error.errno in _DENIED:
                 self._tree.deny(f"{self.path}/{name}", error.errno)
@@ -319,13 +320,14 @@ def _printable(name: str) -> str:
 
 
 def _read_up_to(descriptor: int, limit: int, once: bool) -> bytes:
-    content = os.read(descriptor, min(limit, 1 << 20))
-    if once:
+    # Python sets aside what is asked for: most files are smaller than a page, so ask for little at first.
+    content = os.read(descriptor, min(limit, _PAGE + 1))
+    if once and len(content) <= _PAGE:
         return content
     parts = [content]
     length = len(content)
     while content and length < limit:
-        content = os.read(descriptor, min(limit - length, 1 << 20))
+        content = os.read(descriptor, min(limit - length, max(length, _PAGE)))
         parts.append(content)
         length += len(content)
     return b"".join(parts)
