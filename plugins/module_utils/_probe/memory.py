@@ -54,7 +54,10 @@ def _node(tree: Tree, number: int, online: tuple[int, ...] | None) -> MemoryNode
 
 
 def _online(cpus: tuple[int, ...] | None, online: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    return cpus if cpus is None or online is None else tuple(cpu for cpu in cpus if cpu in set(online))
+    if cpus is None or online is None:
+        return cpus
+    known = frozenset(online)
+    return tuple(cpu for cpu in cpus if cpu in known)
 
 
 def _pools(tree: Tree, folder: str) -> dict[str, HugePages]:

@@ -56,7 +56,8 @@ def read_cpus(tree: Tree) -> Cpus:
 def _offline(tree: Tree, online: tuple[int, ...] | None, present: tuple[int, ...] | None) -> tuple[int, ...] | None:
     # The kernel's own list of offline CPUs also names those that could be plugged in and are not there.
     if online is not None and present is not None:
-        return tuple(cpu for cpu in present if cpu not in set(online))
+        known = frozenset(online)
+        return tuple(cpu for cpu in present if cpu not in known)
     return cpu_list(tree.text(_CPUS + "/offline"))
 
 
