@@ -19,7 +19,7 @@ from .errors import LabError
 MACHINES = pathlib.Path(__file__).parent / "machines"
 
 # What a device can be; command.py has the functions that each is made of.
-KINDS = ("vga", "gpu", "nvme", "nic", "usb", "audio")
+KINDS = ("vga", "gpu", "nvme", "nic", "virtual_nic", "usb", "audio")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -75,7 +75,7 @@ def identity(wanted: Recipe, keys: Keys) -> str:
     digest.update(repr(wanted.packages()).encode())
     digest.update(repr(sorted(wanted.files(*keys.texts()).items())).encode())
     digest.update(repr((wanted.first_boot(), recipe.EXCLUDED_PATHS, recipe.EPOCH, recipe.CMDLINE)).encode())
-    digest.update(_LAYOUT.encode())
+    digest.update(repr((wanted.spare, recipe.SPARE_FOLDER, _LAYOUT)).encode())
     for step in sorted(STEPS.iterdir()):
         digest.update(step.read_bytes())
     return digest.hexdigest()[:12]
@@ -179,6 +179,8 @@ def _bootstrap(work: pathlib.Path, wanted: Recipe, overlay: pathlib.Path) -> Non
     environment = {
         "SOURCE_DATE_EPOCH": str(recipe.EPOCH),
         "FLAVOUR": wanted.kernels[0],
+        "SPARE": wanted.spare or "",
+        "SPARE_FOLDER": recipe.SPARE_FOLDER,
         "EXPORT": str(work / "boot.tar"),
     }
     if alone:
@@ -215,7 +217,10 @@ def _first_boot(work: pathlib.Path, image: Image, accelerated: str) -> None:
         name="bench",
         description="what an image's first boot needs",
         memory=2048,
-        devices=(Device("root_disk", "nvme", port=4, holds="root"), Device("nic", "nic", port=6, network="ssh")),
+        devices=(
+            Device("root_disk", "nvme", port=4, holds="root"),
+            Device("nic", "virtual_nic", port=6, network="ssh"),
+        ),
     )
     cmdline = f"root=UUID={recipe.ROOT_ID} ro {recipe.CMDLINE}"
     direct = command.DirectBoot(image.kernel, image.folder / "initrd.img", cmdline)

@@ -29,6 +29,9 @@ MACHINE_ID = "6c61627666694f008000000000000003"
 # host, emulation misses them; the check is skipped under KVM by the kernel itself, for the same reason.
 CMDLINE = "console=ttyS0,115200 no_timer_check"
 
+# Where the packages of a second kernel lie in an image that has one: the machine reaches no mirror.
+SPARE_FOLDER = "/var/cache/vfio-lab"
+
 _PACKAGES = (
     "systemd-sysv",
     "udev",
@@ -75,7 +78,7 @@ EXCLUDED_PATHS = (
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """A Debian suite, a way to boot it, and the kernels in it; the first one is the default entry's."""
+    """A Debian suite, a way to boot it, and the kernels in it; which one starts by default is the boot loader's choice."""
 
     suite: str = "trixie"
     boot: str = "uefi-grub"
@@ -99,6 +102,13 @@ class Recipe:
     def uefi(self) -> bool:
         """Whether the firmware is UEFI."""
         return self.boot.startswith("uefi")
+
+    @property
+    def spare(self) -> str | None:
+        """The flavour whose packages lie in the image, not installed, for a test to install; None beside two kernels."""
+        if len(self.kernels) > 1:
+            return None
+        return next(flavour for flavour in FLAVOURS if flavour not in self.kernels)
 
     def packages(self) -> tuple[str, ...]:
         """Every package that is asked for; what they depend on comes along."""

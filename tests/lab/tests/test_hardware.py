@@ -19,7 +19,7 @@ def test_every_machine_can_be_reached_and_booted(name: str) -> None:
     machine = load(name)
     root = machine.holding("root")
     assert root is not None and root.kind == "nvme"
-    assert [device.kind for device in machine.devices if device.network == "ssh"] == ["nic"]
+    assert [device.kind for device in machine.devices if device.network == "ssh"] == ["virtual_nic"]
 
 
 @pytest.mark.parametrize("name", hardware.names())
