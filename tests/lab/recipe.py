@@ -78,7 +78,7 @@ EXCLUDED_PATHS = (
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """A Debian suite, a way to boot it, and the kernels in it; which one starts by default is the boot loader's choice."""
+    """A Debian suite, a way to boot it, and the kernels in it; which of them starts is the boot loader's choice."""
 
     suite: str = "trixie"
     boot: str = "uefi-grub"
@@ -105,7 +105,7 @@ class Recipe:
 
     @property
     def spare(self) -> str | None:
-        """The flavour whose packages lie in the image, not installed, for a test to install; None beside two kernels."""
+        """The flavour whose packages lie in the image for a test to install; None where two kernels are installed."""
         if len(self.kernels) > 1:
             return None
         return next(flavour for flavour in FLAVOURS if flavour not in self.kernels)
