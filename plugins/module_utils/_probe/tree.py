@@ -191,6 +191,14 @@ class Tree:
         """Return the canonical path, all links followed within the root, of what exists; else None."""
         return self._walk(path)
 
+    def status(self, path: str) -> os.stat_result | None:
+        """Return what stat(2) says of what a path leads to, or None where that is nothing."""
+        real = self.resolve(path)
+        try:
+            return None if real is None else os.stat((self._prefix + real) or "/", follow_symlinks=False)
+        except OSError:
+            return None
+
     def _open(self, path: str) -> int | None:
         parent, _slash, name = path.rpartition("/")
         real = self._directory(parent)
