@@ -6,10 +6,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 
 #: More CPUs or nodes than any kernel supports (x86's NR_CPUS ends at 8192): what exceeds it is damage.
 MOST_IDS = 65536
+
+#: Readings that are kept: a machine's functions say the same few things of themselves again and again.
+_REMEMBERED = 512
 
 _PCI_ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]+)")
@@ -28,6 +32,7 @@ def address_order(address: str) -> tuple[int, str]:
     return int(domain, 16), rest
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
 def integer(text: str | None, least: int = 0, most: int = 2**63 - 1) -> int | None:
     """Return a decimal number within bounds, or None."""
     if text is None or not _INTEGER.fullmatch(text.strip()):
@@ -36,6 +41,7 @@ def integer(text: str | None, least: int = 0, most: int = 2**63 - 1) -> int | No
     return value if least <= value <= most else None
 
 
+@functools.lru_cache(maxsize=_REMEMBERED)
 def hex_digits(text: str | None, width: int) -> str | None:
     """Return a hexadecimal number as exactly `width` lower-case digits without 0x, or None."""
     match = _HEX.fullmatch(text.strip()) if text else None
