@@ -33,13 +33,13 @@ _Verdict = Tuple[str, str]  # state, reason
 def read_groups(tree: Tree) -> dict[str, IommuGroup]:
     """Read the IOMMU groups, by number. VFIO's pretended groups without an IOMMU are not among them."""
     with tree.reading("iommu.groups"):
-        groups = {}
-        for number in sorted((name for name in tree.names(_GROUPS) if name.isascii() and name.isdigit()), key=int):
-            folder = tree.folder(f"{_GROUPS}/{number}")
+        numbers = sorted((name for name in tree.names(_GROUPS) if name.isascii() and name.isdigit()), key=int)
+        return {
+            number: _group(tree, folder)
+            for number, folder in tree.folders(_GROUPS, numbers)
             # drivers/vfio: enable_unsafe_noiommu_mode names its groups so.
-            if folder is not None and folder.text("name") != "vfio-noiommu":
-                groups[number] = _group(tree, folder)
-        return groups
+            if folder.text("name") != "vfio-noiommu"
+        }
 
 
 def _group(tree: Tree, folder: Folder) -> IommuGroup:
@@ -52,21 +52,25 @@ def _group(tree: Tree, folder: Folder) -> IommuGroup:
 
 
 def _in_order(members: tuple[str, ...]) -> tuple[str, ...]:
+    if len(members) < 2:  # as nearly all groups are
+        return members
     functions = sorted(filter(is_pci_address, members), key=address_order)
     return tuple(functions) + tuple(sorted(member for member in members if not is_pci_address(member)))
 
 
 def with_functions(groups: Mapping[str, IommuGroup], functions: Mapping[str, PciFunction]) -> dict[str, IommuGroup]:
     """Add members that only their own link assigns to a group, as in captures that lack the groups' folders."""
-    members: dict[str, list[str]] = {number: list(group.members) for number, group in groups.items()}
-    for address, function in functions.items():
-        if function.iommu_group is not None and address not in members.setdefault(function.iommu_group, []):
-            members[function.iommu_group].append(address)
     empty = IommuGroup(None, (), ())
-    return {
-        number: groups.get(number, empty)._replace(members=_in_order(tuple(members[number])))
-        for number in sorted(members, key=int)
-    }
+    missing: dict[str, list[str]] = {}
+    for address, function in functions.items():
+        number = function.iommu_group
+        if number is not None and address not in groups.get(number, empty).members:
+            missing.setdefault(number, []).append(address)
+    complete = dict(groups)
+    for number, addresses in missing.items():
+        group = groups.get(number, empty)
+        complete[number] = group._replace(members=_in_order((*group.members, *addresses)))
+    return {number: complete[number] for number in sorted(complete, key=int)}
 
 
 def read_interrupt_remapping(evidence: Evidence) -> bool | None:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Mapping, NamedTuple
+from typing import Iterable, Mapping, NamedTuple
 
 from .._machine import Bar, Link, PciFunction, Use
 from .display import read_framebuffer
@@ -33,6 +33,7 @@ _STANDARD_BARS = 6  # the lines of `resource` after these are the expansion ROM,
 _BRIDGE_CLASSES = ("0604", "0607", "0609")  # PCI-to-PCI, CardBus, semi-transparent: headers of type 1 and 2
 _SPEED = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,2})?) ?GT/s")
 _RESOURCE = re.compile(r"0x([0-9a-fA-F]{1,16}) 0x([0-9a-fA-F]{1,16}) 0x([0-9a-fA-F]{1,16})")
+_UNUSED = " ".join(["0x" + "0" * 16] * 3)
 _RESIZE = re.compile(r"[0-9a-fA-F]{1,16}")
 
 
@@ -62,35 +63,29 @@ def read_functions(
         uses: What the host would lose with a function, by address.
     """
     with tree.reading("pci"):
-        folders = _folders(tree)
-        kernel = _kernel(tree, folders)
+        addresses = sorted(filter(is_pci_address, tree.names(_DEVICES)), key=address_order)
+        kernel = _kernel(tree, addresses)
         names = PciNames(tree)
         # Hundreds of functions share a handful of lists.
         local_cpus = functools.lru_cache(maxsize=None)(cpu_list)
         functions = {}
-        for address, folder in folders.items():
+        for address, folder in tree.folders(_DEVICES, addresses):
             place = _Place(group_of.get(address), local_cpus(folder.text("local_cpulist")), uses.get(address, ()))
-            functions[address] = _function(tree, folder, kernel, names, place)
-        functions.update(_displays(tree, folders, functions))
+            functions[address] = _function(folder, kernel, names, place)
+        functions.update(_displays(tree, functions))
         return functions
 
 
-def _folders(tree: Tree) -> dict[str, Folder]:
-    addresses = sorted(filter(is_pci_address, tree.names(_DEVICES)), key=address_order)
-    found = ((address, tree.folder(f"{_DEVICES}/{address}")) for address in addresses)
-    return {address: folder for address, folder in found if folder is not None}
-
-
-def _kernel(tree: Tree, folders: Mapping[str, Folder]) -> _Kernel:
+def _kernel(tree: Tree, addresses: Iterable[str]) -> _Kernel:
     match = re.match(r"([0-9]{1,4})\.([0-9]{1,4})", tree.text("/proc/sys/kernel/osrelease") or "")
     if match:
         version = int(match.group(1)), int(match.group(2))
         return _Kernel(version >= (5, 15), version >= (6, 1))
-    names = {name for folder in folders.values() for name in folder.names}
+    names = {name for address in addresses for name in tree.names(f"{_DEVICES}/{address}")}
     return _Kernel("reset_method" in names, any(name.endswith("_resize") for name in names))
 
 
-def _function(tree: Tree, folder: Folder, kernel: _Kernel, names: PciNames, place: _Place) -> PciFunction:
+def _function(folder: Folder, kernel: _Kernel, names: PciNames, place: _Place) -> PciFunction:
     """Read what the function's own folder tells."""
     # One file has most of the ids; captures may lack it, or have nothing but it.
     event = key_values(folder.text("uevent"))
@@ -100,7 +95,7 @@ def _function(tree: Tree, folder: Folder, kernel: _Kernel, names: PciNames, plac
     vendor_id = hex_digits(vendor, 4) or hex_digits(folder.text("vendor"), 4)
     device_id = hex_digits(device, 4) or hex_digits(folder.text("device"), 4)
     vendor_name, device_name = names.look_up(vendor_id, device_id)
-    asleep = _is_asleep(tree, folder)
+    asleep = folder.text_below("power", "runtime_status") == "suspended" and folder.has("current_link_speed")
     return PciFunction(
         vendor=vendor_id,
         device=device_id,
@@ -134,18 +129,12 @@ def _parent(path: str) -> str | None:
     return next((part for part in reversed(path.split("/")[:-1]) if is_pci_address(part)), None)
 
 
-def _is_asleep(tree: Tree, folder: Folder) -> bool:
-    if "power" not in folder.names or "current_link_speed" not in folder.names:
-        return False
-    return tree.text(folder.path + "/power/runtime_status") == "suspended"
-
-
 def _reset_methods(folder: Folder, kernel: _Kernel) -> tuple[str, ...] | None:
     text = folder.text("reset_method")
     if text is not None:
         return tuple(text.split())
     # The kernel hides the attribute from a function that it cannot reset (pci_dev_reset_method_attr_is_visible).
-    return () if kernel.shows_reset_methods and "reset_method" not in folder.names else None
+    return () if kernel.shows_reset_methods and not folder.has("reset_method") else None
 
 
 def _bars(folder: Folder, kernel: _Kernel, asleep: bool) -> tuple[Bar, ...] | None:
@@ -154,6 +143,8 @@ def _bars(folder: Folder, kernel: _Kernel, asleep: bool) -> tuple[Bar, ...] | No
         return None
     bars = []
     for index, line in enumerate(text.splitlines()[:_STANDARD_BARS]):
+        if line == _UNUSED:
+            continue
         match = _RESOURCE.fullmatch(line)
         if match is None:
             return None
@@ -161,7 +152,7 @@ def _bars(folder: Folder, kernel: _Kernel, asleep: bool) -> tuple[Bar, ...] | No
         if end <= start or not flags & (_IORESOURCE_IO | _IORESOURCE_MEM):
             continue
         name = f"resource{index}_resize"
-        resizable = True if name in folder.names else (False if kernel.shows_resizable else None)
+        resizable = True if folder.has(name) else (False if kernel.shows_resizable else None)
         bars.append(
             Bar(
                 index_=index,
@@ -185,18 +176,20 @@ def _sizes(text: str | None) -> tuple[int, ...]:
 
 
 def _link(folder: Folder, asleep: bool) -> Link | None:
-    if "current_link_speed" not in folder.names and "max_link_speed" not in folder.names:
-        return None
     if asleep:
         return Link(None, None, None, None)
+    current_speed = folder.text("current_link_speed")
+    if current_speed is None and not folder.has("current_link_speed") and not folder.has("max_link_speed"):
+        return None
     return Link(
-        current_speed_gts=_speed(folder.text("current_link_speed")),
+        current_speed_gts=_speed(current_speed),
         current_width=_width(folder.text("current_link_width")),
         max_speed_gts=_speed(folder.text("max_link_speed")),
         max_width=_width(folder.text("max_link_width")),
     )
 
 
+@functools.lru_cache(maxsize=64)
 def _speed(text: str | None) -> float | None:
     match = _SPEED.match(text or "")
     return float(match.group(1)) if match else None
@@ -207,9 +200,7 @@ def _width(text: str | None) -> int | None:
     return integer(text, 1, 32)
 
 
-def _displays(
-    tree: Tree, folders: Mapping[str, Folder], functions: Mapping[str, PciFunction]
-) -> dict[str, PciFunction]:
+def _displays(tree: Tree, functions: Mapping[str, PciFunction]) -> dict[str, PciFunction]:
     """Return the displays of which it can be told whether they show the boot console, marked so.
 
     Witnesses: the kernel's own choice (boot_vga; boot_display since Linux 6.17), and the firmware's framebuffer, which
@@ -218,8 +209,7 @@ def _displays(
     displays = [address for address, function in functions.items() if (function.class_ or "").startswith("03")]
     marked = {}
     framebuffer = read_framebuffer(tree) if displays else None
-    for address in displays:
-        folder = folders[address]
+    for address, folder in tree.folders(_DEVICES, displays):
         flags = [folder.text("boot_vga"), folder.text("boot_display")]
         if framebuffer is not None and framebuffer.is_in(folder):
             flags.append("1")

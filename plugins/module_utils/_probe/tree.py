@@ -16,7 +16,7 @@ import os
 import re
 import stat
 from contextlib import contextmanager
-from typing import Iterator
+from typing import Iterable, Iterator
 
 from .._machine import Unreadable
 
@@ -25,12 +25,14 @@ ATTRIBUTE_LIMIT = 65536
 #: For configuration files, lists of modules, and tables.
 FILE_LIMIT = 8 << 20
 
+# Python sets aside what is asked for: most files are smaller than a page, so ask for little at first.
 _PAGE = 4096
 _PROCESS = re.compile(r"^/proc/[0-9]+/")
 _MOST_LINKS = 40  # as the kernel's MAXSYMLINKS
 _DENIED = (errno.EACCES, errno.EPERM)
 # O_NONBLOCK: opening a FIFO must not wait for a writer. O_NOFOLLOW: links are followed by us, within the root.
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
+_FOLDER_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
 
 
 class Tree:
@@ -89,7 +91,10 @@ class Tree:
                 return None
             # An attribute of sysfs comes whole in one read; files of procfs come in pieces of any size.
             once = limit <= ATTRIBUTE_LIMIT and path.startswith("/sys/")
-            content = _read_up_to(descriptor, limit if head else limit + 1, once)
+            most = limit if head else limit + 1
+            content = os.read(descriptor, min(most, _PAGE + 1))
+            if not once or len(content) > _PAGE:
+                content = _read_up_to(descriptor, most, content)
         except OSError as error:
             if error.errno in _DENIED:
                 self.deny(path, error.errno)
@@ -140,18 +145,20 @@ class Tree:
                 self.deny(path, error.errno)
             return ()
 
-    def folder(self, path: str) -> Folder | None:
-        """Return a directory whose files are about to be read one after another, or None."""
-        real = self._directory(path)
-        if real is None:
-            return None
-        try:
-            found = os.listdir((self._prefix + real) or "/")
-        except OSError as error:
-            if error.errno in _DENIED:
-                self.deny(path, error.errno)
-            return None
-        return Folder(self, real, self._prefix + real + "/", frozenset(found))
+    def folders(self, path: str, names: Iterable[str]) -> Iterator[tuple[str, Folder]]:
+        """Yield those of a directory's subdirectories that are there, each open until the next one is asked for.
+
+        Args:
+            path: Absolute path on the machine.
+            names: Which ones, whose files are about to be read.
+        """
+        for name in names:
+            folder = self._folder(f"{path}/{name}")
+            if folder is not None:
+                try:
+                    yield name, folder
+                finally:
+                    folder.close()
 
     def link(self, path: str) -> str | None:
         """Return the last component of what a symbolic link points to, whether or not that exists; else None.
@@ -215,6 +222,17 @@ class Tree:
                 self.deny(path, error.errno)
             return None
 
+    def _folder(self, path: str) -> Folder | None:
+        real = self._directory(path)
+        if real is None:
+            return None
+        try:
+            return Folder(self, real, os.open((self._prefix + real) or "/", _FOLDER_FLAGS))
+        except OSError as error:
+            if error.errno in _DENIED:
+                self.deny(path, error.errno)
+            return None
+
     def _open_link(self, path: str) -> int | None:
         target = self.resolve(path)
         if target is None:
@@ -235,8 +253,7 @@ class Tree:
             return real
 
     def _walk(self, path: str) -> str | None:
-        pending = path.split("/")[::-1]
-        real = ""
+        real, pending = self._ahead("", path)
         links = 0
         while pending:
             name = pending.pop()
@@ -253,10 +270,16 @@ class Tree:
             links += 1
             if not target or links > _MOST_LINKS:
                 return None
-            if target.startswith("/"):
-                real = ""
-            pending.extend(target.split("/")[::-1])
+            real, names = self._ahead("" if target.startswith("/") else real, target)
+            pending.extend(names)
         return real
+
+    def _ahead(self, real: str, path: str) -> tuple[str, list[str]]:
+        """Return how far a path leads over places that are known to be no links, and the names left, the last first."""
+        while path.startswith("../"):
+            real, path = real.rpartition("/")[0], path[3:]
+        parent, _slash, name = f"{real}/{path.lstrip('/')}".rpartition("/")
+        return (parent, [name]) if parent in self._canonical else (real, path.split("/")[::-1])
 
     def _link_target(self, path: str, here: str) -> str | None:
         """Return where the link at a canonical place points; None where something else is; "" where nothing is."""
@@ -274,52 +297,77 @@ class Tree:
 
 
 class Folder:
-    """One directory, listed once: what is not in it costs nothing to ask for, and its path is not walked again.
+    """One directory, held open: its path is not walked again for each of its files.
 
     Attributes:
         path: Canonical path on the machine.
-        names: What is in it.
     """
 
-    __slots__ = ("_place", "_tree", "names", "path")
+    __slots__ = ("_descriptor", "_tree", "path")
 
-    def __init__(self, tree: Tree, path: str, place: str, names: frozenset[str]) -> None:
+    def __init__(self, tree: Tree, path: str, descriptor: int) -> None:
         self._tree = tree
-        self._place = place
+        self._descriptor = descriptor
         self.path = path
-        self.names = names
+
+    def close(self) -> None:
+        """Be done with it."""
+        os.close(self._descriptor)
+
+    def has(self, name: str) -> bool:
+        """Tell whether there is something of that name, or may be: where we have no right to look."""
+        try:
+            os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True
+        return True
 
     def text(self, name: str) -> str | None:
         """Return an attribute's text, as Tree.text does."""
-        if name not in self.names:
-            return None
         try:
-            descriptor = os.open(self._place + name, _FLAGS)
+            descriptor = os.open(name, _FLAGS, dir_fd=self._descriptor)
+        except FileNotFoundError:
+            return None
         except OSError:  # a link, or no rights: Tree knows what to do
             return self._tree.text(f"{self.path}/{name}")
         try:
-            content = _read_up_to(descriptor, ATTRIBUTE_LIMIT + 1, once=True)
-            # sysfs has nothing but regular files; in a captured tree a FIFO would seem empty.
-            if not content and not self._tree.live and not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return None
+            content = os.read(descriptor, _PAGE + 1)
+            if not 0 < len(content) <= _PAGE:
+                # sysfs has nothing but regular files; in a captured tree a FIFO would seem empty.
+                if not content and not self._tree.live and not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                    return None
+                content = _read_up_to(descriptor, ATTRIBUTE_LIMIT + 1, content)
+                if len(content) > ATTRIBUTE_LIMIT:
+                    return None
         except OSError as error:
             if error.errno in _DENIED:
                 self._tree.deny(f"{self.path}/{name}", error.errno)
             return None
         finally:
             os.close(descriptor)
-        return content.decode("utf-8", "replace").strip() if len(content) <= ATTRIBUTE_LIMIT else None
+        return content.decode("utf-8", "replace").strip()
+
+    def text_below(self, folder: str, name: str) -> str | None:
+        """Return the text of an attribute in a folder of this one, such as `power` and `runtime_status`."""
+        try:
+            os.readlink(folder, dir_fd=self._descriptor)
+        except OSError:  # no link, or not there
+            return self.text(f"{folder}/{name}")
+        # The kernel would follow it out of the root.
+        return self._tree.text(f"{self.path}/{folder}/{name}")
 
     def link(self, name: str) -> str | None:
         """Return the last component of what a symbolic link in the folder points to, as Tree.link does."""
         try:
-            return _last(os.readlink(self._place + name)) if name in self.names else None
+            return _last(os.readlink(name, dir_fd=self._descriptor))
         except OSError:
             return None
 
 
 def _last(target: str) -> str | None:
-    return _printable(os.path.basename(target.rstrip("/"))) or None
+    return _printable(target.rstrip("/").rpartition("/")[2]) or None
 
 
 def _printable(name: str) -> str:
@@ -327,11 +375,8 @@ def _printable(name: str) -> str:
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "replace")
 
 
-def _read_up_to(descriptor: int, limit: int, once: bool) -> bytes:
-    # Python sets aside what is asked for: most files are smaller than a page, so ask for little at first.
-    content = os.read(descriptor, min(limit, _PAGE + 1))
-    if once and len(content) <= _PAGE:
-        return content
+def _read_up_to(descriptor: int, limit: int, content: bytes) -> bytes:
+    """Return what has been read, and what follows up to a limit."""
     parts = [content]
     length = len(content)
     while content and length < limit:

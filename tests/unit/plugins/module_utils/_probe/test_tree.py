@@ -16,7 +16,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import ATTRIBUTE_LIMIT, FILE_LIMIT, Tree
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import (
+    ATTRIBUTE_LIMIT,
+    FILE_LIMIT,
+    Folder,
+    Tree,
+)
 from ansible_collections.vfio.workstation.tests.machines.files import Files
 
 _NOBODY = 65534
@@ -51,6 +56,14 @@ def _ordinary_user(root: Path) -> Iterator[None]:
         os.seteuid(0)
 
 
+@contextlib.contextmanager
+def _opened(tree: Tree, path: str) -> Iterator[Folder]:
+    """Hold one folder open."""
+    above, _slash, name = path.rpartition("/")
+    for _name, folder in tree.folders(above, [name]):
+        yield folder
+
+
 def test_text_comes_without_the_white_space_around_it(files: Files, tree: Tree) -> None:
     files.write("/sys/a", " one two \n\n")
     assert tree.text("/sys/a") == "one two"
@@ -76,26 +89,25 @@ def test_what_is_no_file_is_none(files: Files, tree: Tree, path: str) -> None:
 def test_special_files_are_neither_waited_for_nor_read(
     files: Files, tree: Tree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    os.mkfifo(files.here("/fifo"))
-    monkeypatch.chdir(files.root)  # the name of a socket has 107 bytes at most
+    files.folder("/sys")
+    os.mkfifo(files.here("/sys/fifo"))
+    monkeypatch.chdir(files.here("/sys"))  # the name of a socket has 107 bytes at most
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket")
-        folder = tree.folder("/")
-        assert folder is not None
-        for name in ("fifo", "socket"):
-            assert tree.data(f"/{name}") is None
+    for name in ("fifo", "socket"):
+        assert tree.data(f"/sys/{name}") is None
+        assert tree.names(f"/sys/{name}") == ()
+        with _opened(tree, "/sys") as folder:
             assert folder.text(name) is None
-            assert tree.names(f"/{name}") == ()
 
 
 def test_a_file_that_is_too_long_is_none_rather_than_half(files: Files, tree: Tree) -> None:
     files.write("/sys/a", b"1" * (ATTRIBUTE_LIMIT + 1))
     files.write("/sys/b", b"1" * ATTRIBUTE_LIMIT)
-    folder = tree.folder("/sys")
-    assert folder is not None
+    with _opened(tree, "/sys") as folder:
+        assert folder.text("a") is None
+        assert folder.text("b") == "1" * ATTRIBUTE_LIMIT
     assert tree.data("/sys/a") is None
-    assert folder.text("a") is None
-    assert folder.text("b") == "1" * ATTRIBUTE_LIMIT
     assert tree.data("/sys/a", head=True) == b"1" * ATTRIBUTE_LIMIT
     assert tree.data("/sys/a", ATTRIBUTE_LIMIT + 1) == b"1" * (ATTRIBUTE_LIMIT + 1)
 
@@ -122,9 +134,8 @@ def test_links_lead_where_they_led_on_the_machine(files: Files, tree: Tree, targ
     files.raw_link("/etc/link", target)
     assert tree.text("/etc/link") == "here"
     assert tree.resolve("/etc/link") == "/etc/real"
-    folder = tree.folder("/etc")
-    assert folder is not None
-    assert folder.text("link") == "here"
+    with _opened(tree, "/etc") as folder:
+        assert folder.text("link") == "here"
 
 
 def test_links_do_not_lead_out(files: Files, tree: Tree, tmp_path: Path) -> None:
@@ -165,13 +176,13 @@ def test_as_many_links_as_the_kernel_follows(files: Files, tree: Tree) -> None:
 def test_a_relation_is_named_by_its_link_even_if_it_dangles(files: Files, tree: Tree) -> None:
     files.raw_link("/sys/driver", "../../bus/pci/drivers/vfio-pci/")
     files.write("/sys/file", "1")
-    folder = tree.folder("/sys")
-    assert folder is not None
-    assert tree.link("/sys/driver") == folder.link("driver") == "vfio-pci"
+    with _opened(tree, "/sys") as folder:
+        assert folder.link("driver") == "vfio-pci"
+        assert folder.link("file") is None
+        assert folder.link("none") is None
+    assert tree.link("/sys/driver") == "vfio-pci"
     assert tree.link("/sys/file") is None
-    assert folder.link("file") is None
     assert tree.link("/sys/none") is None
-    assert folder.link("none") is None
     assert tree.targets("/sys") == {"driver": "../../bus/pci/drivers/vfio-pci/"}
 
 
@@ -182,6 +193,52 @@ def test_names_that_are_not_utf8_can_be_printed(files: Files, tree: Tree) -> Non
         name.encode("utf-8")
     files.raw_link("/sys/driver", os.fsdecode(b"/bus/caf\xe9"))
     assert tree.link("/sys/driver") == "caf\N{REPLACEMENT CHARACTER}"
+
+
+def test_folders_are_open_one_at_a_time(files: Files, tree: Tree) -> None:
+    for name in ("a", "b", "c"):
+        files.write(f"/sys/{name}/name", name)
+    files.write("/sys/file", "1")
+    files.raw_link("/sys/link", "a")
+    files.raw_link("/sys/out", "../../..")
+    before = os.listdir("/proc/self/fd")
+    held = []
+    for name, folder in tree.folders("/sys", ("b", "none", "file", "link", "a", "out", "c")):
+        held.append((name, folder.path, folder.text("name")))
+        assert len(os.listdir("/proc/self/fd")) == len(before) + 1
+        if name == "out":
+            break
+    assert held == [("b", "/sys/b", "b"), ("link", "/sys/a", "a"), ("a", "/sys/a", "a"), ("out", "", None)]
+    assert os.listdir("/proc/self/fd") == before
+
+
+def test_a_folder_tells_what_is_in_it(files: Files, tree: Tree) -> None:
+    files.write("/sys/file", "")
+    files.folder("/sys/below")
+    files.raw_link("/sys/dangling", "none")
+    with _opened(tree, "/sys") as folder:
+        assert folder.has("file")
+        assert folder.has("below")
+        assert folder.has("dangling")
+        assert not folder.has("none")
+        assert folder.text("file") == ""
+        assert folder.text("below") is None
+        assert folder.text("dangling") is None
+        assert folder.text("none") is None
+
+
+@pytest.mark.parametrize("target", ["/", "..", "../..", "/..", "../../", "{outside}", "../../../../../../../../"])
+def test_a_folder_that_is_a_link_does_not_lead_out(files: Files, tree: Tree, tmp_path: Path, target: str) -> None:
+    files.write("/sys/power/a", "here")
+    files.raw_link("/sys/link", "power")
+    files.raw_link("/sys/out", target.format(outside=tmp_path))
+    with _opened(tree, "/sys") as folder:
+        assert folder.text_below("power", "a") == "here"
+        assert folder.text_below("link", "a") == "here"
+        assert folder.text_below("power", "none") is None
+        assert folder.text_below("none", "a") is None
+        assert folder.text_below("out", "outside") is None
+        assert folder.text_below("out", "etc/os-release") is None
 
 
 def test_names_are_sorted(files: Files, tree: Tree) -> None:
@@ -203,9 +260,10 @@ def test_what_we_may_not_read_is_noted_with_what_rests_on_it(files: Files, tree:
                 assert tree.text("/sys/secret") is None
                 assert tree.names("/closed") == ()
             assert tree.text("/sys/secret") is None
-        folder = tree.folder("/sys")
-        assert folder is not None
-        assert folder.text("other") is None
+        with _opened(tree, "/sys") as folder:
+            assert folder.text("other") is None
+            assert folder.has("other")
+        assert [name for name, _folder in tree.folders("", ("closed", "sys"))] == ["sys"]
     os.chmod(files.here("/closed"), 0o755)  # or nobody could remove it
     assert [(found.path, found.values) for found in tree.unreadable] == [
         ("/closed", ("iommu.groups",)),
@@ -240,3 +298,17 @@ def test_any_path_ends_within_the_root(files: Files, parts: list[str]) -> None:
     if found is not None:
         assert os.path.realpath(files.root + found) == (files.root + found).rstrip("/")
         assert ".." not in found.split("/")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(st.lists(st.lists(st.sampled_from(["..", ".", "", "a", "b", "link", "up", "file"]), max_size=6), max_size=9))
+def test_what_a_tree_remembers_changes_no_answer(files: Files, tree: Tree, paths: list[list[str]]) -> None:
+    files.write("/a/b/file", "1")
+    files.write("/b/file", "another")  # what /a/link would lead to from elsewhere
+    files.raw_link("/a/link", "b/file")
+    files.raw_link("/a/b/up", "../../a/..")
+    files.raw_link("/a/b/link", "up/../a/b/")
+    files.raw_link("/up", "../../a/./b")
+    for parts in paths:
+        path = "/" + "/".join(parts)
+        assert tree.resolve(path) == Tree(files.root).resolve(path)
