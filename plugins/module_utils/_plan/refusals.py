@@ -12,8 +12,7 @@ from .._machine.plan import Refusal
 CODES = {
     "cmdline_conflict": (
         "The kernel would get two arguments that contradict each other, and which of them wins depends on their order.",
-        "Take the other argument out where it stands, or set conflicts=replace to have it stand back while ours is "
-        "there.",
+        "Take the other argument out where it stands, or set conflicts=replace: it stands back while ours is there.",
     ),
     "cmdline_too_long": (
         "The kernel cuts its command line off at that length, without a word: the last arguments would be lost.",
@@ -34,6 +33,10 @@ CODES = {
     "initramfs_unsupported": (
         "The files would be missing from the initramfs that boots this machine.",
         "Use initramfs-tools, dracut or mkinitcpio.",
+    ),
+    "initramfs_conflict": (
+        "Only one of the two could be in it, and what the other is there for would not happen.",
+        "Have one of the owners want another path, or nothing.",
     ),
     "kernel_lacks_module": (
         "A boot of that kernel would go on without the module.",
