@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the images of the installed kernels hold, each looked into only when it has changed since the last time."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Sequence
+
+from .._machine.initramfs import SEEN_FILE, Image, PassedOver
+from .._plan.initramfs import relevant
+from .initramfs_wish import digest
+from .modules import kernel_modules
+
+if TYPE_CHECKING:
+    from .._machine import Kernel
+    from .._machine.initramfs import Wish
+    from .._probe.tree import Tree
+
+_SEEN_LIMIT = 8 << 20
+
+
+class Sighting(NamedTuple):
+    """What an image was found to hold."""
+
+    status: tuple[int, ...]  # of the file: as long as it stays, the file has not been replaced
+    wish: str  # the digest of the wish in whose light it was looked at
+    names: tuple[str, ...]
+
+
+class Images(NamedTuple):
+    """The images of a machine."""
+
+    images: tuple[Image, ...]
+    passed_over: tuple[PassedOver, ...]
+    seen: dict[str, Sighting]  # by path, to be remembered
+
+
+def read_images(
+    tree: Tree, kernels: Sequence[Kernel], wish: Wish, list_image: Callable[[str], frozenset[str] | None]
+) -> Images:
+    """Return the image of each kernel, with what it holds.
+
+    Args:
+        tree: The machine.
+        kernels: The installed kernels.
+        wish: What is looked for.
+        list_image: Returns the names in an image, or None where it can't be listed.
+    """
+    before = read_seen(tree)
+    images, passed_over, seen = [], [], {}
+    for kernel in kernels:
+        modules = kernel_modules(tree, kernel.version)
+        status = tree.status(kernel.initramfs) if kernel.initramfs else None
+        if kernel.initramfs is None or status is None or modules is None:
+            lack = "folder of modules" if modules is None else "initramfs image that is a file of its own"
+            passed_over.append(PassedOver(kernel.version, f"it has no {lack}"))
+            continue
+        stamp = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        sighting = before.get(kernel.initramfs)
+        if sighting is None or sighting.status != stamp or sighting.wish != digest(wish):
+            listed = list_image(kernel.initramfs)
+            sighting = None if listed is None else Sighting(stamp, digest(wish), tuple(sorted(relevant(listed, wish))))
+        if sighting is not None:
+            seen[kernel.initramfs] = sighting
+        names = None if sighting is None else frozenset(sighting.names)
+        kinds = {name: modules.kind(name) for name in wish.modules}
+        images.append(Image(kernel.version, kernel.initramfs, status.st_size, kinds, names))
+    return Images(tuple(images), tuple(passed_over), seen)
+
+
+def read_seen(tree: Tree) -> dict[str, Sighting]:
+    """Return what is remembered of images; nothing where the file is not as it was written."""
+    try:
+        content = json.loads(tree.text(SEEN_FILE, _SEEN_LIMIT) or "{}")
+        return {str(path): _sighting(value) for path, value in content.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return {}
+
+
+def seen_text(seen: Mapping[str, Sighting]) -> str:
+    """Return the content of the file that holds what is remembered."""
+    return json.dumps({path: sighting._asdict() for path, sighting in sorted(seen.items())}) + "\n"
+
+
+def _sighting(value: Any) -> Sighting:
+    return Sighting(
+        tuple(int(number) for number in value["status"]),
+        str(value["wish"]),
+        tuple(str(name) for name in value["names"]),
+    )
