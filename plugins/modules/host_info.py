@@ -559,7 +559,7 @@ unreadable:
       sample: [boot.kernels]
 """
 
-from ansible_collections.vfio.workstation.plugins.module_utils._run import run_info
+from ansible_collections.vfio.workstation.plugins.module_utils._run.info import run_info
 
 
 def main() -> None:

@@ -38,7 +38,7 @@ sys.path.insert(0, sys.argv[1])
 import {PACKAGE} as package
 found = [module.name for module in pkgutil.walk_packages(package.__path__, package.__name__ + ".")]
 for name in found:
-    if not name.endswith("._run"):
+    if "._run" not in name:
         importlib.import_module(name)
 print(len(found))
 """

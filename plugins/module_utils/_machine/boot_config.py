@@ -68,11 +68,20 @@ class Replaced(NamedTuple):
     after: str  # and without it
 
 
+class Shared(NamedTuple):
+    """A unit that we want and that one line has from somebody else: it is theirs there, and stays when ours go."""
+
+    path: str
+    name: str  # as in LineChange
+    unit: str
+
+
 class Record(NamedTuple):
     """What we did to the command lines of a machine; kept in RECORD_FILE."""
 
-    owners: dict[str, tuple[str, ...]]  # the units that each owner wants, in its order
+    owners: dict[str, tuple[str, ...]]  # the units that each owner wants, owners in the order of their coming
     provided: tuple[str, ...]  # the units that may stand in lines because of us
+    shared: tuple[Shared, ...]
     replaced: tuple[Replaced, ...]
 
 

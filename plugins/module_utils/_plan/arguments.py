@@ -9,6 +9,7 @@ KP is Documentation/admin-guide/kernel-parameters.txt, HUGETLB Documentation/adm
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple, Sequence
 
 from .cmdline import Argument, parse
@@ -79,7 +80,7 @@ MISTAKEN = (
     (
         "pcie_acs_override",
         "*",
-        "pcie_acs_override= is of a patch that is not in Linux; where it is, it makes groups look isolated that are not",
+        "pcie_acs_override= is of a patch outside of Linux, which makes groups look isolated that are not",
     ),
     (
         "vfio_iommu_type1.allow_unsafe_interrupts",
@@ -139,7 +140,17 @@ def _huge_pages(mine: Sequence[Argument], other: Sequence[Argument]) -> str | No
     if not names <= {*_HUGE, "default_hugepagesz"}:
         return None
     if names == {"hugepagesz"}:
-        return "a page size can be given once (HUGETLB)" if mine[0].meaning == other[0].meaning else None
+        same = _size(mine[0].value) == _size(other[0].value)
+        return "a page size can be given once (HUGETLB)" if same else None
     if "default_hugepagesz" in names and "hugepages" not in names:
         return None  # a default size goes with pages of any size
     return "hugepages= without hugepagesz= before it counts pages of the default size, whichever that is (HUGETLB)"
+
+
+def _size(text: str | None) -> int | str | None:
+    """Return a size in bytes as memparse() of lib/cmdline.c reads it, or the text that is none."""
+    match = re.fullmatch(r"([0-9]+)([KMGTkmgt]?)", text or "")
+    if match is None:
+        return text
+    power = 1 + "kmgt".index(match.group(2).lower()) if match.group(2) else 0
+    return int(match.group(1)) << (10 * power)

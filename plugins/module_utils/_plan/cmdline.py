@@ -16,7 +16,7 @@ from typing import Iterable, NamedTuple, Sequence
 
 # isspace() of lib/ctype.c; str.isspace() knows more.
 _TOKEN = re.compile(r'(?P<space>[ \t\n\v\f\r\xa0]*)(?P<text>(?:[^ \t\n\v\f\r\xa0"]|"[^"]*(?:"|\Z))+)')
-#: `hugepages=` counts pages of the size that `hugepagesz=` named before it (Documentation/admin-guide/mm/hugetlbpage.rst).
+#: `hugepages=` counts pages of the size that `hugepagesz=` named before it (admin-guide/mm/hugetlbpage.rst).
 _LEADS, _FOLLOWS = "hugepagesz", "hugepages"
 
 
@@ -79,8 +79,9 @@ def parse(text: str) -> CommandLine:
     """Return the parts of a command line. Any text is one."""
     arguments = []
     position = 0
-    for match in iter(lambda: _TOKEN.match(text, position), None):
-        if match.group("text") == "--":
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None or match.group("text") == "--":
             break
         arguments.append(Argument(match.group("space"), match.group("text")))
         position = match.end()

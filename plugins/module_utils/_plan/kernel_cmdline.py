@@ -2,17 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what command lines hold, what we recorded and what an owner wishes, to the change that is due, or to refusals."""
+"""From what command lines hold, what is recorded and what an owner wishes to the change that is due."""
 
 from __future__ import annotations
 
-from typing import Iterable, Iterator, NamedTuple, Sequence
+from typing import Iterable, Iterator, NamedTuple, Sequence, TypeVar
 
-from .._machine.boot_config import NORMAL, Change, EntryLine, LineChange, Record, Replaced, Source
+from .._machine.boot_config import NORMAL, Change, EntryLine, LineChange, Record, Replaced, Shared, Source
 from .._machine.plan import Refusal
 from . import cmdline
 from .arguments import contradiction
 from .refusals import refuse
+
+_Item = TypeVar("_Item")
 
 #: COMMAND_LINE_SIZE of x86 and arm64 with its closing zero, less what GRUB puts before: BOOT_IMAGE= and a path.
 MOST_CHARACTERS = 2047 - 128
@@ -42,6 +44,7 @@ class _Place(NamedTuple):
     name: str
     text: str
     foreign: str  # without our units
+    old: tuple[str, ...]  # our units that may stand in it
     ours: bool  # whether our units are to stand in it
     is_entry: bool
 
@@ -56,29 +59,33 @@ class _Conflict(NamedTuple):
 def decide(wish: Wish, record: Record, sources: Sequence[Source], entries: Sequence[EntryLine]) -> Decision:
     """Return the change that brings a wish about, given what stands where."""
     places = (*_source_places(sources, record), *_entry_places(entries, record))
-    owners = {owner: units for owner, units in record.owners.items() if owner != wish.owner}
-    if wish.units:
-        owners[wish.owner] = wish.units
-    wanted = tuple(dict.fromkeys(unit for owner in sorted(owners) for unit in owners[owner]))
+    owners = {**record.owners, wish.owner: wish.units}
+    if not wish.units:
+        del owners[wish.owner]
+    wanted = tuple(dict.fromkeys(unit for units in owners.values() for unit in units))
     conflicts = tuple(_conflicts(wanted, places))
     refusals = [*_unreadable(places), *_between_owners(wish, owners)]
     if conflicts and not wish.replace:
         refusals.extend(_refused(conflicts))
     replaced, foreign = _stand_back(conflicts if wish.replace else (), places, record, wanted)
     provided = tuple(unit for unit in wanted if unit in record.provided or not _given(unit, places))
+    # Where a file of our own holds them, they come into every line, whatever else is there.
+    shared = tuple(_shared(places, foreign, provided)) if any(source.ours for source in sources) else ()
+    lines = [(place, _changed(place, foreign[place], provided, shared)) for place in places]
     change = Change(
         old=record.provided,
         new=provided,
         fallback=bool(provided),
-        sources=tuple(_line_changes(places, foreign, record.provided, provided, entries=False)),
-        entries=tuple(_line_changes(places, foreign, record.provided, provided, entries=True)),
+        sources=tuple(line for place, line in lines if line.before != line.after and not place.is_entry),
+        entries=tuple(line for place, line in lines if line.before != line.after and place.is_entry),
     )
     refusals.extend(_too_long(change.entries))
-    after = Record(owners, provided, replaced)
+    after = Record(owners, provided, shared, replaced)
     interim = Record(
         owners,
-        tuple(dict.fromkeys((*record.provided, *provided))),
-        tuple(dict.fromkeys((*record.replaced, *replaced))),
+        _joined(record.provided, provided),
+        _joined(record.shared, shared),
+        _joined(record.replaced, replaced),
     )
     return Decision(tuple(one for one in refusals if one.code not in wish.accepted), change, interim, after)
 
@@ -99,15 +106,28 @@ def retired_units(before: Sequence[str], decision: Decision, running: str | None
 
 def _source_places(sources: Sequence[Source], record: Record) -> Iterator[_Place]:
     for source in sources:
-        foreign = cmdline.without(source.text, record.provided) if source.ours else source.text
-        yield _Place(source.path, source.line, source.name, source.text, foreign, source.ours, is_entry=False)
+        old = _ours(record, source.path, source.name) if source.ours else ()
+        foreign = cmdline.without(source.text, old)
+        yield _Place(source.path, source.line, source.name, source.text, foreign, old, source.ours, is_entry=False)
 
 
 def _entry_places(entries: Sequence[EntryLine], record: Record) -> Iterator[_Place]:
     for entry in entries:
         if entry.role == NORMAL:
-            foreign = cmdline.without(entry.text, record.provided)
-            yield _Place(entry.path, entry.line, entry.id, entry.text, foreign, ours=True, is_entry=True)
+            old = _ours(record, entry.path, entry.id)
+            foreign = cmdline.without(entry.text, old)
+            yield _Place(entry.path, entry.line, entry.id, entry.text, foreign, old, ours=True, is_entry=True)
+
+
+def _ours(record: Record, path: str, name: str) -> tuple[str, ...]:
+    return tuple(unit for unit in record.provided if Shared(path, name, unit) not in record.shared)
+
+
+def _shared(places: Sequence[_Place], foreign: dict[_Place, str], provided: Sequence[str]) -> Iterator[Shared]:
+    for place in places:
+        for unit in provided if place.ours else ():
+            if cmdline.has(foreign[place], unit):
+                yield Shared(place.path, place.name, unit)
 
 
 def _given(unit: str, places: Sequence[_Place]) -> bool:
@@ -178,16 +198,9 @@ def _stand_back(
     conflicts: Sequence[_Conflict], places: Sequence[_Place], record: Record, wanted: Sequence[str]
 ) -> tuple[tuple[Replaced, ...], dict[_Place, str]]:
     """Return what stands back from now on, and what others' arguments become in each place that changes for it."""
-    foreign = {place: place.foreign for place in places}
-    replaced = []
-    for item in record.replaced:
-        if item.unit in wanted:
-            replaced.append(item)
-            continue
-        for place in places:
-            # A kernel that came since has an entry made without it.
-            if (place.path, place.name) == (item.path, item.name) or (place.is_entry and _is_source(item, places)):
-                foreign[place] = _put_back(foreign[place], item)
+    over = [item for item in record.replaced if not _stands_in_the_way(item.argument, wanted)]
+    foreign = {place: _put_back(place, over, places) for place in places}
+    replaced = [item for item in record.replaced if item not in over]
     for conflict in conflicts:
         place = conflict.place
         after = cmdline.without(foreign[place], (conflict.argument,))
@@ -196,25 +209,38 @@ def _stand_back(
     return tuple(dict.fromkeys(replaced)), foreign
 
 
-def _is_source(item: Replaced, places: Sequence[_Place]) -> bool:
-    return any((place.path, place.name) == (item.path, item.name) and not place.is_entry for place in places)
+def _stands_in_the_way(argument: str, wanted: Sequence[str]) -> bool:
+    return any(contradiction(unit, argument) is not None for unit in wanted)
 
 
-def _put_back(foreign: str, item: Replaced) -> str:
-    if foreign == item.after:
-        return item.before
-    return foreign if cmdline.has(foreign, item.argument) else cmdline.appended(foreign, (item.argument,))
+def _put_back(place: _Place, over: Sequence[Replaced], places: Sequence[_Place]) -> str:
+    """Return others' arguments of a place with what stood back there, where it stood if the rest is as it was."""
+    foreign = place.foreign
+    own = [item for item in over if (item.path, item.name) == (place.path, place.name)]
+    for item in reversed(own):
+        if foreign == item.after:
+            foreign = item.before
+        elif not cmdline.has(foreign, item.argument):
+            foreign = cmdline.appended(foreign, (item.argument,))
+    if place.is_entry and not own:
+        # The entry of a kernel that came since was made from the sources, as those of the others had been.
+        of_sources = {(other.path, other.name) for other in places if not other.is_entry}
+        in_source = {item.argument for item in over if (item.path, item.name) in of_sources}
+        in_entry = dict.fromkeys(item.argument for item in over if (item.path, item.name) not in of_sources)
+        for argument in in_entry:
+            if argument in in_source and not cmdline.has(foreign, argument):
+                foreign = cmdline.appended(foreign, (argument,))
+    return foreign
 
 
-def _line_changes(
-    places: Sequence[_Place], foreign: dict[_Place, str], old: Sequence[str], new: Sequence[str], entries: bool
-) -> Iterator[LineChange]:
-    for place in places:
-        if place.is_entry != entries:
-            continue
-        if foreign[place] != place.foreign:
-            after = cmdline.appended(foreign[place], new) if place.ours else foreign[place]
-        else:
-            after = cmdline.changed(place.text, old, new) if place.ours else place.text
-        if after != place.text:
-            yield LineChange(place.path, place.line, place.name, place.text, after)
+def _changed(place: _Place, foreign: str, provided: Sequence[str], shared: Sequence[Shared]) -> LineChange:
+    after = foreign
+    if place.ours:
+        new = tuple(unit for unit in provided if Shared(place.path, place.name, unit) not in shared)
+        is_right = foreign == place.foreign and cmdline.settled(place.text, place.old, new)
+        after = place.text if is_right else cmdline.appended(foreign, new)
+    return LineChange(place.path, place.line, place.name, place.text, after)
+
+
+def _joined(before: Sequence[_Item], after: Sequence[_Item]) -> tuple[_Item, ...]:
+    return tuple(dict.fromkeys((*before, *after)))

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .._machine.boot_config import Record, Replaced
+from .._machine.boot_config import Record, Replaced, Shared
 
 FORMAT = 1
-EMPTY = Record({}, (), ())
+EMPTY = Record({}, (), (), ())
 
 
 class DamagedRecord(ValueError):
@@ -32,11 +32,12 @@ def parse(text: str | None) -> Record:
     except ValueError as error:
         raise DamagedRecord(f"it is not JSON: {error}") from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-        raise DamagedRecord(f"it has no \"format\": {FORMAT}")
+        raise DamagedRecord(f'it has no "format": {FORMAT}')
     try:
         owners = {str(owner): _strings(units) for owner, units in raw["owners"].items()}
-        replaced = tuple(Replaced(**{field: _string(item[field]) for field in Replaced._fields}) for item in raw["replaced"])
-        return Record(owners, _strings(raw["provided"]), replaced)
+        shared = tuple(Shared(*_fields(item, Shared._fields)) for item in raw["shared"])
+        replaced = tuple(Replaced(*_fields(item, Replaced._fields)) for item in raw["replaced"])
+        return Record(owners, _strings(raw["provided"]), shared, replaced)
     except (AttributeError, KeyError, TypeError) as error:
         raise DamagedRecord(f"a part is missing or of another kind: {error}") from error
 
@@ -44,13 +45,14 @@ def parse(text: str | None) -> Record:
 def render(record: Record) -> str:
     """Return the text of a record."""
     content = {
-        "about": "Kernel arguments set by the Ansible collection vfio.workstation. It needs this file to take them out again.",
+        "about": "Kernel arguments set by the Ansible collection vfio.workstation, which needs this to undo them.",
         "format": FORMAT,
-        "owners": {owner: list(units) for owner, units in sorted(record.owners.items())},
+        "owners": {owner: list(units) for owner, units in record.owners.items()},
         "provided": list(record.provided),
+        "shared": [item._asdict() for item in record.shared],
         "replaced": [item._asdict() for item in record.replaced],
     }
-    return json.dumps(content, indent=2, sort_keys=True) + "\n"
+    return json.dumps(content, indent=2) + "\n"
 
 
 def parse_retired(text: str | None) -> tuple[str, ...]:
@@ -64,6 +66,10 @@ def parse_retired(text: str | None) -> tuple[str, ...]:
 def render_retired(units: tuple[str, ...]) -> str:
     """Return the text of a list of retired units."""
     return json.dumps(list(units)) + "\n"
+
+
+def _fields(item: Any, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_string(item[name]) for name in names)
 
 
 def _strings(value: Any) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one pass that every module makes, and the only place that knows Ansible."""
+"""Modules that only read."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ._machine import to_json
-from ._probe import probe
+from .._machine import to_json
+from .._probe import probe
 
 #: Every machine has these at its root; a capture has at least one.
 _ROOT_FOLDERS = ("sys", "proc")

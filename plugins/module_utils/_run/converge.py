@@ -1,0 +1,125 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""From what is observed to what is wished for: refuse, predict, or apply and look again."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Callable, Mapping, NamedTuple, NoReturn, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._apply import Busy, Failed, Receipt, Transaction, locked
+from .._apply.transaction import Check
+from .._boot.storage import storage_refusals
+from .._machine import to_json
+from .._machine.plan import Refusal, RemoveFile, States, Step, WriteFile
+from .._probe.tree import FILE_LIMIT, Tree
+
+
+class Outcome(NamedTuple):
+    """What one look at the machine, with the wish in mind, comes to."""
+
+    tree: Tree
+    refusals: tuple[Refusal, ...]
+    steps: tuple[Step, ...]
+    states: States
+    values: dict[str, Any]  # what the module returns besides
+    diffs: tuple[dict[str, str], ...]  # beyond those of files
+    warnings: tuple[str, ...]
+
+
+def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapping[str, Check]) -> NoReturn:
+    """Look, and do what is due, unless in check mode; exit with what was found and done, or fail.
+
+    Args:
+        module: The module.
+        observe: Looks at the machine as it is at that moment.
+        checks: What generated files must pass, by the name that steps give.
+    """
+    if module.check_mode:
+        _finish(module, observe(), None)
+    if os.geteuid() != 0:
+        module.fail_json(
+            msg="Only root can change how a machine boots, and this is run as another user. "
+            "Set become: true, or use check mode to see what would change."
+        )
+    try:
+        with locked():
+            first = observe()
+            if first.refusals or not first.steps:
+                _finish(module, first, None)
+            with Transaction(checks) as transaction:
+                refusals = storage_refusals(first.tree, first.steps)
+                if refusals:
+                    _finish(module, first._replace(refusals=refusals), None)
+                transaction.apply(first.steps)
+                last = observe()
+                _insist(last)
+            _finish(module, first._replace(states=last.states, warnings=last.warnings), transaction.receipt)
+    except (Busy, Failed) as error:
+        module.fail_json(msg=f"{error}\nNothing is changed: every file is as it was.", refusals=[])
+
+
+def _insist(outcome: Outcome) -> None:
+    """Raise unless nothing is left to do: a tool that says it succeeded may have done something else."""
+    left = [*(step.reason for step in outcome.steps), *(refusal.seen for refusal in outcome.refusals)]
+    if left:
+        raise Failed(
+            "All steps were carried out, but the machine does not show what they were for; this is left: "
+            + "; ".join(left)
+        )
+
+
+def _finish(module: AnsibleModule, outcome: Outcome, receipt: Receipt | None) -> NoReturn:
+    for warning in outcome.warnings:
+        module.warn(warning)
+    refusals = outcome.refusals
+    if not refusals and module.check_mode:
+        refusals = storage_refusals(outcome.tree, outcome.steps)
+    values = {
+        **outcome.values,
+        "states": to_json(outcome.states),
+        "refusals": to_json(refusals),
+    }
+    if refusals:
+        module.fail_json(msg=refusal_text(refusals), **values)
+    module.exit_json(
+        changed=bool(outcome.steps),
+        reboot_required=outcome.states.active is False,
+        steps=[_step(step) for step in outcome.steps],
+        tools=list(receipt.tools) if receipt else [],
+        diff=[*outcome.diffs, *_file_diffs(outcome)],
+        **values,
+    )
+
+
+def refusal_text(refusals: Sequence[Refusal]) -> str:
+    """Return refusals for a person: what was seen, why it is dangerous, what to do."""
+    parts = [
+        f"[{one.code}] {one.seen}\n  Why this matters: {one.danger}\n  What to do: {one.remedy}" for one in refusals
+    ]
+    return "Nothing was changed, for the following:\n" + "\n".join(parts)
+
+
+def _step(step: Step) -> dict[str, Any]:
+    """Return a step without a file's content: that is in the diff."""
+    values: dict[str, Any] = to_json(step)
+    values.pop("content", None)
+    return {"kind": type(step).__name__, **values}
+
+
+def _file_diffs(outcome: Outcome) -> list[dict[str, str]]:
+    found: dict[str, dict[str, str]] = {}
+    for step in outcome.steps:
+        if isinstance(step, (WriteFile, RemoveFile)):
+            content = outcome.tree.data(step.path, FILE_LIMIT)
+            before = "" if content is None else content.decode("utf-8", "replace")
+            after = step.content if isinstance(step, WriteFile) else ""
+            # Of a file that is written twice, what matters is how it was and how it will be.
+            header = {"before_header": step.path, "after_header": step.path, "before": before}
+            first = found.setdefault(step.path, header)
+            first["after"] = after.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return [diff for diff in found.values() if diff["before"] != diff["after"]]

@@ -1,0 +1,234 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Own some kernel arguments, whatever boots the machine."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any, Iterator, NoReturn, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._apply import run as run_tool
+from .._apply.transaction import Check
+from .._boot.checks import CHECKS, TOOL_CHECKS
+from .._boot.choose import choose
+from .._boot.loader import BootLoader, Context
+from .._boot.systemd_boot import esp_folders
+from .._machine import Boot
+from .._machine.boot_config import FALLBACK, NORMAL, RECORD_FILE, Change, Record
+from .._machine.plan import CONFIGURED, DRAFT, RECORD, STAGED, Refusal, RemoveFile, States, Step, WriteFile
+from .._plan import cmdline
+from .._plan import record as records
+from .._plan.arguments import contradiction, mistakes
+from .._plan.kernel_cmdline import Decision, Wish, decide, is_active, retired_units
+from .._plan.refusals import CODES, refuse
+from .._probe.boot import read_boot
+from .._probe.tree import Tree
+from .converge import Outcome, converge
+from .info import check_root
+
+#: What the running kernel was started with and nobody wants any more; a reboot empties it, as it should.
+RETIRED_FILE = "/run/vfio-workstation/retired-arguments.json"
+_OWNER = re.compile(r"[a-z][a-z0-9_-]{0,63}")
+
+ARGUMENTS: dict[str, dict[str, Any]] = {
+    "owner": {"type": "str", "required": True},
+    "args": {"type": "list", "elements": "str", "default": []},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "conflicts": {"type": "str", "choices": ["refuse", "replace"], "default": "refuse"},
+    "kernels": {"type": "str", "choices": ["all"], "default": "all"},
+    "accept": {"type": "list", "elements": "str", "default": []},
+    "root": {"type": "path", "default": "/"},
+}
+
+
+def run_kernel_cmdline() -> NoReturn:
+    """Bring one owner's arguments onto every kernel's command line, or take them off."""
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    errors = check_parameters(module.params, module.check_mode)
+    if errors:
+        module.fail_json(msg="\n".join(errors))
+    wish = Wish(
+        owner=module.params["owner"],
+        units=cmdline.units(module.params["args"]) if module.params["state"] == "present" else (),
+        replace=module.params["conflicts"] == "replace",
+        accepted=frozenset(module.params["accept"]),
+    )
+    root = module.params["root"]
+    converge(module, lambda: observe(Tree(root), wish), draft_checks(root))
+
+
+def check_parameters(params: dict[str, Any], check_mode: bool) -> list[str]:
+    """Return everything that is wrong with the parameters, each with what was found, what was expected, what to do."""
+    errors = check_root(params["root"])
+    if params["root"].rstrip("/") and not check_mode:
+        errors.append(f"root: {params['root']} is a captured machine, which can't be changed. Use check mode with it.")
+    if not _OWNER.fullmatch(params["owner"]):
+        errors.append(
+            f"owner: {params['owner']!r} is no name of an owner. It has up to 64 of a-z, 0-9, _ and -, a letter first."
+        )
+    errors.extend(
+        f"accept: {code!r} is no code of a refusal. There are: {', '.join(sorted(CODES))}."
+        for code in params["accept"]
+        if code not in CODES
+    )
+    if params["state"] == "present" and not params["args"]:
+        errors.append("args: the list is empty. Name at least one argument, or set state=absent to take all out.")
+    errors.extend(_argument_errors(params["args"]))
+    return errors
+
+
+def _argument_errors(args: Sequence[str]) -> Iterator[str]:
+    for number, text in enumerate(args):
+        problem = _argument_problem(text)
+        if problem is not None:
+            yield f"args[{number}]: {text!r} {problem}"
+    for one, other in itertools.combinations(cmdline.units(args), 2):
+        if _meanings(one) == _meanings(other):
+            yield f"args: {one} is there twice. Leave one out."
+            continue
+        reason = contradiction(one, other)
+        if reason is not None:
+            yield f"args: {one} and {other} can't be given together: {reason}. Decide for one."
+
+
+def _argument_problem(text: str) -> str | None:
+    parsed = cmdline.parse(text)
+    if not text.strip():
+        return "is empty. Leave it out."
+    if not text.isprintable() or not text.isascii():
+        return "has characters that are not printable ASCII, which a command line is made of. Write it without them."
+    if not cmdline.is_balanced(text):
+        return "has a double quote that is not closed: the kernel would take what follows into it. Close it."
+    if parsed.rest.strip():
+        return "has `--`: what follows is for init, not for the kernel. Leave it out."
+    if any(argument.name == "" for argument in parsed.arguments):
+        return "has a value without a name. Write name=value."
+    return None
+
+
+def _meanings(unit: str) -> list[tuple[str, str | None]]:
+    return [argument.meaning for argument in cmdline.parse(unit).arguments]
+
+
+def draft_checks(root: str) -> dict[str, Check]:
+    """Return what looks at generated files: the distribution's own checker where there is one, then our reader."""
+
+    def check(name: str, draft: str) -> Sequence[str]:
+        tree = Tree(root)
+        for argv in TOOL_CHECKS.get(name, ()):
+            if tree.exists(argv[0]):
+                run_tool([argument.replace(DRAFT, draft) for argument in argv])
+                break
+        return CHECKS[name](tree, draft)
+
+    return {name: (lambda draft, name=name: check(name, draft)) for name in CHECKS}
+
+
+def observe(tree: Tree, wish: Wish) -> Outcome:
+    """Look at the machine with the wish in mind."""
+    boot = read_boot(tree)
+    values: dict[str, Any] = {"loader": boot.loader, "entries": []}
+    try:
+        record = records.parse(_text(tree, RECORD_FILE))
+    except records.DamagedRecord as error:
+        damaged = refuse("record_damaged", f"{RECORD_FILE} can't be read: {error}.")
+        return Outcome(tree, (damaged,), (), States(False, False, None), values, (), ())
+    context = Context(esp_folders(tree), tuple(kernel.version for kernel in boot.kernels), boot.secure_boot)
+    loader = choose(tree, boot.loader, context)
+    if isinstance(loader, Refusal):
+        if not wish.units and not record.owners:  # nothing of ours anywhere: nothing to take out
+            return Outcome(tree, (), (), States(True, True, True), values, (), ())
+        return Outcome(tree, (loader,), (), States(False, False, None), values, (), ())
+    decision = decide(wish, record, loader.sources, loader.entries)
+    refusals = _refusals(loader, decision, wish, record)
+    loader_steps = () if refusals else tuple(loader.steps(decision.change))
+    retired = records.parse_retired(tree.text(RETIRED_FILE))
+    gone = retired_units(retired, decision, boot.running.cmdline)
+    steps = (
+        *_record_step(record, decision.interim, "note what is to be ours before any line has it"),
+        *_retired_steps(retired, gone),
+        *loader_steps,
+        *_record_step(decision.interim, decision.record, "note what is ours now"),
+    )
+    values = {"loader": loader.name, "entries": _entries(loader, decision.change)}
+    return Outcome(
+        tree,
+        refusals,
+        () if refusals else steps,
+        _states(wish, loader_steps, gone, boot, bool(refusals)),
+        values,
+        tuple(_entry_diffs(decision.change)),
+        (*loader.warnings(), *mistakes(wish.units)),
+    )
+
+
+def _refusals(loader: BootLoader, decision: Decision, wish: Wish, record: Record) -> tuple[Refusal, ...]:
+    if not wish.units and not record.owners and not record.provided:
+        return ()  # nothing of ours is anywhere, and nothing is wanted: whatever is odd here is not our business
+    own = tuple(one for one in loader.refusals() if one.code not in wish.accepted)
+    return (*own, *decision.refusals)
+
+
+def _states(wish: Wish, steps: Sequence[Step], gone: Sequence[str], boot: Boot, refused: bool) -> States:
+    pending = {step.effect for step in steps}
+    configured = not refused and CONFIGURED not in pending
+    return States(
+        configured=configured,
+        staged=configured and STAGED not in pending,
+        active=is_active(wish.units, gone, boot.running.cmdline),
+    )
+
+
+def _record_step(before: Record, after: Record, reason: str) -> tuple[Step, ...]:
+    if after == before:
+        return ()
+    if after == records.EMPTY:
+        return (RemoveFile(RECORD_FILE, RECORD, "nothing is ours any more"),)
+    return (WriteFile(RECORD_FILE, records.render(after), RECORD, reason),)
+
+
+def _retired_steps(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[Step, ...]:
+    if before == after:
+        return ()
+    reason = "note what the running kernel has that a reboot takes away"
+    if not after:
+        return (RemoveFile(RETIRED_FILE, RECORD, reason),)
+    return (WriteFile(RETIRED_FILE, records.render_retired(after), RECORD, reason),)
+
+
+def _text(tree: Tree, path: str) -> str | None:
+    """Return a file's text; an unreadable one is text that is no record, not a missing one."""
+    return (tree.text(path) or "") if tree.exists(path) else None
+
+
+def _entries(loader: BootLoader, change: Change) -> list[dict[str, Any]]:
+    after = {(line.path, line.name): line.after for line in change.entries}
+    return [
+        {
+            "id": entry.id,
+            "title": entry.title,
+            "kernel": entry.version,
+            "path": entry.path,
+            "role": entry.role,
+            "before": entry.text,
+            "after": after.get((entry.path, entry.id), entry.text),
+        }
+        for entry in loader.entries
+        if entry.role in (NORMAL, FALLBACK)
+    ]
+
+
+def _entry_diffs(change: Change) -> Iterator[dict[str, str]]:
+    """Yield each entry's command line with an argument on each line, so that a diff shows word by word."""
+    for line in change.entries:
+        yield {
+            "before_header": f"{line.path} (entry {line.name})",
+            "after_header": f"{line.path} (entry {line.name})",
+            "before": "".join(text + "\n" for text in cmdline.parse(line.before).texts),
+            "after": "".join(text + "\n" for text in cmdline.parse(line.after).texts),
+        }
