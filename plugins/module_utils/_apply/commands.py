@@ -43,7 +43,7 @@ def run(argv: Sequence[str], limit: float = LIMIT) -> str:
     line = " ".join(argv)
     try:
         # A session of its own, so that all it started can be ended with it.
-        process = subprocess.Popen(
+        with subprocess.Popen(
             list(argv),
             env=_ENVIRONMENT,
             stdin=subprocess.DEVNULL,
@@ -51,18 +51,21 @@ def run(argv: Sequence[str], limit: float = LIMIT) -> str:
             stderr=subprocess.STDOUT,
             start_new_session=True,
             cwd="/",
-        )
+        ) as process:
+            output = _communicate(process, limit)
     except OSError as error:
         raise ToolFailed(f"{line}: {error.strerror}") from error
-    try:
-        output, _nothing = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired as error:
         raise ToolFailed(f"{line}: it did not end within {limit:.0f} s, and was ended") from error
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
     said = output.decode("utf-8", "replace")
     if process.returncode != 0:
         raise ToolFailed(f"{line}: exit status {process.returncode}\n{said.strip()[-_WORDS:]}")
     return said
+
+
+def _communicate(process: subprocess.Popen[bytes], limit: float) -> bytes:
+    try:
+        return process.communicate(timeout=limit)[0]
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)

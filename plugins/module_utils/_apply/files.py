@@ -52,6 +52,7 @@ def restore(kept: Kept) -> None:
         return
     place = real(kept.path)
     draft = draft_path(place)
+    make_folder(os.path.dirname(place))
     _write(draft, kept.content)
     dress(draft, kept)
     os.utime(draft, ns=kept.times)
@@ -62,7 +63,6 @@ def write(path: str, content: bytes, mode: int | None, before: Kept) -> None:
     """Replace a file's content; mode, owner and label stay, unless a mode is given."""
     place = real(path)
     draft = draft_path(place)
-    make_folder(os.path.dirname(place))
     try:
         _write(draft, content)
         dress(draft, before if mode is None else before._replace(mode=mode))
@@ -148,13 +148,23 @@ def sync_folder(folder: str) -> None:
         os.close(descriptor)
 
 
-def make_folder(folder: str) -> None:
-    """Make a folder, and those above it that are missing."""
+def make_folder(folder: str) -> list[str]:
+    """Make a folder, and those above it that are missing; those that were made, the uppermost first."""
     if os.path.isdir(folder):
-        return
-    make_folder(os.path.dirname(folder))
+        return []
+    made = make_folder(os.path.dirname(folder))
     os.mkdir(folder, 0o755)
     sync_folder(os.path.dirname(folder))
+    return [*made, folder]
+
+
+def remove_folder(folder: str) -> None:
+    """Remove a folder that is empty; one that is not has become somebody's."""
+    try:
+        os.rmdir(folder)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY):
+            raise
 
 
 def _write(path: str, content: bytes) -> None:

@@ -47,6 +47,7 @@ class Transaction:
         self._prefix = root.rstrip("/")
         self._runner = runner
         self._kept: list[files.Kept] = []
+        self._folders: list[str] = []  # that were made
         self._tools: list[str] = []
         self._written: list[str] = []
         self._removed: list[str] = []
@@ -90,12 +91,15 @@ class Transaction:
                 files.restore(kept)
             except OSError as error:
                 left.append(f"{kept.path}: {error.strerror}")
-        self._kept = []
+        for folder in reversed(self._folders):
+            files.remove_folder(folder)
+        self._kept, self._folders = [], []
         return left
 
     def _do(self, step: Step) -> None:
         if isinstance(step, WriteFile):
             before = self._keep(step.path)
+            self._make_folder_of(files.real(self._prefix + step.path))
             files.write(self._prefix + step.path, step.content.encode("utf-8", "surrogateescape"), step.mode, before)
             self._written.append(step.path)
         elif isinstance(step, RemoveFile):
@@ -112,7 +116,7 @@ class Transaction:
         place = files.real(self._prefix + step.path)
         draft = files.draft_path(place)
         files.discard(draft)
-        files.make_folder(os.path.dirname(place))
+        self._make_folder_of(place)
         try:
             self._run([argument.replace(DRAFT, draft) for argument in step.argv])
             if not os.path.isfile(draft) or not stat.S_ISREG(os.lstat(draft).st_mode):
@@ -126,6 +130,9 @@ class Transaction:
         finally:
             files.discard(draft)
         self._written.append(step.path)
+
+    def _make_folder_of(self, place: str) -> None:
+        self._folders.extend(files.make_folder(os.path.dirname(place)))
 
     def _run(self, argv: Sequence[str]) -> None:
         self._tools.append(" ".join(argv))

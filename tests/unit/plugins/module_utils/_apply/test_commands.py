@@ -1,0 +1,53 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Running tools."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.workstation.plugins.module_utils._apply import Busy, ToolFailed, locked, run
+
+
+def test_output_and_errors_come_back() -> None:
+    assert run(["sh", "-c", "echo one; echo two >&2"]) == "one\ntwo\n"
+
+
+def test_the_locale_is_c_and_nothing_of_the_users_is_passed_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRUB_DEVICE", "mine")
+    monkeypatch.setenv("LC_ALL", "de_DE.UTF-8")
+    assert run(["sh", "-c", 'echo "$LC_ALL ${GRUB_DEVICE:-}"']) == "C \n"
+
+
+def test_a_failure_has_the_tools_own_last_words() -> None:
+    with pytest.raises(ToolFailed, match=r"exit status 7\n[^\0]*the end$"):
+        run(["sh", "-c", "seq 100000; echo the end; exit 7"])
+
+
+def test_a_tool_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
+    with pytest.raises(ToolFailed, match="did not end within 1 s"):
+        run(["sh", "-c", f"sleep 60 & echo $! > {tmp_path}/child; wait"], limit=1)
+    child = int((tmp_path / "child").read_text())
+    for _try in range(100):
+        if not Path(f"/proc/{child}").exists() or " Z " in Path(f"/proc/{child}/stat").read_text():
+            break
+        time.sleep(0.05)
+    else:
+        raise AssertionError("the child is still there")
+
+
+def test_input_is_empty() -> None:
+    assert run(["cat"]) == ""
+
+
+def test_one_run_at_a_time(tmp_path: Path) -> None:
+    lock = str(tmp_path / "lock")
+    with locked(lock), pytest.raises(Busy, match="another run"), locked(lock, wait=0.1):
+        pass
+    with locked(lock, wait=0):
+        assert os.path.exists(lock)
