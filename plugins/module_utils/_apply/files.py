@@ -79,7 +79,7 @@ def remove(path: str) -> None:
         return
     sync_folder(os.path.dirname(path))
     folder = os.path.dirname(path)
-    while os.path.basename(folder) == _OUR_FOLDER or os.path.basename(os.path.dirname(folder)) == _OUR_FOLDER:
+    while _is_ours(folder) or _is_ours(os.path.dirname(folder)):
         try:
             os.rmdir(folder)
         except OSError as error:
@@ -88,6 +88,11 @@ def remove(path: str) -> None:
             raise
         folder = os.path.dirname(folder)
         sync_folder(folder)
+
+
+def _is_ours(folder: str) -> bool:
+    # dracut wants a number before the name of a module's folder.
+    return os.path.basename(folder).lstrip("0123456789") == _OUR_FOLDER
 
 
 def real(path: str) -> str:

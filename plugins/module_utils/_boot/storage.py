@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Sequence
 
-from .._machine.plan import GenerateFile, Refusal, RemoveFile, RunTool, Step, WriteFile
+from .._machine.plan import GenerateFile, Refusal, RunTool, Step, WriteFile
 from .._plan.refusals import refuse
 
 if TYPE_CHECKING:
@@ -17,13 +17,16 @@ if TYPE_CHECKING:
 
 #: Bytes beyond what is counted: folders, and what a tool writes beside its output.
 MARGIN = 1 << 20
+#: By this many bytes at most is a file that is made anew taken to grow: modules and their firmware in an initramfs.
+_GROWTH = 10 << 20
 
 
 def storage_refusals(tree: Tree, steps: Sequence[Step]) -> tuple[Refusal, ...]:
     """Return why the files of these steps can't be written, one refusal for each file system. A capture has none."""
     if not tree.live:
         return ()
-    needed: dict[int, int] = {}
+    written: dict[int, int] = {}  # by all files together
+    draft: dict[int, int] = {}  # the largest: one is in its file's place before the next is begun
     folders: dict[int, str] = {}
     read_only: dict[int, str] = {}
     for step in steps:
@@ -32,35 +35,36 @@ def storage_refusals(tree: Tree, steps: Sequence[Step]) -> tuple[Refusal, ...]:
         folder = _nearest_folder(os.path.dirname(os.path.realpath(step.path)))
         device = os.stat(folder).st_dev
         folders.setdefault(device, folder)
-        needed[device] = needed.get(device, 0) + _size(step)
+        if isinstance(step, GenerateFile):
+            draft[device] = max(draft.get(device, 0), _draft_size(step))
+        elif isinstance(step, WriteFile):
+            written[device] = written.get(device, 0) + len(step.content) + 4096
         if os.statvfs(folder).f_flag & os.ST_RDONLY:
             read_only.setdefault(device, step.path)
     found = []
     for device, folder in folders.items():
         status = os.statvfs(folder)
         free = status.f_bavail * status.f_frsize
+        needed = written.get(device, 0) + draft.get(device, 0) + MARGIN
         if device in read_only:
             found.append(refuse("boot_read_only", f"{read_only[device]} is on a file system that is read-only."))
-        elif free < needed[device] + MARGIN:
+        elif free < needed:
             found.append(
                 refuse(
                     "boot_space_exhausted",
-                    f"The file system of {folder} has {free >> 10} KiB free; {(needed[device] + MARGIN) >> 10} KiB are "
+                    f"The file system of {folder} has {free >> 10} KiB free; {needed >> 10} KiB are "
                     "needed to write beside what is there before it is replaced.",
                 )
             )
     return tuple(found)
 
 
-def _size(step: WriteFile | RemoveFile | GenerateFile) -> int:
-    if isinstance(step, WriteFile):
-        return len(step.content) + 4096
-    if isinstance(step, GenerateFile):
-        try:
-            return os.stat(step.path).st_size
-        except OSError:
-            return 0
-    return 0
+def _draft_size(step: GenerateFile) -> int:
+    try:
+        size = os.stat(step.path).st_size
+    except OSError:
+        return 0
+    return size + min(size, _GROWTH)
 
 
 def _nearest_folder(folder: str) -> str:
