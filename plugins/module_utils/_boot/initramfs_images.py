@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Sequence
 
 from .._machine.initramfs import SEEN_FILE, Image, PassedOver
-from .._plan.initramfs import relevant
+from .._plan.initramfs import plain_module, relevant
 from .initramfs_wish import digest
 from .modules import kernel_modules
 
@@ -36,6 +36,7 @@ class Images(NamedTuple):
     images: tuple[Image, ...]
     passed_over: tuple[PassedOver, ...]
     seen: dict[str, Sighting]  # by path, to be remembered
+    seen_before: dict[str, Sighting]  # what was remembered
 
 
 def read_images(
@@ -66,9 +67,9 @@ def read_images(
         if sighting is not None:
             seen[kernel.initramfs] = sighting
         names = None if sighting is None else frozenset(sighting.names)
-        kinds = {name: modules.kind(name) for name in wish.modules}
+        kinds = {plain_module(name): modules.kind(name) for name in wish.modules}
         images.append(Image(kernel.version, kernel.initramfs, status.st_size, kinds, names))
-    return Images(tuple(images), tuple(passed_over), seen)
+    return Images(tuple(images), tuple(passed_over), seen, before)
 
 
 def read_seen(tree: Tree) -> dict[str, Sighting]:

@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from .._machine.initramfs import BUILT_IN, LOADABLE, MISSING
+from .._plan.initramfs import plain_module
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -27,7 +28,7 @@ class KernelModules(NamedTuple):
 
     def kind(self, name: str) -> str:
         """Return what a module is to this kernel; `-` and `_` are the same in a name."""
-        plain = name.replace("-", "_")
+        plain = plain_module(name)
         if plain in self.loadable:
             return LOADABLE
         return BUILT_IN if plain in self.built_in else MISSING
@@ -49,4 +50,4 @@ def kernel_modules(tree: Tree, version: str) -> KernelModules | None:
 
 
 def _names(text: str) -> frozenset[str]:
-    return frozenset(name.replace("-", "_") for name in _LINE.findall(text))
+    return frozenset(map(plain_module, _LINE.findall(text)))

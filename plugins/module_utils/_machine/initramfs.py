@@ -39,7 +39,7 @@ class Image(NamedTuple):
     version: str  # of the kernel, as `uname -r` says
     path: str
     size: int  # bytes
-    modules: dict[str, str]  # what each wished module is to this kernel
+    modules: dict[str, str]  # what each wished module, named with underscores, is to this kernel
     names: frozenset[str] | None  # of what is in it, as far as it matters here; None where it can't be listed
 
 

@@ -58,7 +58,7 @@ def together(record: Record) -> Wish:
     """Return what all owners want, each file and module once."""
     wishes = [record.owners[owner] for owner in sorted(record.owners)]
     files = {file.path: file for wish in wishes for file in wish.files}
-    modules = {_plain_module(name): name for wish in wishes for name in wish.modules}
+    modules = {plain_module(name): name for wish in wishes for name in wish.modules}
     return Wish(tuple(files[path] for path in sorted(files)), tuple(modules[name] for name in sorted(modules)))
 
 
@@ -72,7 +72,7 @@ def decide(record: Record, owner: str, marker: str | None, images: Sequence[Imag
         images: Those of the installed kernels.
     """
     wish = together(record)
-    refusals = [*_contradictions(record, owner), *_missing_modules(images)]
+    refusals = [*_contradictions(record, owner), *_missing_modules(wish, images)]
     if marker is not None and not images:
         seen = "no installed kernel has both a folder of modules and an initramfs image"
         refusals.append(refuse("initramfs_unsupported", seen))
@@ -91,19 +91,32 @@ def lacking(image: Image, wish: Wish, marker: str | None) -> Iterator[str]:
             yield "it was made from another wish"
     if marker is not None and marker not in image.names:
         yield "it was not made from this wish"
-    for file in wish.files:
-        if plain_name(file.path) not in image.names:
-            yield f"it lacks the file {file.path}"
-    held = set(_modules_in(image))
-    for name in wish.modules:
-        if image.modules.get(name) == LOADABLE and _plain_module(name) not in held:
-            yield f"it lacks the module {name}"
+    there = held(image, wish)
+    for name in due(image, wish):
+        if name not in there:
+            yield f"it lacks {name}"
+
+
+def due(image: Image, wish: Wish) -> tuple[str, ...]:
+    """Return what an image is to hold: the paths of files, the names of modules that are not built in."""
+    modules = (name for name in wish.modules if image.modules.get(plain_module(name)) == LOADABLE)
+    return (*(file.path for file in wish.files), *modules)
+
+
+def held(image: Image, wish: Wish) -> tuple[str, ...]:
+    """Return the wished files and modules that are in an image, named as `due` does."""
+    names = image.names or frozenset()
+    modules = set(_modules_in(image))
+    return (
+        *(file.path for file in wish.files if plain_name(file.path) in names),
+        *(name for name in wish.modules if plain_module(name) in modules),
+    )
 
 
 def relevant(names: Iterable[str], wish: Wish) -> frozenset[str]:
     """Return those names in an image that tell whether it holds a wish, each written as `plain_name` does."""
     files = {plain_name(file.path) for file in wish.files}
-    modules = {_plain_module(name) for name in wish.modules}
+    modules = {plain_module(name) for name in wish.modules}
     return frozenset(
         name
         for name in map(plain_name, names)
@@ -132,10 +145,10 @@ def _contradictions(record: Record, owner: str) -> Iterator[Refusal]:
                 yield refuse("initramfs_conflict", seen)
 
 
-def _missing_modules(images: Sequence[Image]) -> Iterator[Refusal]:
+def _missing_modules(wish: Wish, images: Sequence[Image]) -> Iterator[Refusal]:
     for image in images:
-        for name, kind in sorted(image.modules.items()):
-            if kind == MISSING:
+        for name in wish.modules:
+            if image.modules.get(plain_module(name)) == MISSING:
                 seen = f"kernel {image.version} has no module {name}: its modules.dep and modules.builtin don't name it"
                 yield refuse("kernel_lacks_module", seen)
 
@@ -151,8 +164,9 @@ def _module_of(name: str) -> str | None:
     if not name.startswith("usr/lib/modules/"):
         return None
     match = _OBJECT.fullmatch(posixpath.basename(name))
-    return _plain_module(match.group(1)) if match else None
+    return plain_module(match.group(1)) if match else None
 
 
-def _plain_module(name: str) -> str:
+def plain_module(name: str) -> str:
+    """Return a module's name as the kernel compares it: with underscores."""
     return name.replace("-", "_")
