@@ -45,6 +45,13 @@ test-lab: lab-setup ## The tests on every virtual workstation, image and way to 
 	@$(LAB_PYTHON) -m tests.lab build
 	@pytest -m lab tests/integration/lab
 
+CUTS ?= 30
+SEED ?= 1
+
+.PHONY: test-power
+test-power: lab-setup ## Cut the power CUTS times at random moments (SEED) of a change: takes minutes a cut
+	@$(LAB_PYTHON) tests/integration/lab/power_cuts.py --cuts $(CUTS) --seed $(SEED)
+
 .PHONY: bench-lab
 bench-lab: lab-setup ## Twenty boots of the default virtual workstation, and how long its parts take
 	@$(LAB_PYTHON) benchmarks/lab_boots.py
