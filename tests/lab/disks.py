@@ -61,8 +61,8 @@ def restore(folder: pathlib.Path, name: str) -> None:
 
 
 def qemu_img(*arguments: str | pathlib.Path) -> str:
-    """Run qemu-img; what it printed."""
-    argv = ["qemu-img", *map(str, arguments)]
+    """Run qemu-img; what it printed. It ends when we do."""
+    argv = ["setpriv", "--pdeathsig", "KILL", "--", "qemu-img", *map(str, arguments)]
     done = subprocess.run(argv, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise LabError(f"{' '.join(argv)} failed: {done.stderr.strip()}")

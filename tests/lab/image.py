@@ -103,10 +103,8 @@ def obtain(cache: pathlib.Path, wanted: Recipe, fresh: bool = False) -> Image:
 def _build(folder: pathlib.Path, wanted: Recipe, keys: Keys, cache: pathlib.Path) -> None:
     work = folder / "work"
     work.mkdir()
-    overlay = work / "overlay.tar"
-    _write_overlay(overlay, wanted.files(*keys.texts()))
     LOG.info("  1/4 installing Debian packages (%s)", wanted.suite)
-    _bootstrap(work, wanted, overlay)
+    file_tree(work, wanted, keys)
     with tarfile.open(work / "boot.tar") as extra:
         extra.extractall(folder, filter="data")
     LOG.info("  2/4 laying out the disk")
@@ -158,8 +156,10 @@ def _write_overlay(path: pathlib.Path, content: dict[str, tuple[int, str]]) -> N
             tar.addfile(info, io.BytesIO(text.encode()))
 
 
-def _bootstrap(work: pathlib.Path, wanted: Recipe, overlay: pathlib.Path) -> None:
-    hook = STEPS / "finish"
+def file_tree(work: pathlib.Path, wanted: Recipe, keys: Keys) -> pathlib.Path:
+    """All files of the image in a tar, before it has booted: the same bytes for as long as the mirror is the same."""
+    overlay, result, hook = work / "overlay.tar", work / "root.tar", STEPS / "finish"
+    _write_overlay(overlay, wanted.files(*keys.texts()))
     # As root, in a process namespace of its own: mmdebstrap's many children then end with it, however it ends.
     alone = ["unshare", "--mount", "--pid", "--mount-proc", "--fork", "--kill-child", "--"] if os.geteuid() == 0 else []
     argv = [
@@ -174,7 +174,7 @@ def _bootstrap(work: pathlib.Path, wanted: Recipe, overlay: pathlib.Path) -> Non
         f"--essential-hook=tar-in {shlex.quote(str(overlay))} /",
         f'--customize-hook={shlex.quote(str(hook))} "$1"',
         wanted.suite,
-        str(work / "root.tar"),
+        str(result),
     ]
     environment = {
         "SOURCE_DATE_EPOCH": str(recipe.EPOCH),
@@ -186,6 +186,7 @@ def _bootstrap(work: pathlib.Path, wanted: Recipe, overlay: pathlib.Path) -> Non
     if alone:
         environment["TMPDIR"] = str(work)
     _run(argv, work / "mmdebstrap.log", environment)
+    return result
 
 
 _LAYOUT = f"""\

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,3 +97,38 @@ def test_two_machines_side_by_side_do_not_meet(lab: Lab) -> None:
         assert one.inventory()["ansible_port"] != other.inventory()["ansible_port"]
         one.cut_power()
         assert other.running
+
+
+def mentioning(text: str) -> list[str]:
+    """The command lines of running processes that mention it."""
+    found = []
+    for path in pathlib.Path("/proc").glob("[0-9]*/cmdline"):
+        # A process can end while we look.
+        with contextlib.suppress(OSError):
+            line = path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+            found += [line] if text in line else []
+    return found
+
+
+@pytest.mark.slow
+def test_the_cache_survives_a_kill_in_the_middle_of_a_build(tmp_path: pathlib.Path) -> None:
+    cache = tmp_path / "lab"
+    argv = [sys.executable, "-m", "tests.lab", "--cache", str(cache), "build"]
+    for step in ("1/4", "2/4", "3/4", "4/4"):
+        with subprocess.Popen(argv, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as child:
+            assert child.stderr is not None
+            assert any(f"  {step} " in line for line in child.stderr)
+            time.sleep(3)
+            child.kill()
+        deadline = time.monotonic() + 15
+        while mentioning(str(cache)) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        assert mentioning(str(cache)) == [], step
+        assert list(cache.glob("images/*/recipe.json")) == [], step
+
+    lab = Lab(cache)
+    with lab.machine("desktop") as machine:
+        machine.start()
+        machine.wait_for_ssh()
+    assert [path.name for path in cache.glob("images/*") if path.is_dir()] == [machine.image.folder.name]
+    shutil.rmtree(cache)

@@ -5,9 +5,14 @@
 
 from __future__ import annotations
 
+import filecmp
+import pathlib
+import tempfile
+
 import pytest
 
-from tests.lab import Lab
+from tests.lab import Lab, Recipe, image, recipe
+from tests.lab.keys import Keys
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -43,3 +48,30 @@ def test_an_image_boots_and_takes_a_changed_command_line(
 
         assert "lab_mark=1" in machine.read("/proc/cmdline").split()
         assert machine.serial.faults() == []
+
+
+def test_another_kernel_is_installed_and_the_old_one_removed(lab: Lab) -> None:
+    """As an upgrade does it, by dpkg and its hooks, without a network; GRUB puts cloud-amd64 before amd64."""
+    with lab.machine("desktop") as machine:
+        machine.start()
+        machine.wait_for_ssh()
+        old = machine.ssh("uname -r").stdout.strip()
+        new = old.removesuffix("amd64") + "cloud-amd64"
+
+        machine.ssh(f"dpkg --install {recipe.SPARE_FOLDER}/*.deb")
+        machine.reboot()
+        assert machine.ssh("uname -r").stdout.strip() == new
+        assert machine.ssh("ls /sys/kernel/iommu_groups").stdout.split() != []
+
+        machine.ssh(f"dpkg --purge linux-image-amd64 linux-image-{old}")
+        machine.reboot()
+        assert machine.ssh("uname -r").stdout.strip() == new
+        assert machine.ssh("ls /boot/vmlinuz-*").stdout.split() == [f"/boot/vmlinuz-{new}"]
+        assert machine.serial.faults() == []
+
+
+@pytest.mark.parametrize("suite", recipe.SUITES)
+def test_the_same_packages_make_the_same_files(lab: Lab, suite: str) -> None:
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as other:
+        trees = [image.file_tree(pathlib.Path(work), Recipe(suite), Keys(lab.cache / "keys")) for work in (one, other)]
+        assert filecmp.cmp(*trees, shallow=False)
