@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from typing import Any, Iterator, NoReturn, Sequence
+from typing import TYPE_CHECKING, Any, Iterator, NoReturn, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -16,7 +16,7 @@ from .._apply import ToolFailed
 from .._apply import run as run_tool
 from .._apply.memory import forget, remember
 from .._apply.transaction import Check
-from .._boot.initramfs_generator import InitramfsGenerator, generator
+from .._boot.initramfs_generator import generator
 from .._boot.initramfs_images import Images, read_images, seen_text
 from .._boot.initramfs_rebuild import check_name
 from .._boot.initramfs_wish import marker
@@ -29,6 +29,9 @@ from .._plan.refusals import refuse
 from .._probe.boot import read_boot
 from .._probe.tree import FILE_LIMIT, Tree
 from .converge import Outcome, converge
+
+if TYPE_CHECKING:
+    from .._boot.initramfs_generator import InitramfsGenerator
 
 _OWNER = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _MODE = re.compile(r"0?[0-7]{3}")
