@@ -46,17 +46,26 @@ def keep(path: str) -> Kept:
 
 
 def restore(kept: Kept) -> None:
-    """Put a file back byte for byte, with mode, owner, label and date; remove it where there was none."""
+    """Put a file back byte for byte, with mode, owner, label and date; remove it where there was none.
+
+    One that is as it was is not touched: that needs room, and what failed may have failed for the lack of it.
+    """
     if kept.content is None:
         remove(kept.path)
+        return
+    now = keep(kept.path)
+    if now._replace(times=kept.times) == kept and now.times[1] == kept.times[1]:
         return
     place = real(kept.path)
     draft = draft_path(place)
     make_folder(os.path.dirname(place))
-    _write(draft, kept.content)
-    dress(draft, kept)
-    os.utime(draft, ns=kept.times)
-    move(draft, place)
+    try:
+        _write(draft, kept.content)
+        dress(draft, kept)
+        os.utime(draft, ns=kept.times)
+        move(draft, place)
+    finally:
+        discard(draft)
 
 
 def write(path: str, content: bytes, mode: int | None, before: Kept) -> None:

@@ -1,0 +1,218 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The module `initramfs` with the real initramfs-tools of Debian 12 and 13, and with the real dracut of both."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from .chroot import Chroot, base
+
+pytestmark = pytest.mark.slow
+
+BOTH = [(suite, generator) for generator in ("initramfs-tools", "dracut") for suite in ("bookworm", "trixie")]
+TOOLS = [("bookworm", "initramfs-tools"), ("trixie", "initramfs-tools")]
+WATCHED = ("/etc", "/usr/lib", "/usr/share", "/boot", "/var/lib")
+RULE = "/etc/udev/rules.d/10-vfio-workstation.rules"
+SCRIPT = "/lib/vfio/script"
+WISH: dict[str, Any] = {
+    "owner": "devices",
+    "modules": ["vfio-pci", "vfio_iommu_type1"],
+    "files": [
+        {"path": RULE, "content": 'ACTION=="add", ENV{ID_TEST}="1"\n'},
+        {"path": SCRIPT, "content": "#!/bin/sh\n", "mode": "0750"},
+    ],
+}
+CHANGED = {**WISH, "files": [{"path": RULE, "content": "# changed\n"}]}
+GONE = {"owner": "devices", "state": "absent"}
+OTHER = {"owner": "other", "modules": ["efivarfs", "loop"]}
+
+Start = Callable[[str, str], Chroot]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """What starts a copy of a Debian system."""
+    running = []
+
+    def begin(suite: str, generator: str) -> Chroot:
+        running.append(Chroot(base(suite, generator), tmp_path))
+        # Made anew under the conditions of this machine: Debian's own was made in another place.
+        for version in running[-1].versions:
+            make(running[-1], generator, version)
+        return running[-1]
+
+    yield begin
+    for chroot in running:
+        chroot.close()
+
+
+def make(chroot: Chroot, generator: str, version: str) -> None:
+    """Make an image as the installation of a kernel does."""
+    chroot.run(f"/etc/kernel/postinst.d/{generator}", version, f"/boot/vmlinuz-{version}")
+
+
+def listing(chroot: Chroot, generator: str, version: str) -> list[str]:
+    tool = "lsinitramfs" if generator == "initramfs-tools" else "lsinitrd"
+    lines = chroot.run(tool, chroot.image(version)).splitlines()
+    return sorted(line.split()[-1] if tool == "lsinitramfs" else " ".join(line.split()[8:]) for line in lines)
+
+
+def unpacked(chroot: Chroot, generator: str, version: str) -> str:
+    """Unpack an image; return where."""
+    image = chroot.image(version)
+    if generator == "dracut":
+        chroot.run("sh", "-c", f"mkdir /tmp/image && cd /tmp/image && lsinitrd --unpack {image}")
+        return "/tmp/image"
+    chroot.run("unmkinitramfs", image, "/tmp/image")
+    return "/tmp/image/main" if chroot.run("ls", "/tmp/image").split() == ["early", "main"] else "/tmp/image"
+
+
+@pytest.mark.parametrize(("suite", "generator"), BOTH)
+def test_from_the_first_wish_to_the_last(start: Start, suite: str, generator: str) -> None:
+    chroot = start(suite, generator)
+    (version,) = chroot.versions
+    before, names = chroot.files(*WATCHED), listing(chroot, generator, version)
+
+    predicted = chroot.module(WISH, check=True)
+    assert predicted.changed, predicted.values
+    assert set(chroot.files(*WATCHED)) ^ set(before) == set()
+    done = chroot.module(WISH)
+    assert done.changed, done.values
+    assert done.values["steps"] == predicted.values["steps"]
+    assert done.values["generator"] == generator
+    assert done.values["images"][0]["after"] == [RULE, SCRIPT, "vfio_iommu_type1", "vfio-pci"]
+    assert done.values["states"] == {"configured": True, "staged": True, "active": None}
+    assert len(done.values["tools"]) == 1
+    inside = listing(chroot, generator, version)
+    for module in ("vfio-pci", "vfio-pci-core", "vfio_iommu_type1"):
+        assert any(f"/{module}.ko" in name for name in inside)
+    place = unpacked(chroot, generator, version)
+    assert chroot.run("cat", place + RULE) == WISH["files"][0]["content"]
+    assert chroot.run("stat", "-Lc", "%a %u", place + SCRIPT) == "750 0\n"
+
+    checksum = chroot.checksum(version)
+    again = chroot.module(WISH)
+    assert not again.changed, again.values
+    assert chroot.checksum(version) == checksum
+
+    changed = chroot.module(CHANGED)
+    assert len(changed.values["tools"]) == 1
+    assert changed.values["images"][0]["after"] == [RULE, "vfio_iommu_type1", "vfio-pci"]
+    assert not chroot.module(CHANGED).changed
+
+    assert chroot.module(GONE).changed
+    assert listing(chroot, generator, version) == names
+    assert set(chroot.files(*WATCHED)) ^ set(before) == set()
+    assert not chroot.module(GONE).changed
+
+
+@pytest.mark.parametrize(("suite", "generator"), BOTH)
+def test_kernels_before_and_after(start: Start, suite: str, generator: str) -> None:
+    chroot = start(suite, generator)
+    (version,) = chroot.versions
+    chroot.add_kernel("6.0.1-old")
+    make(chroot, generator, "6.0.1-old")
+    chroot.add_kernel("6.0.2-bare")
+    done = chroot.module(WISH)
+    assert len(done.tools) == 2, done.values
+    assert [kernel["kernel"] for kernel in done.values["passed_over"]] == ["6.0.2-bare"]
+
+    # One that comes now has it by the distribution's own means.
+    chroot.add_kernel("6.0.3-new")
+    make(chroot, generator, "6.0.3-new")
+    assert not chroot.module(WISH).changed
+
+    # Exactly the image that lacks it is made anew.
+    checksums = [chroot.checksum(kept) for kept in (version, "6.0.3-new")]
+    chroot.run("cp", chroot.image(version), chroot.image("6.0.1-old"))
+    done = chroot.module(WISH)
+    assert [image["kernel"] for image in done.values["images"] if image["lacks"]] == ["6.0.1-old"]
+    assert [chroot.checksum(kept) for kept in (version, "6.0.3-new")] == checksums
+
+
+@pytest.mark.parametrize(("suite", "generator"), BOTH)
+def test_a_kernel_that_lacks_the_module(start: Start, suite: str, generator: str) -> None:
+    chroot = start(suite, generator)
+    chroot.add_kernel("6.0.1-old", lacks="vfio-pci")
+    make(chroot, generator, "6.0.1-old")
+    refused = chroot.module(WISH)
+    assert refused.codes == ["kernel_lacks_module"]
+    assert "6.0.1-old" in refused.values["msg"]
+    # Built in is as good, and the generator is not asked for it, even by a kernel's installation.
+    chroot.run("sh", "-c", "echo kernel/vfio/vfio-pci.ko >>/lib/modules/6.0.1-old/modules.builtin")
+    done = chroot.module(WISH)
+    assert len(done.tools) == 2, done.values
+    make(chroot, generator, "6.0.1-old")
+    assert not chroot.module(WISH).changed
+
+
+@pytest.mark.parametrize(("suite", "generator"), TOOLS)
+def test_two_owners(start: Start, suite: str, generator: str) -> None:
+    chroot = start(suite, generator)
+    chroot.module(WISH)
+    done = chroot.module(OTHER)
+    assert set(done.values["images"][0]["after"]) >= {RULE, SCRIPT, "vfio-pci"}
+    clash = {"owner": "other", "files": [{"path": RULE, "content": "other\n"}]}
+    assert chroot.module(clash).codes == ["initramfs_conflict"]
+    assert not chroot.module(WISH).changed
+    left = chroot.module(GONE)
+    assert RULE not in left.values["images"][0]["after"]
+    assert not chroot.module(OTHER).changed
+
+
+@pytest.mark.parametrize(("suite", "generator"), BOTH)
+def test_a_tool_that_fails_leaves_everything(start: Start, suite: str, generator: str) -> None:
+    chroot = start(suite, generator)
+    (version,) = chroot.versions
+    # On the full file system, not before it: what is checked first does not see a file that comes during the run.
+    fill = "dd if=/dev/zero of=/boot/filler bs=1M count=400 2>/dev/null || true\n"
+    chroot.mount("-t", "tmpfs", "-o", "size=150M", "tmpfs", str(chroot.root / "mnt"))
+    chroot.run("sh", "-c", "cp -a /boot/. /mnt")
+    chroot.mount("--bind", str(chroot.root / "mnt"), str(chroot.root / "boot"))
+    if generator == "initramfs-tools":
+        chroot.write("/etc/initramfs-tools/hooks/filler", "#!/bin/sh\n" + fill, 0o755)
+    else:
+        path = "/usr/lib/dracut/modules.d/99filler/module-setup.sh"
+        chroot.write(path, "check() { return 0; }\ninstall() { " + fill.strip() + "; }\n", 0o755)
+    before, checksum = chroot.files(*WATCHED), chroot.checksum(version)
+    failed = chroot.module(WISH)
+    assert failed.failed
+    assert "No space left on device" in failed.values["msg"]
+    chroot.run("rm", "/boot/filler")
+    assert set(chroot.files(*WATCHED)) ^ set(before) == set()
+    assert chroot.checksum(version) == checksum
+    assert chroot.run("ls", "-A", "/boot").split() == sorted(chroot.run("ls", "/boot").split())
+    # Once it works, the next run does all of it.
+    chroot.run("rm", "-rf", "/etc/initramfs-tools/hooks/filler", "/usr/lib/dracut/modules.d/99filler")
+    assert chroot.module(WISH).values["states"]["staged"]
+
+
+@pytest.mark.parametrize(("suite", "generator"), TOOLS)
+def test_no_room_and_no_leave_to_write(start: Start, suite: str, generator: str) -> None:
+    chroot = start(suite, generator)
+    chroot.mount("-t", "tmpfs", "-o", "size=70M", "tmpfs", str(chroot.root / "mnt"))
+    chroot.run("sh", "-c", "cp -a /boot/. /mnt && dd if=/dev/zero of=/mnt/filler bs=1M 2>/dev/null || true")
+    chroot.mount("--bind", str(chroot.root / "mnt"), str(chroot.root / "boot"))
+    assert chroot.module(WISH).codes == ["boot_space_exhausted"]
+    assert chroot.module(WISH, check=True).codes == ["boot_space_exhausted"]
+    chroot.run("rm", "/boot/filler")
+    chroot.mount("-o", "remount,bind,ro", str(chroot.root / "boot"))
+    assert chroot.module(WISH).codes == ["boot_read_only"]
+
+
+@pytest.mark.parametrize(("suite", "generator"), BOTH)
+def test_a_file_gone_from_the_store_is_no_obstacle_to_a_kernel(start: Start, suite: str, generator: str) -> None:
+    chroot = start(suite, generator)
+    (version,) = chroot.versions
+    chroot.module(WISH)
+    chroot.run("rm", "-r", "/etc/vfio-workstation/initramfs")
+    make(chroot, generator, version)
+    found = chroot.module(WISH, check=True)
+    assert any("was not made from this wish" in text for text in found.values["images"][0]["lacks"])
+    assert chroot.module(WISH).values["states"]["staged"]
