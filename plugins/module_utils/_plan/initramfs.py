@@ -15,7 +15,7 @@ from .._machine.plan import Refusal
 from .refusals import refuse
 
 _PATH = re.compile(r"(?:/[A-Za-z0-9_.@:+=,~-]+)+")
-_MODULE = re.compile(r"[A-Za-z0-9_-]+")
+_MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _OBJECT = re.compile(r"(.+)[.]ko(?:[.][a-z0-9]+)?")
 # Directories that are links into /usr inside of the images of merged-usr systems.
 _MERGED = re.compile(r"(?:bin|sbin|lib|lib32|lib64|libx32)/")
