@@ -159,11 +159,12 @@ class Mkinitcpio:
 def _words(value: str) -> list[str]:
     """Return the words of a shell assignment of a string, which mkinitcpio splits at white space, or of an array."""
     try:
-        if value.startswith("("):
-            return shlex.split(value.strip()[1:].rstrip(")"), comments=True)
-        return " ".join(shlex.split(value, comments=True)).split()
+        words = " ".join(shlex.split(value, comments=True))
     except ValueError:
         return [value]
+    if words.startswith("(") and words.endswith(")"):
+        words = words[1:-1]
+    return words.split()
 
 
 def _hook(wish: Wish) -> str | None:
