@@ -11,7 +11,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: kernel_cmdline
 short_description: Own some kernel arguments on a machine, whatever boots it
-version_added: 0.2.0
+version_added: 0.1.0
 author:
   - The vfio.workstation contributors (@vfio-workstation)
 description:

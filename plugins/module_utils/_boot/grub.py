@@ -59,6 +59,23 @@ def read_entries(tree: Tree, esps: tuple[str, ...]) -> tuple[Entry, ...]:
     return entries + tuple(entry for entry in found if entry is not None)
 
 
+def read_config(tree: Tree, esps: tuple[str, ...]) -> tuple[str | None, Menu | None]:
+    """Return the grub.cfg that has the menu, by its path, and what it offers; None for what is not there."""
+    first: str | None = None
+    for file in config_files(tree, esps):
+        menu = read_file(tree, file)
+        if menu is not None and (menu.entries or menu.blscfg):
+            return file, menu
+        first = first or file
+    return first, None
+
+
+def read_file(tree: Tree, file: str) -> Menu | None:
+    """Return what one grub.cfg offers, by whatever name; None where it can't be read."""
+    text = tree.text(file, _CONFIG_LIMIT)
+    return None if text is None else _menu(tree, file, text)
+
+
 def environment(tree: Tree, folder: str) -> dict[str, str]:
     """Return the variables of a folder's grubenv, which `load_env` reads."""
     return parse_environment(tree.text(folder + "/grubenv", _ENVIRONMENT_LIMIT) or "")

@@ -40,10 +40,36 @@ def installed_kernels(tree: Tree, entries: Sequence[Entry], partitions: tuple[st
     return _Kernels(tree, partitions).merge(entries)
 
 
+def find_file(tree: Tree, bases: Sequence[str], path: str | None) -> str | None:
+    """Return where a boot loader's path leads on this machine: its partition may be mounted, or be a subvolume.
+
+    Args:
+        tree: The machine.
+        bases: Where such paths may begin.
+        path: As the boot loader's configuration has it.
+    """
+    parts = [part for part in (path or "").replace("\\", "/").split("/") if part]
+    while parts:
+        for base in bases:
+            file = "{}/{}".format(base, "/".join(parts))
+            if tree.exists(file):
+                return file
+        parts = parts[1:]
+        # Of a bare name, only one with a version in it can't be mistaken for another system's file.
+        if len(parts) == 1 and not _VERSIONED.search(parts[0]):
+            break
+    return None
+
+
+def bases(partitions: tuple[str, ...]) -> tuple[str, ...]:
+    """Return where a boot loader's own paths may begin, given the folders of its partitions."""
+    return tuple(dict.fromkeys(("/boot", *partitions, "")))
+
+
 class _Kernels:
     def __init__(self, tree: Tree, partitions: tuple[str, ...]) -> None:
         self._tree = tree
-        self._bases = tuple(dict.fromkeys(("/boot", *partitions, "")))
+        self._bases = bases(partitions)
         self._modules = next((folder for folder in _MODULE_FOLDERS if tree.exists(folder)), _MODULE_FOLDERS[0])
         self._folders = [name for name in tree.names(self._modules)[: _MOST * 4] if is_version(name)]
         self._packages: dict[str, str] = {}  # versions by kernel package, as Arch names images
@@ -101,18 +127,7 @@ class _Kernels:
         return self._releases[file]
 
     def _here(self, path: str | None) -> str | None:
-        """Return where a boot loader's path leads on this machine: its partition may be mounted, or be a subvolume."""
-        parts = [part for part in (path or "").replace("\\", "/").split("/") if part]
-        while parts:
-            for base in self._bases:
-                file = "{}/{}".format(base, "/".join(parts))
-                if self._tree.exists(file):
-                    return file
-            parts = parts[1:]
-            # Of a bare name, only one with a version in it can't be mistaken for another system's file.
-            if len(parts) == 1 and not _VERSIONED.search(parts[0]):
-                break
-        return None
+        return find_file(self._tree, self._bases, path)
 
     def _kernel(self, version: str, entry: Entry | None) -> Kernel:
         if entry is None:

@@ -6,37 +6,42 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Sequence
 
 if TYPE_CHECKING:
-    from typing import Protocol, Sequence
-
     from .._machine.boot_config import Change, EntryLine, Source
     from .._machine.plan import Refusal, Step
 
-    class BootLoader(Protocol):
-        """A machine's boot loader and its configuration, as read once from a Tree. It reads; it never writes or runs."""
 
-        @property
-        def name(self) -> str:
-            """As `host_info` names it, with its way of configuration where there are several."""
+class BootLoader(Protocol):
+    """A machine's boot loader and its configuration, read once from a Tree. It never writes or runs."""
 
-        @property
-        def sources(self) -> Sequence[Source]:
-            """The lines that the entries of future kernels inherit arguments from."""
+    @property
+    def name(self) -> str:
+        """As `host_info` names it, with its way of configuration where there are several."""
 
-        @property
-        def entries(self) -> Sequence[EntryLine]:
-            """The entries in the menu's order, whatever their role."""
+    @property
+    def sources(self) -> Sequence[Source]:
+        """The lines that the entries of future kernels inherit arguments from."""
 
-        def refusals(self) -> Sequence[Refusal]:
-            """Return why this machine's configuration can't be changed safely; none where it can."""
+    @property
+    def entries(self) -> Sequence[EntryLine]:
+        """The entries in the menu's order, whatever their role."""
 
-        def steps(self, change: Change) -> Sequence[Step]:
-            """Return what is to be done, in an order in which a power cut after any step leaves a machine that boots.
+    def refusals(self) -> Sequence[Refusal]:
+        """Return why this machine's configuration can't be changed safely; none where it can."""
 
-            None when files, entries and fallback entries are as the change wants them, whoever made them so.
-            """
+    def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
+        """Return which units this boot loader could not pass on to the kernel as they are."""
+
+    def warnings(self) -> Sequence[str]:
+        """Return what a person should know before a reboot, and nothing refuses."""
+
+    def steps(self, change: Change) -> Sequence[Step]:
+        """Return what is to be done, in an order in which a power cut after any step leaves a machine that boots.
+
+        None when files, entries and fallback entries are as the change wants them, whoever made them so.
+        """
 
 
 class Context(NamedTuple):

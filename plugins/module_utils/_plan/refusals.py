@@ -14,6 +14,10 @@ CODES = {
         "The kernel would get two arguments that contradict each other, and which of them wins depends on their order.",
         "Take the other argument out where it stands, or set conflicts=replace: it stands back while ours is there.",
     ),
+    "argument_unsupported": (
+        "The kernel would get something else than what was asked for.",
+        "Write the argument without that character, or set it with the boot loader's own tools.",
+    ),
     "cmdline_too_long": (
         "The kernel cuts its command line off at that length, without a word: the last arguments would be lost.",
         "Take out arguments that are not needed any more.",

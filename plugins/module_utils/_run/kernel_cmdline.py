@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import re
 from typing import Any, Iterator, NoReturn, Sequence
@@ -118,7 +119,7 @@ def _meanings(unit: str) -> list[tuple[str, str | None]]:
 def draft_checks(root: str) -> dict[str, Check]:
     """Return what looks at generated files: the distribution's own checker where there is one, then our reader."""
 
-    def check(name: str, draft: str) -> Sequence[str]:
+    def look(name: str, draft: str) -> Sequence[str]:
         tree = Tree(root)
         for argv in TOOL_CHECKS.get(name, ()):
             if tree.exists(argv[0]):
@@ -126,7 +127,7 @@ def draft_checks(root: str) -> dict[str, Check]:
                 break
         return CHECKS[name](tree, draft)
 
-    return {name: (lambda draft, name=name: check(name, draft)) for name in CHECKS}
+    return {name: functools.partial(look, name) for name in CHECKS}
 
 
 def observe(tree: Tree, wish: Wish) -> Outcome:
@@ -170,7 +171,9 @@ def observe(tree: Tree, wish: Wish) -> Outcome:
 def _refusals(loader: BootLoader, decision: Decision, wish: Wish, record: Record) -> tuple[Refusal, ...]:
     if not wish.units and not record.owners and not record.provided:
         return ()  # nothing of ours is anywhere, and nothing is wanted: whatever is odd here is not our business
-    own = tuple(one for one in loader.refusals() if one.code not in wish.accepted)
+    own = tuple(
+        one for one in (*loader.refusals(), *loader.argument_problems(wish.units)) if one.code not in wish.accepted
+    )
     return (*own, *decision.refusals)
 
 

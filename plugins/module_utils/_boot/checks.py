@@ -1,0 +1,81 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a generated file must pass before it takes the place of one that the machine boots from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Callable, Iterator
+
+from .._machine.boot_config import FALLBACK, NORMAL
+from .._machine.plan import DRAFT
+from .._plan import cmdline
+from . import grub
+from .entry import Entry
+from .grub_loader import role
+from .kernels import bases, find_file
+from .systemd_boot import esp_folders
+from .versions import version_in_name
+
+if TYPE_CHECKING:
+    from .._probe.tree import Tree
+    from .grub_menu import Menu
+
+#: The distribution's own checkers, by check; the first one that is there is run on the draft.
+TOOL_CHECKS: dict[str, tuple[tuple[str, ...], ...]] = {
+    "grub.cfg": (
+        ("/usr/bin/grub-script-check", DRAFT),
+        ("/usr/bin/grub2-script-check", DRAFT),
+    ),
+}
+
+
+def check_grub_config(tree: Tree, draft: str) -> list[str]:
+    """Return what is wrong with a new grub.cfg, against the files that are there and the one in use."""
+    esps = esp_folders(tree)
+    new = grub.read_file(tree, draft)
+    _file, old = grub.read_config(tree, esps)
+    if new is None:
+        return ["it can't be read"]
+    entries = [entry for entry in new.entries if role(entry) in (NORMAL, FALLBACK)]
+    if not any(role(entry) == NORMAL for entry in entries):
+        return ["it has no entry for a kernel of this system"]
+    places = bases(esps)
+    problems = [*_missing_files(tree, places, entries)]
+    if old is not None:
+        problems.extend(_other_roots(old, entries))
+        problems.extend(_lost_kernels(tree, places, old, new))
+    return problems
+
+
+def _missing_files(tree: Tree, places: tuple[str, ...], entries: list[Entry]) -> Iterator[str]:
+    for entry in entries:
+        for path in (entry.linux, *entry.initrds):
+            if path and find_file(tree, places, path) is None:
+                yield f"the entry {entry.title!r} names {path}, which is not there"
+        if not _root(entry):
+            yield f"the entry {entry.title!r} has no root="
+
+
+def _other_roots(old: Menu, entries: list[Entry]) -> Iterator[str]:
+    roots = {_root(entry) for entry in old.entries if role(entry) == NORMAL}
+    for entry in entries:
+        if roots and _root(entry) and _root(entry) not in roots:
+            yield f"the entry {entry.title!r} has root={_root(entry)}, and those in use have {', '.join(sorted(roots))}"
+
+
+def _lost_kernels(tree: Tree, places: tuple[str, ...], old: Menu, new: Menu) -> Iterator[str]:
+    kept = {entry.linux for entry in new.entries if role(entry) == NORMAL}
+    for entry in old.entries:
+        is_there = role(entry) == NORMAL and find_file(tree, places, entry.linux) is not None
+        if is_there and entry.linux not in kept:
+            yield f"the kernel {version_in_name(entry.linux or '') or entry.linux} has no entry any more"
+
+
+def _root(entry: Entry) -> str:
+    return next((one.value or "" for one in cmdline.parse(entry.cmdline).arguments if one.name == "root"), "")
+
+
+#: By the name that a step gives.
+CHECKS: dict[str, Callable[[Tree, str], list[str]]] = {"grub.cfg": check_grub_config}

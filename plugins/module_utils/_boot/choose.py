@@ -1,0 +1,39 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which boot loader's class can change how this machine boots; what none can is refused by its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .._machine.plan import Refusal
+from .._plan.refusals import refuse
+from . import grub
+from .grub_loader import Grub
+from .loaders import GRUB, MANAGERS
+
+if TYPE_CHECKING:
+    from .._probe.tree import Tree
+    from .loader import BootLoader, Context
+
+
+def choose(tree: Tree, loader: str | None, context: Context) -> BootLoader | Refusal:
+    """Return the machine's boot loader as something that can be changed, or why there is none.
+
+    Args:
+        tree: The machine.
+        loader: As the probe names it.
+        context: What else is known.
+    """
+    for manager, file in MANAGERS:
+        if tree.exists(file):
+            return refuse("bootloader_unsupported", f"{manager} writes this machine's boot entries: {file} is there.")
+    if loader == GRUB:
+        _file, menu = grub.read_config(tree, context.esps)
+        if menu is None or not menu.blscfg:
+            return Grub(tree, context)
+    if loader is None:
+        return refuse("bootloader_unsupported", "What boots this machine can't be told.")
+    return refuse("bootloader_unsupported", f"{loader} boots this machine, and is not among those that can be changed.")

@@ -1,0 +1,272 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""GRUB with its entries in grub.cfg, which grub-mkconfig writes: with a drop-in where it reads drop-ins, else without.
+
+Debian and Ubuntu patch grub-mkconfig to read /etc/default/grub.d/*.cfg. Elsewhere our arguments are tokens in
+GRUB_CMDLINE_LINUX_DEFAULT of /etc/default/grub.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, Iterator, Sequence
+
+from .._machine.boot_config import FALLBACK, NORMAL, OTHER, Change, EntryLine, LineChange, Source
+from .._machine.plan import CONFIGURED, DRAFT, STAGED, GenerateFile, Refusal, RemoveFile, Step, WriteFile
+from .._plan import cmdline
+from .._plan.refusals import refuse
+from . import grub, grub_defaults
+from .entry import NORMAL as EVERY_DAY
+from .entry import SIMPLE, Entry
+from .grub_fallback import DROP_IN, FALLBACK_ID, LINUX_SCRIPT, SCRIPT, UNSAFE, VARIABLE, drop_in, script
+from .versions import is_version, version_in_name
+
+if TYPE_CHECKING:
+    from .._probe.tree import Tree
+    from .loader import Context
+
+DEFAULTS = "/etc/default/grub"
+_DROP_INS = "/etc/default/grub.d"
+_TOOLS = ("/usr/sbin/grub-mkconfig", "/usr/sbin/grub2-mkconfig", "/usr/bin/grub-mkconfig", "/usr/bin/grub2-mkconfig")
+_VARIABLES = ("GRUB_CMDLINE_LINUX", VARIABLE)
+#: The line before one that we added.
+_MARK = "# Added by the Ansible collection vfio.workstation, which also removes it.\n"
+_LIMIT = 1 << 20
+
+
+class Grub:
+    """GRUB as this machine has it.
+
+    Args:
+        tree: The machine.
+        context: What else is known of it.
+    """
+
+    name = "grub"
+
+    def __init__(self, tree: Tree, context: Context) -> None:
+        self._tree = tree
+        self._context = context
+        self._tool = next((tool for tool in _TOOLS if tree.exists(tool)), None)
+        self._config, self._menu = grub.read_config(tree, context.esps)
+        self._has_drop_ins = self._tool is not None and "default/grub.d" in (tree.text(self._tool) or "")
+
+    # ------------------------------------------------------------------ what stands where
+
+    @functools.cached_property
+    def _files(self) -> dict[str, str]:
+        """The text of each file of assignments, in the order in which they are read; ours left out."""
+        names = self._tree.names(_DROP_INS) if self._has_drop_ins else ()
+        paths = [DEFAULTS, *(f"{_DROP_INS}/{name}" for name in names if name.endswith(".cfg"))]
+        texts = ((path, _as_it_is(self._tree, path)) for path in paths if path != DROP_IN)
+        return {path: text for path, text in texts if text is not None}
+
+    @functools.cached_property
+    def _assignments(self) -> tuple[tuple[str, grub_defaults.Assignment], ...]:
+        """Those whose value comes into command lines: one that does not build on the former ones ends them."""
+        alive: dict[str, list[tuple[str, grub_defaults.Assignment]]] = {name: [] for name in _VARIABLES}
+        for path, text in self._files.items():
+            for found in grub_defaults.assignments(text):
+                if found.name in alive:
+                    builds_on = any(found.name in reference for reference in re.findall(r"\$\{?(\w+)", found.text))
+                    if found.is_certain and not builds_on:
+                        alive[found.name].clear()
+                    alive[found.name].append((path, found))
+        return tuple(one for name in _VARIABLES for one in alive[name])
+
+    @property
+    def _ours(self) -> tuple[str, grub_defaults.Assignment] | None:
+        """The assignment that holds our arguments where there are no drop-ins."""
+        mine = [one for one in self._assignments if one[1].name == VARIABLE]
+        return mine[-1] if mine else None
+
+    @property
+    def sources(self) -> Sequence[Source]:
+        """The lines that entries get arguments from."""
+        ours = None if self._has_drop_ins else self._ours
+        found = [Source(path, one.line, one.name, one.text, (path, one) == ours) for path, one in self._assignments]
+        if not self._has_drop_ins and ours is None:
+            lines = self._files.get(DEFAULTS, "").count("\n") + 1
+            found.append(Source(DEFAULTS, lines, VARIABLE, "", ours=True))
+        return tuple(found)
+
+    @functools.cached_property
+    def entries(self) -> Sequence[EntryLine]:
+        """The entries of grub.cfg."""
+        if self._menu is None or self._config is None:
+            return ()
+        text = self._tree.text(self._config, _LIMIT) or ""
+        return tuple(
+            EntryLine(
+                id=entry.id,
+                title=entry.title,
+                version=_version(entry),
+                path=self._config,
+                line=_line(text, entry),
+                role=role(entry),
+                text=entry.cmdline,
+            )
+            for entry in self._menu.entries
+        )
+
+    def _with_role(self, role_: str) -> list[EntryLine]:
+        return [entry for entry in self.entries if entry.role == role_]
+
+    # ------------------------------------------------------------------ what stands in the way
+
+    def refusals(self) -> Sequence[Refusal]:
+        """Return why grub.cfg can't be made anew here."""
+        found = [*self._missing_parts()]
+        if not found and not self._with_role(NORMAL):
+            found.append(refuse("bootloader_broken", f"{self._config} has no entry that {LINUX_SCRIPT} made."))
+        return (*found, *self._late_files())
+
+    def _missing_parts(self) -> Iterator[Refusal]:
+        if self._tool is None:
+            yield refuse("bootloader_broken", "GRUB boots this machine, and grub-mkconfig is not there.")
+        status = self._tree.status(LINUX_SCRIPT)
+        if status is None or not status.st_mode & 0o111:
+            yield refuse("bootloader_broken", f"{LINUX_SCRIPT}, which makes the entries, can't be executed.")
+        if self._menu is None:
+            yield refuse("bootloader_broken", f"{self._config or 'grub.cfg'} is not there, or can't be read.")
+
+    def _late_files(self) -> Iterator[Refusal]:
+        for path, found in self._assignments if self._has_drop_ins else ():
+            if path > DROP_IN and path != DEFAULTS and found.name == VARIABLE and f"${VARIABLE}" not in found.text:
+                yield refuse(
+                    "bootloader_unsupported",
+                    f"{path}, line {found.line} sets {VARIABLE} anew, and is read after {DROP_IN}.",
+                    remedy="Give that file a name that sorts before ours.",
+                )
+
+    def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
+        """Return which units would not come through the shell and GRUB as they are."""
+        return tuple(
+            refuse(
+                "argument_unsupported",
+                f"{unit} has one of {' '.join(UNSAFE.strip())}, which GRUB's shell or grub-mkconfig would not pass on.",
+            )
+            for unit in units
+            if set(unit) & set(UNSAFE)
+        )
+
+    def warnings(self) -> Sequence[str]:
+        """Return what a person should know."""
+        # 0 is the newest kernel, 1 the submenu of the others.
+        numbers = [one.text for one in self._all("GRUB_DEFAULT") if re.match(r"[2-9]|[1-9][0-9]", one.text)]
+        number = numbers[-1] if numbers else None
+        if number is None:
+            return ()
+        warning = (
+            f"GRUB_DEFAULT={number} counts entries, and the submenu without our arguments comes before those of other "
+            "systems. Name the entry by its identifier instead, which does not change."
+        )
+        return (warning,)
+
+    def _all(self, name: str) -> Iterator[grub_defaults.Assignment]:
+        for text in self._files.values():
+            yield from (one for one in grub_defaults.assignments(text) if one.name == name)
+
+    # ------------------------------------------------------------------ what is to be done
+
+    def steps(self, change: Change) -> Sequence[Step]:
+        """Return what brings the change about: files of ours, lines of others, then the menu, once."""
+        steps = [*self._own_files(change), *self._source_edits(change)]
+        reason = self._why_regenerate(change)
+        if reason is not None and self._tool is not None and self._config is not None:
+            steps.append(GenerateFile(self._config, (self._tool, "-o", DRAFT), "grub.cfg", STAGED, reason))
+        return steps
+
+    def _own_files(self, change: Change) -> Iterator[Step]:
+        wanted = {DROP_IN: (drop_in(change.new), 0o644), SCRIPT: (script(change.new), 0o755)}
+        if not self._has_drop_ins:
+            del wanted[DROP_IN]
+        for path, (text, mode) in wanted.items():
+            status = self._tree.status(path)
+            if not change.new:
+                if status is not None:
+                    yield RemoveFile(path, CONFIGURED, "our arguments go")
+            elif status is None or _as_it_is(self._tree, path) != text or status.st_mode & 0o777 != mode:
+                yield WriteFile(path, text, CONFIGURED, "let every grub-mkconfig know our arguments", mode)
+
+    def _source_edits(self, change: Change) -> Iterator[Step]:
+        texts: dict[str, str] = {}
+        for line in change.sources:
+            text = texts.get(line.path, self._files.get(line.path, ""))
+            texts[line.path] = _edited(text, line)
+        for path, text in texts.items():
+            if text != self._files.get(path):
+                yield WriteFile(path, text, CONFIGURED, "change arguments in lines of others")
+
+    def _why_regenerate(self, change: Change) -> str | None:
+        """Return what the menu lacks, or None where it is right, whoever made it."""
+        normal, fallback = self._with_role(NORMAL), self._with_role(FALLBACK)
+        if change.entries or any(not cmdline.settled(entry.text, change.old, change.new) for entry in normal):
+            return "bring the arguments of every entry of the menu in line"
+        lacking = self._expected() - {entry.version for entry in normal if entry.version}
+        if lacking and normal:
+            return f"give an entry to {', '.join(sorted(lacking))}"
+        if not change.fallback:
+            return "take the entries without our arguments out of the menu" if fallback else None
+        if {entry.version for entry in fallback} != {entry.version for entry in normal}:
+            return "have an entry without our arguments for every kernel"
+        ours = [unit for unit in change.new if any(cmdline.has(entry.text, unit) for entry in fallback)]
+        return f"take {ours[0]} out of the entries without our arguments" if ours else None
+
+    def _expected(self) -> set[str]:
+        """The kernels that 10_linux makes entries for."""
+        names = ("vmlinuz-", "vmlinux-", "kernel-")
+        return {
+            version
+            for version in self._context.kernels
+            if any(self._tree.exists(f"/boot/{name}{version}") for name in names)
+        }
+
+
+def role(entry: Entry) -> str:
+    """Return whether an entry of grub.cfg has our arguments, is there to have none, or is none of our business."""
+    if entry.id.startswith(FALLBACK_ID) or any(parent.startswith(FALLBACK_ID) for parent in entry.parents):
+        return FALLBACK
+    return NORMAL if entry.id.startswith("gnulinux-") and entry.role in (EVERY_DAY, SIMPLE) else OTHER
+
+
+def _version(entry: Entry) -> str | None:
+    if entry.version is not None and is_version(entry.version):
+        return entry.version
+    return version_in_name(entry.linux or "")
+
+
+def _line(text: str, entry: Entry) -> int | None:
+    """Return the line of the command that boots an entry."""
+    inside = False
+    for number, line in enumerate(text.split("\n"), 1):
+        if f"'{entry.id}'" in line:
+            inside = True
+        elif inside and line.split()[:1] in (["linux"], ["linux16"], ["linuxefi"]):
+            return number
+    return None
+
+
+def _edited(text: str, line: LineChange) -> str:
+    """Return a file's text with one assignment changed; one that is added goes again when it is empty."""
+    for found in grub_defaults.assignments(text):
+        if (found.line, found.name) == (line.line, line.name) and found.text == line.before:
+            start = text.rfind("\n", 0, found.start) + 1
+            end = text.find("\n", found.end) + 1 or len(text)
+            if not line.after and text[:start].endswith(_MARK):
+                before = text[: start - len(_MARK)]
+                return (before[:-1] if before.endswith("\n\n") else before) + text[end:]
+            return grub_defaults.replaced(text, found, line.after) or text
+    # An empty line before it says that the file had no end of line, which comes back then.
+    end_of_line = "" if text.endswith("\n") or not text else "\n\n"
+    quoted = line.after.replace('"', '\\"')
+    return f'{text}{end_of_line}{_MARK}{line.name}="{quoted}"\n'
+
+
+def _as_it_is(tree: Tree, path: str) -> str | None:
+    """Return a file's text with every byte kept: what is no UTF-8 comes back as it was."""
+    content = tree.data(path, _LIMIT)
+    return None if content is None else content.decode("utf-8", "surrogateescape")
