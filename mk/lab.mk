@@ -60,6 +60,9 @@ bench-lab: lab-setup ## Twenty boots of the default virtual workstation, and how
 lab-clean: ## Throw away every virtual workstation and every image of one
 	@$(LAB_PYTHON) -m tests.lab clean --images
 
+# A name of its own for each run, so that two can go side by side; whatever ends the run, its machine goes with it.
 .PHONY: test-molecule-lab
 test-molecule-lab: lab-setup ## The molecule scenario on a virtual workstation
-	@molecule test --scenario-name virtual_workstation
+	@export LAB_NAME=molecule-$$$$; export MOLECULE_EPHEMERAL_DIRECTORY="$(CURDIR)/$(LAB)/$$LAB_NAME"; \
+	  clean() { $(LAB_PYTHON) -m tests.lab clean "$$LAB_NAME"; rm -rf "$$MOLECULE_EPHEMERAL_DIRECTORY"; }; \
+	  trap clean EXIT; molecule test --scenario-name virtual_workstation

@@ -1,0 +1,37 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an image holds follows from its recipe, and its name in the cache from what it holds."""
+
+from __future__ import annotations
+
+import pathlib
+
+import pytest
+
+from tests.lab import LabError, Recipe
+from tests.lab.image import identity
+from tests.lab.keys import Keys
+
+
+@pytest.mark.parametrize(
+    ("kernels", "spare"),
+    [(("amd64",), "cloud-amd64"), (("cloud-amd64",), "amd64"), (("amd64", "cloud-amd64"), None)],
+)
+def test_an_image_with_one_kernel_has_another_at_hand(kernels: tuple[str, ...], spare: str | None) -> None:
+    recipe = Recipe(kernels=kernels)
+    assert recipe.spare == spare
+    assert {f"linux-image-{kernel}" for kernel in kernels} <= set(recipe.packages())
+
+
+def test_other_recipes_and_other_keys_are_other_images(tmp_path: pathlib.Path) -> None:
+    keys, others = Keys(tmp_path / "keys"), Keys(tmp_path / "others")
+    recipes = [Recipe(), Recipe("bookworm"), Recipe(boot="bios-grub"), Recipe(kernels=("amd64", "cloud-amd64"))]
+    names = [identity(recipe, keys) for recipe in recipes]
+    assert len(set(names)) == len(names)
+    assert identity(Recipe(), keys) == names[0] != identity(Recipe(), others)
+
+
+def test_what_there_is_no_image_of_is_refused() -> None:
+    with pytest.raises(LabError, match="no image with buster"):
+        Recipe("buster")
