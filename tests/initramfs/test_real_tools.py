@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,9 +59,11 @@ def make(chroot: Chroot, generator: str, version: str) -> None:
 
 
 def listing(chroot: Chroot, generator: str, version: str) -> list[str]:
-    tool = "lsinitramfs" if generator == "initramfs-tools" else "lsinitrd"
-    lines = chroot.run(tool, chroot.image(version)).splitlines()
-    return sorted(line.split()[-1] if tool == "lsinitramfs" else " ".join(line.split()[8:]) for line in lines)
+    """Return the names in an image."""
+    if generator == "initramfs-tools":
+        return sorted(chroot.run("lsinitramfs", chroot.image(version)).splitlines())
+    lines = chroot.run("lsinitrd", chroot.image(version)).splitlines()
+    return sorted(re.sub(r"^.* [A-Z][a-z]+ +[0-9]+ +[0-9:]+ ", "", line) for line in lines if line[:1] in "-dlcb")
 
 
 def unpacked(chroot: Chroot, generator: str, version: str) -> str:
