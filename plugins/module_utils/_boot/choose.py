@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING
 from .._machine.plan import Refusal
 from .._plan.refusals import refuse
 from . import grub
+from .grub_bls_loader import GrubBls
 from .grub_loader import Grub
-from .loaders import GRUB, MANAGERS
+from .loaders import GRUB, MANAGERS, SYSTEMD_BOOT
+from .systemd_boot_loader import SystemdBoot
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -32,8 +34,9 @@ def choose(tree: Tree, loader: str | None, context: Context) -> BootLoader | Ref
             return refuse("bootloader_unsupported", f"{manager} writes this machine's boot entries: {file} is there.")
     if loader == GRUB:
         _file, menu = grub.read_config(tree, context.esps)
-        if menu is None or not menu.blscfg:
-            return Grub(tree, context)
+        return GrubBls(tree, context) if menu is not None and menu.blscfg else Grub(tree, context)
+    if loader == SYSTEMD_BOOT:
+        return SystemdBoot(tree, context)
     if loader is None:
         return refuse("bootloader_unsupported", "What boots this machine can't be told.")
     return refuse("bootloader_unsupported", f"{loader} boots this machine, and is not among those that can be changed.")

@@ -20,6 +20,7 @@ class Source(NamedTuple):
     name: str  # of the variable or key; "" where the whole line is the command line
     text: str  # the arguments in it, as the kernel would get them
     ours: bool  # whether our arguments are to stand in this line; else they are in a file of our own
+    is_there: bool = True  # else the text is what the file would have to say for things to be as they are
 
 
 class EntryLine(NamedTuple):
@@ -41,7 +42,7 @@ class LineChange(NamedTuple):
     line: int | None
     name: str  # the source's name, or the entry's identifier
     before: str
-    after: str
+    after: str  # empty where a file that we made is to go
 
 
 class Change(NamedTuple):
@@ -76,6 +77,13 @@ class Shared(NamedTuple):
     unit: str
 
 
+class Created(NamedTuple):
+    """A file of configuration that is there because of us, and goes with our arguments if nobody changed it."""
+
+    path: str
+    text: str  # without ours
+
+
 class Record(NamedTuple):
     """What we did to the command lines of a machine; kept in RECORD_FILE."""
 
@@ -83,6 +91,7 @@ class Record(NamedTuple):
     provided: tuple[str, ...]  # the units that may stand in lines because of us
     shared: tuple[Shared, ...]
     replaced: tuple[Replaced, ...]
+    created: tuple[Created, ...]
 
 
 #: Lines read in and written back by whoever comes next: it says whose the arguments are.

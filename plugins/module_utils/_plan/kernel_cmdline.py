@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Iterable, Iterator, NamedTuple, Sequence, TypeVar
 
-from .._machine.boot_config import NORMAL, Change, EntryLine, LineChange, Record, Replaced, Shared, Source
+from .._machine.boot_config import NORMAL, Change, Created, EntryLine, LineChange, Record, Replaced, Shared, Source
 from .._machine.plan import Refusal
 from . import cmdline
 from .arguments import contradiction
@@ -72,6 +72,8 @@ def decide(wish: Wish, record: Record, sources: Sequence[Source], entries: Seque
     # Where a file of our own holds them, they come into every line, whatever else is there.
     shared = tuple(_shared(places, foreign, provided)) if any(source.ours for source in sources) else ()
     lines = [(place, _changed(place, foreign[place], provided, shared)) for place in places]
+    created = _created(sources, record, provided)
+    lines = [(place, _gone(place, line, record, provided)) for place, line in lines]
     change = Change(
         old=record.provided,
         new=provided,
@@ -80,12 +82,13 @@ def decide(wish: Wish, record: Record, sources: Sequence[Source], entries: Seque
         entries=tuple(line for place, line in lines if line.before != line.after and place.is_entry),
     )
     refusals.extend(_too_long(change.entries))
-    after = Record(owners, provided, shared, replaced)
+    after = Record(owners, provided, shared, replaced, created)
     interim = Record(
         owners,
         _joined(record.provided, provided),
         _joined(record.shared, shared),
         _joined(record.replaced, replaced),
+        _joined(record.created, created),
     )
     return Decision(tuple(one for one in refusals if one.code not in wish.accepted), change, interim, after)
 
@@ -240,6 +243,20 @@ def _changed(place: _Place, foreign: str, provided: Sequence[str], shared: Seque
         is_right = foreign == place.foreign and cmdline.settled(place.text, place.old, new)
         after = place.text if is_right else cmdline.appended(foreign, new)
     return LineChange(place.path, place.line, place.name, place.text, after)
+
+
+def _created(sources: Sequence[Source], record: Record, provided: Sequence[str]) -> tuple[Created, ...]:
+    """Return the files that are there because of us, once the change is made."""
+    if not provided:
+        return ()
+    missing = (Created(source.path, source.text) for source in sources if source.ours and not source.is_there)
+    return _joined(record.created, tuple(missing))
+
+
+def _gone(place: _Place, line: LineChange, record: Record, provided: Sequence[str]) -> LineChange:
+    """Return a line as it is to be: empty where we made its file, nobody changed it, and nothing of ours is left."""
+    made_by_us = any(item.path == place.path and item.text.split() == line.after.split() for item in record.created)
+    return line._replace(after="") if made_by_us and not provided and not place.is_entry else line
 
 
 def _joined(before: Sequence[_Item], after: Sequence[_Item]) -> tuple[_Item, ...]:

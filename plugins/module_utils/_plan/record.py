@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from .._machine.boot_config import Record, Replaced, Shared
+from .._machine.boot_config import Created, Record, Replaced, Shared
 
 FORMAT = 1
-EMPTY = Record({}, (), (), ())
+EMPTY = Record({}, (), (), (), ())
 
 
 class DamagedRecord(ValueError):
@@ -37,7 +37,8 @@ def parse(text: str | None) -> Record:
         owners = {str(owner): _strings(units) for owner, units in raw["owners"].items()}
         shared = tuple(Shared(*_fields(item, Shared._fields)) for item in raw["shared"])
         replaced = tuple(Replaced(*_fields(item, Replaced._fields)) for item in raw["replaced"])
-        return Record(owners, _strings(raw["provided"]), shared, replaced)
+        created = tuple(Created(*_fields(item, Created._fields)) for item in raw["created"])
+        return Record(owners, _strings(raw["provided"]), shared, replaced, created)
     except (AttributeError, KeyError, TypeError) as error:
         raise DamagedRecord(f"a part is missing or of another kind: {error}") from error
 
@@ -51,6 +52,7 @@ def render(record: Record) -> str:
         "provided": list(record.provided),
         "shared": [item._asdict() for item in record.shared],
         "replaced": [item._asdict() for item in record.replaced],
+        "created": [item._asdict() for item in record.created],
     }
     return json.dumps(content, indent=2) + "\n"
 

@@ -212,3 +212,18 @@ def test_whatever_was_wished_for_in_between_the_end_is_as_the_beginning(
     assert record == records.EMPTY
     assert sources == before[0]
     assert [sorted(one.text.split()) for one in entries] == [sorted(one.text.split()) for one in before[1]]
+
+
+def test_a_file_that_is_made_for_ours_goes_with_them_unless_somebody_changed_it() -> None:
+    missing = source("root=1 ro\n")._replace(is_there=False)
+    decision = decide(IOMMU, records.EMPTY, [missing], [entry("root=1 ro")])
+    assert decision.change.sources[0].after == "root=1 ro intel_iommu=on iommu=pt\n"
+    assert [item.path for item in decision.record.created] == [FILE]
+    there = [source(decision.change.sources[0].after)]
+    entries = [entry(decision.change.entries[0].after)]
+    again = decide(IOMMU, decision.record, there, entries)
+    assert (again.change.sources, again.record) == ((), decision.record)
+    gone = decide(Wish("iommu", ()), decision.record, there, entries)
+    assert (gone.change.sources[0].after, gone.record) == ("", records.EMPTY)
+    theirs = [there[0]._replace(text="root=1 ro splash intel_iommu=on iommu=pt\n")]
+    assert decide(Wish("iommu", ()), decision.record, theirs, entries).change.sources[0].after == "root=1 ro splash\n"

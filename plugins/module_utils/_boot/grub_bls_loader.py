@@ -1,0 +1,156 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""GRUB with boot loader specification entries, as Fedora and RHEL have it: no tool runs, the entries are what boots.
+
+New kernels get their arguments from /etc/kernel/cmdline (kernel-install, 20-grub.install); grubby keeps a copy in
+GRUB_CMDLINE_LINUX, from which `grub2-mkconfig --update-bls-cmdline` writes all entries anew. Entries of RHEL 8 say
+`$kernelopts`, which stands in grubenv.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import TYPE_CHECKING, Iterator, Sequence
+
+from .._machine.boot_config import FALLBACK, NORMAL, Change, EntryLine, Source
+from .._machine.plan import CONFIGURED, STAGED, Refusal, Step, WriteFile
+from .._plan.refusals import refuse
+from . import grub, grub_defaults
+from .grub_fallback import UNSAFE
+from .kernel_install import EARLY_PLUGIN, cmdline_source, cmdline_steps, plugin_steps, running_arguments
+from .type1 import Type1Entries
+
+if TYPE_CHECKING:
+    from .._probe.tree import Tree
+    from .loader import Context
+
+_DEFAULTS = "/etc/default/grub"
+_VARIABLE = "GRUB_CMDLINE_LINUX"
+_KERNELOPTS = "kernelopts"
+_REFERENCE = re.compile(r"\$(?:kernelopts\b|\{kernelopts\})")
+_LIMIT = 1 << 20
+
+
+class GrubBls:
+    """GRUB with boot loader specification entries, as this machine has it.
+
+    Args:
+        tree: The machine.
+        context: What else is known of it.
+    """
+
+    name = "grub (boot loader specification)"
+
+    def __init__(self, tree: Tree, context: Context) -> None:
+        self._tree = tree
+        self._context = context
+        self._folder = next((folder for folder in reversed(grub.FOLDERS) if tree.exists(folder + "/grubenv")), "")
+        self._kernelopts = grub.environment(tree, self._folder).get(_KERNELOPTS) if self._folder else None
+        self._type1 = Type1Entries(tree, (grub.BLS_FOLDER,), context.kernels, self._expand)
+
+    def _expand(self, options: str) -> str:
+        return _REFERENCE.sub(lambda _match: self._kernelopts or "", options)
+
+    @functools.cached_property
+    def entries(self) -> Sequence[EntryLine]:
+        """The entries of type 1."""
+        return self._type1.lines()
+
+    @functools.cached_property
+    def sources(self) -> Sequence[Source]:
+        """What kernel-install, grubby and `$kernelopts` read."""
+        if self._uses_kernelopts:
+            place = self._folder + "/grubenv"
+            return (Source(place, 1, _KERNELOPTS, self._kernelopts or "", ours=True),)
+        bare = [entry.text for entry in self.entries if entry.role == FALLBACK]
+        normal = [entry.text for entry in self.entries if entry.role == NORMAL]
+        found = [cmdline_source(self._tree, (bare or normal or [running_arguments(self._tree)])[0])]
+        assignment = self._assignment
+        if assignment is not None:
+            found.append(Source(_DEFAULTS, assignment.line, _VARIABLE, assignment.text, ours=True))
+        return tuple(found)
+
+    @property
+    def _uses_kernelopts(self) -> bool:
+        return any(_REFERENCE.search(entry.joined("options") or "") for entry in self._type1.found)
+
+    @functools.cached_property
+    def _assignment(self) -> grub_defaults.Assignment | None:
+        found = [one for one in grub_defaults.assignments(self._defaults) if one.name == _VARIABLE]
+        return found[-1] if found else None
+
+    @functools.cached_property
+    def _defaults(self) -> str:
+        content = self._tree.data(_DEFAULTS, _LIMIT)
+        return "" if content is None else content.decode("utf-8", "surrogateescape")
+
+    def refusals(self) -> Sequence[Refusal]:
+        """Return why entries can't be changed here."""
+        found = []
+        if not any(entry.role == NORMAL for entry in self.entries):
+            found.append(refuse("bootloader_broken", f"{grub.BLS_FOLDER} has no entry for a kernel of this system."))
+        assignment = self._assignment
+        if assignment is not None and not assignment.is_certain and not self._uses_kernelopts:
+            found.append(
+                refuse(
+                    "cmdline_unreadable", f"{_DEFAULTS}, line {assignment.line} sets {_VARIABLE} to {assignment.raw}."
+                )
+            )
+        return found
+
+    def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
+        """Return which units GRUB, which expands an entry's options, would not pass on as they are."""
+        return tuple(
+            refuse(
+                "argument_unsupported",
+                f"{unit} has one of {' '.join(UNSAFE.strip())}, which GRUB would not pass on.",
+            )
+            for unit in units
+            if set(unit) & set(UNSAFE)
+        )
+
+    def warnings(self) -> Sequence[str]:
+        """Return what a person should know."""
+        return ()
+
+    def steps(self, change: Change) -> Sequence[Step]:
+        """Return what brings the change about: for kernels to come, then the entries there are."""
+        shown = change
+        if self._uses_kernelopts:
+            # They change with the variable; what stands in their files stays.
+            referring = {one.id for one in self._type1.found if _REFERENCE.search(one.joined("options") or "")}
+            shown = change._replace(entries=tuple(line for line in change.entries if line.name not in referring))
+        return [
+            *cmdline_steps(change),
+            *self._defaults_steps(change),
+            *plugin_steps(self._tree, change, EARLY_PLUGIN, grub.BLS_FOLDER),
+            *self._type1.steps(shown),
+            *self._environment_steps(change),
+        ]
+
+    def _defaults_steps(self, change: Change) -> Iterator[Step]:
+        for line in change.sources:
+            if line.path == _DEFAULTS and self._assignment is not None:
+                text = grub_defaults.replaced(self._defaults, self._assignment, line.after)
+                if text is not None:
+                    yield WriteFile(_DEFAULTS, text, CONFIGURED, "let grubby and grub2-mkconfig know our arguments")
+
+    def _environment_steps(self, change: Change) -> Iterator[Step]:
+        for line in change.sources:
+            if line.name == _KERNELOPTS:
+                content = self._tree.data(line.path, _LIMIT) or b""
+                text = with_variable(content.decode("utf-8", "surrogateescape"), _KERNELOPTS, line.after)
+                yield WriteFile(line.path, text, STAGED, "change the arguments of every entry that refers to them")
+
+
+def with_variable(block: str, name: str, value: str) -> str:
+    """Return an environment block with another value of a variable: of the same size, `#` up to its end (envblk.c)."""
+    escaped = value.replace("\\", "\\\\").replace("\n", "\\\n")
+    size = len(block.encode("utf-8", "surrogateescape"))
+    lines = re.findall(r"(?:[^\\\n]|\\.)*\n", block, re.DOTALL)
+    made = "".join(f"{name}={escaped}\n" if line.startswith(name + "=") else line for line in lines)
+    missing = size - len(made.encode("utf-8", "surrogateescape"))
+    return made + "#" * max(0, missing)

@@ -1,0 +1,136 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""kernel-install(8): the command line that it gives to new kernels, its layout, and our plugin for it."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Iterator
+
+from .._machine.boot_config import Change, Source
+from .._machine.plan import CONFIGURED, RemoveFile, Step, WriteFile
+from .._plan import cmdline
+
+if TYPE_CHECKING:
+    from .._probe.tree import Tree
+
+CMDLINE = "/etc/kernel/cmdline"
+_VENDORS_CMDLINE = "/usr/lib/kernel/cmdline"
+#: In the order in which they count; the first that is there does, and drop-ins come on top (kernel-install(8)).
+_CONFIGURATIONS = ("/etc/kernel/install.conf", "/usr/lib/kernel/install.conf")
+_DROP_INS = ("/usr/lib/kernel/install.conf.d", "/etc/kernel/install.conf.d")
+#: After 90-loaderentry.install, which writes the entry that ours is beside.
+PLUGIN = "/etc/kernel/install.d/95-vfio-workstation.install"
+#: Fedora's 20-grub.install ends the work of kernel-install with exit status 77; ours has to be done by then.
+EARLY_PLUGIN = "/etc/kernel/install.d/15-vfio-workstation.install"
+#: In the identifier of an entry that boots without our arguments, before the kernel's version.
+FALLBACK_MARK = "0-vfio-workstation-fallback-"
+
+_SETTING = re.compile(r"^[ \t]*([a-z_]+)[ \t]*=[ \t]*(\S*)[ \t]*$", re.MULTILINE)
+
+
+def setting(tree: Tree, name: str) -> str | None:
+    """Return a setting of kernel-install's configuration, such as `layout`, or None where nothing is set."""
+    first = next((file for file in _CONFIGURATIONS if tree.exists(file)), None)
+    files = [first] if first else []
+    for folder in _DROP_INS:
+        files.extend(f"{folder}/{file}" for file in tree.names(folder) if file.endswith(".conf"))
+    values = [value for file in files for key, value in _SETTING.findall(tree.text(file) or "") if key == name]
+    return values[-1] if values else None
+
+
+def cmdline_source(tree: Tree, otherwise: str) -> Source:
+    """Return the file that new kernels get their arguments from, as it is, or as it would have to be.
+
+    Args:
+        tree: The machine.
+        otherwise: What kernels have that are installed now, for where there is no such file. kernel-install itself
+            would take the running kernel's command line then, with what somebody typed into the boot menu.
+    """
+    content = _exact(tree, CMDLINE)
+    if content is not None:
+        return Source(CMDLINE, 1, "", content, ours=True)
+    vendors = _exact(tree, _VENDORS_CMDLINE)
+    return Source(CMDLINE, 1, "", otherwise + "\n" if vendors is None else vendors, ours=True, is_there=False)
+
+
+def cmdline_steps(change: Change) -> Iterator[Step]:
+    """Yield what brings that file in line."""
+    for line in change.sources:
+        if line.path == CMDLINE and line.after:
+            yield WriteFile(CMDLINE, line.after, CONFIGURED, "let kernels to come have our arguments")
+        elif line.path == CMDLINE:
+            yield RemoveFile(CMDLINE, CONFIGURED, "it was there for our arguments only")
+
+
+def running_arguments(tree: Tree) -> str:
+    """Return the running kernel's arguments, without what the boot loader put there."""
+    arguments = cmdline.parse(tree.text("/proc/cmdline") or "").arguments
+    return " ".join(one.text for one in arguments if one.name not in ("BOOT_IMAGE", "initrd"))
+
+
+def plugin_steps(tree: Tree, change: Change, path: str, entries: str) -> Iterator[Step]:
+    """Yield what brings our plugin in line.
+
+    Args:
+        tree: The machine.
+        change: What is wished for.
+        path: Of the plugin.
+        entries: The folder of the entries.
+    """
+    wanted = _PLUGIN.replace("@ENTRIES@", entries).replace("@MARK@", FALLBACK_MARK)
+    status = tree.status(path)
+    if not change.fallback:
+        if status is not None:
+            yield RemoveFile(path, CONFIGURED, "no kernel has arguments of ours")
+    elif status is None or _exact(tree, path) != wanted or status.st_mode & 0o777 != 0o755:
+        yield WriteFile(path, wanted, CONFIGURED, "let kernels to come have an entry without our arguments", 0o755)
+
+
+def _exact(tree: Tree, path: str) -> str | None:
+    content = tree.data(path)
+    return None if content is None else content.decode("utf-8", "surrogateescape")
+
+
+# The entry of another kernel is taken as the pattern: files, title and identifier differ by the version only. It asks
+# nothing of what kernel-install has written by then, since that differs from one distribution to the other.
+_PLUGIN = r"""#!/bin/sh
+# Made by the Ansible collection vfio.workstation, which also removes it; what is changed here is lost.
+# kernel-install calls it: each kernel has an entry that boots it without the collection's arguments.
+set -e
+
+entries=@ENTRIES@
+command=${1:-}
+version=${2:-}
+[ -n "$version" ] || exit 0
+
+case "$command" in
+    add)
+        pattern=
+        for file in "$entries"/*@MARK@*.conf; do
+            if [ -e "$file" ]; then
+                pattern=$file
+            fi
+        done
+        [ -n "$pattern" ] || exit 0
+        old=${pattern##*@MARK@}
+        old=${old%.conf}
+        new=${pattern%"$old.conf"}$version.conf
+        [ ! -e "$new" ] || exit 0
+        awk -v old="$old" -v new="$version" '{
+            done = ""
+            while ((at = index($0, old)) > 0) {
+                done = done substr($0, 1, at - 1) new
+                $0 = substr($0, at + length(old))
+            }
+            print done $0
+        }' "$pattern" >"$entries/.vfio-workstation~"
+        mv -f "$entries/.vfio-workstation~" "$new"
+        ;;
+    remove)
+        rm -f "$entries"/*@MARK@"$version".conf
+        ;;
+esac
+"""
