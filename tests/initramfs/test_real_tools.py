@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The module `initramfs` with the real initramfs-tools of Debian 12 and 13, and with the real dracut of both."""
+"""The module `initramfs` with real initramfs-tools and dracut of Debian 12 and 13, and a stand-in for mkinitcpio."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests import payload
 
 from .chroot import Chroot, base
 
@@ -219,3 +221,51 @@ def test_a_file_gone_from_the_store_is_no_obstacle_to_a_kernel(start: Start, sui
     found = chroot.module(WISH, check=True)
     assert any("was not made from this wish" in text for text in found.values["images"][0]["lacks"])
     assert chroot.module(WISH).values["states"]["staged"]
+
+
+STAND_INS = payload.ROOT / "tests/stand_ins/mkinitcpio"
+ARCH = {
+    "/etc/mkinitcpio.conf": "HOOKS=(base udev)\n",
+    "/etc/mkinitcpio.conf.d/other.conf": "HOOKS+=()\n",
+    "/etc/initcpio/install/other": "build() { :; }\n",
+    "/etc/mkinitcpio.d/linux.preset": "PRESETS=('default')\ndefault_image=\"/boot/initramfs-linux.img\"\n",
+    "/usr/share/libalpm/hooks/90-mkinitcpio-install.hook": "",
+}
+
+
+def test_mkinitcpios_stand_in(start: Start) -> None:
+    chroot = start("trixie", "initramfs-tools")
+    (version,) = chroot.versions
+    chroot.run("rm", "-r", "/usr/sbin/mkinitramfs", "/etc/kernel/postinst.d", chroot.image(version))
+    for name, mode in (("mkinitcpio", 0o755), ("lsinitcpio", 0o755)):
+        chroot.write(f"/usr/bin/{name}", (STAND_INS / name).read_text(), mode)
+    chroot.write("/usr/lib/initcpio/functions", (STAND_INS / "functions").read_text())
+    for path, content in ARCH.items():
+        chroot.write(path, content)
+    chroot.run("mv", f"/boot/vmlinuz-{version}", "/boot/vmlinuz-linux")
+    chroot.write(f"/lib/modules/{version}/pkgbase", "linux\n")
+    image = "/boot/initramfs-linux.img"
+    chroot.run("mkinitcpio", "-k", version, "-g", image)
+    before, names = chroot.files(*WATCHED), chroot.run("lsinitcpio", image)
+
+    done = chroot.module(WISH)
+    assert done.tools == ["mkinitcpio"], done.values
+    assert done.values["images"][0]["after"] == [RULE, SCRIPT, "vfio_iommu_type1", "vfio-pci"]
+    inside = chroot.run("lsinitcpio", image)
+    assert RULE[1:] in inside.splitlines()
+    assert "/vfio-pci-core.ko" in inside
+    assert not chroot.module(WISH).changed
+    # What a hook can't put in is no obstacle to a kernel, and is seen.
+    chroot.run("rm", "-r", "/etc/vfio-workstation/initramfs")
+    chroot.run("mkinitcpio", "-k", version, "-g", image)
+    assert chroot.module(WISH).tools == ["mkinitcpio"]
+    # Nor is a module that a kernel does not have.
+    chroot.run("sed", "-i", "/vfio-pci.ko/d", f"/lib/modules/{version}/modules.dep")
+    chroot.run("mkinitcpio", "-k", version, "-g", image)
+    assert chroot.module(WISH).codes == ["kernel_lacks_module"]
+    chroot.run("depmod", version)
+
+    assert chroot.module(GONE).changed
+    assert chroot.run("lsinitcpio", image) == names
+    unlike = {line for line in set(chroot.files(*WATCHED)) ^ set(before) if image not in line}
+    assert {line for line in unlike if "/usr/lib/modules/" not in line} == set()
