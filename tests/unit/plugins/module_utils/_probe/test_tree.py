@@ -312,3 +312,18 @@ def test_what_a_tree_remembers_changes_no_answer(files: Files, tree: Tree, paths
     for parts in paths:
         path = "/" + "/".join(parts)
         assert tree.resolve(path) == Tree(files.root).resolve(path)
+
+
+def test_status(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("12345")
+    (tmp_path / "link").symlink_to("/file")
+    (tmp_path / "out").symlink_to("/../../etc")
+    tree = Tree(str(tmp_path))
+    for path in ("/file", "/link"):
+        status = tree.status(path)
+        assert status is not None
+        assert status.st_size == 5
+    assert tree.status("/") is not None
+    assert tree.status("/out") is None
+    assert tree.status("/none") is None
+    assert tree.status("/a\0b") is None
