@@ -19,12 +19,12 @@ description:
     them off again. Finds out by itself what boots the machine.
   - Several owners live side by side. Each names itself with O(owner), and a call changes that owner's arguments only.
   - What others wrote stays byte for byte. An argument that stands there already is left to whoever wrote it.
-  - Judges by what is there, not by what a run changed. A run that died half-way is taken up by the next; a run that finds
-    everything right runs no tool and writes nothing.
+  - Judges by what is there, not by what a run changed. A run that died half-way is taken up by the next; a run that
+    finds everything right runs no tool and writes nothing.
   - Every file is replaced by rename, and a generated one only after it was checked. Where anything fails, all files are
     put back byte for byte.
-  - Keeps an entry "without VFIO" in the boot menu for every kernel, which boots it without any of these arguments, for as
-    long as an owner has arguments. Not for unified kernel images.
+  - Keeps an entry "without VFIO" in the boot menu for every kernel, which boots it without any of these arguments, for
+    as long as an owner has arguments. Not for unified kernel images.
 extends_documentation_fragment:
   - vfio.workstation.attributes
 attributes:
@@ -41,8 +41,8 @@ options:
   args:
     description:
       - All arguments of this owner, in their order. What it had before and is not named any more is taken out.
-      - A string may hold several arguments. C(hugepagesz=) and the C(hugepages=) after it stay together, in one string or
-        in two.
+      - A string may hold several arguments. C(hugepagesz=) and the C(hugepages=) after it stay together, in one string
+        or in two.
     type: list
     elements: str
     default: []
@@ -55,8 +55,8 @@ options:
   conflicts:
     description:
       - What to do about arguments of others that contradict O(args), such as C(amd_iommu=off).
-      - V(refuse) changes nothing and names them with file and line. V(replace) takes them out while this owner's arguments
-        are there, and puts them back when those go.
+      - V(refuse) changes nothing and names them with file and line. V(replace) takes them out while this owner's
+        arguments are there, and puts them back when those go.
     type: str
     choices: [refuse, replace]
     default: refuse
@@ -137,7 +137,7 @@ entries:
   elements: dict
   contains:
     id:
-      description: By which the boot loader knows the entry.
+      description: By which the boot loader knows the entry. V(null) for one that is made by this run.
       type: str
       sample: gnulinux-6.12.48+deb13-amd64-advanced-0d9c4a5e-6f6b-4c63-9e3b-1f2d3c4b5a69
     title:
@@ -157,11 +157,11 @@ entries:
       type: str
       sample: normal
     before:
-      description: The command line that the run found.
+      description: The command line that the run found. V(null) where there was no such entry.
       type: str
       sample: root=UUID=0d9c4a5e-6f6b-4c63-9e3b-1f2d3c4b5a69 ro quiet
     after:
-      description: The command line that it left, or in check mode would leave.
+      description: The command line that it left, or in check mode would leave. V(null) where the entry is gone then.
       type: str
       sample: root=UUID=0d9c4a5e-6f6b-4c63-9e3b-1f2d3c4b5a69 ro quiet intel_iommu=on iommu=pt
 states:
@@ -205,11 +205,13 @@ refusals:
     danger:
       description: What would come of it.
       type: str
-      sample: The kernel would get two arguments that contradict each other, and which of them wins depends on their order.
+      sample: >-
+        The kernel would get two arguments that contradict each other, and which of them wins depends on their order.
     remedy:
       description: What you can do.
       type: str
-      sample: "Take the other argument out where it stands, or set conflicts=replace: it stands back while ours is there."
+      sample: >-
+        Take the other argument out where it stands, or set conflicts=replace: it stands back while ours is there.
 steps:
   description: What was done, or in check mode would be done, in that order; each with its reason.
   returned: success

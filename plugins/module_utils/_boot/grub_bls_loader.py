@@ -43,6 +43,7 @@ class GrubBls:
     """
 
     name = "grub (boot loader specification)"
+    has_fallback = True
 
     def __init__(self, tree: Tree, context: Context) -> None:
         self._tree = tree

@@ -46,6 +46,7 @@ class Grub:
     """
 
     name = "grub"
+    has_fallback = True
 
     def __init__(self, tree: Tree, context: Context) -> None:
         self._tree = tree

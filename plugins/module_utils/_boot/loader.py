@@ -21,6 +21,10 @@ class BootLoader(Protocol):
         """As `host_info` names it, with its way of configuration where there are several."""
 
     @property
+    def has_fallback(self) -> bool:
+        """Whether there can be entries without our arguments."""
+
+    @property
     def sources(self) -> Sequence[Source]:
         """The lines that the entries of future kernels inherit arguments from."""
 

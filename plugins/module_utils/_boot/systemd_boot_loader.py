@@ -33,6 +33,7 @@ class SystemdBoot:
     """
 
     name = "systemd-boot"
+    has_fallback = True
 
     def __init__(self, tree: Tree, context: Context) -> None:
         self._tree = tree

@@ -20,7 +20,7 @@ from .._boot.choose import choose
 from .._boot.loader import BootLoader, Context
 from .._boot.systemd_boot import esp_folders
 from .._machine import Boot
-from .._machine.boot_config import FALLBACK, NORMAL, RECORD_FILE, Change, Record
+from .._machine.boot_config import FALLBACK, NORMAL, RECORD_FILE, Change, EntryLine, Record
 from .._machine.plan import CONFIGURED, DRAFT, RECORD, STAGED, Refusal, RemoveFile, States, Step, WriteFile
 from .._plan import cmdline
 from .._plan import record as records
@@ -210,20 +210,33 @@ def _text(tree: Tree, path: str) -> str | None:
 
 
 def _entries(loader: BootLoader, change: Change) -> list[dict[str, Any]]:
+    """Return the entries with what they have and will have: None where there is no entry yet, or none any more."""
     after = {(line.path, line.name): line.after for line in change.entries}
-    return [
-        {
-            "id": entry.id,
-            "title": entry.title,
-            "kernel": entry.version,
-            "path": entry.path,
-            "role": entry.role,
-            "before": entry.text,
-            "after": after.get((entry.path, entry.id), entry.text),
-        }
-        for entry in loader.entries
-        if entry.role in (NORMAL, FALLBACK)
-    ]
+    normal = [entry for entry in loader.entries if entry.role == NORMAL]
+    fallback = [entry for entry in loader.entries if entry.role == FALLBACK]
+    shown = [_entry(entry, entry.text, after.get((entry.path, entry.id), entry.text)) for entry in normal]
+    shown.extend(_entry(entry, entry.text, entry.text if change.fallback else None) for entry in fallback)
+    if not change.fallback or not loader.has_fallback:
+        return shown
+    there = {entry.version for entry in fallback}
+    # Of several entries of one kernel, the last is the one that is named after it.
+    for entry in {entry.version: entry for entry in normal if entry.version not in there}.values():
+        bare = cmdline.without(after.get((entry.path, entry.id), entry.text), change.new)
+        new = entry._replace(id="", title=f"{entry.title} without VFIO", role=FALLBACK)
+        shown.append({**_entry(new, None, bare), "id": None})
+    return shown
+
+
+def _entry(entry: EntryLine, before: str | None, after: str | None) -> dict[str, Any]:
+    return {
+        "id": entry.id,
+        "title": entry.title,
+        "kernel": entry.version,
+        "path": entry.path,
+        "role": entry.role,
+        "before": before,
+        "after": after,
+    }
 
 
 def _entry_diffs(change: Change) -> Iterator[dict[str, str]]:

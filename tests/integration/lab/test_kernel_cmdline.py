@@ -50,6 +50,9 @@ def test_arguments_arrive_survive_a_new_kernel_and_go(lab: Lab, boot: str, fallb
         assert call(machine, "kernel_cmdline", **PAGES).changed
         again = call(machine, "kernel_cmdline", **PAGES)
         assert (again.changed, again.tools) == (False, [])
+        # What was foretold is what is there.
+        foretold, found = (sorted(map(words, one.lines("fallback"))) for one in (done, again))
+        assert foretold == found
         normal, other = again.lines(), again.lines("fallback")
         assert all(line.endswith(WANTED) for line in normal)
         assert other
