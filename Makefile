@@ -71,7 +71,8 @@ test-molecule: venv ## The collection installed as a user would, in containers t
 	@env -u ANSIBLE_COLLECTIONS_PATH -u ANSIBLE_HOME python -m tests.containers scenario default
 
 .PHONY: test-slow
-test-slow: venv ## What takes long: 20,000 damaged trees
+test-slow: venv ## What takes long: 20,000 damaged trees, the real makers of initramfs images (as root)
+	@scripts/setup-debian container
 	@pytest tests -m slow
 
 # --- Linters --------------------------------------------------------------------------------------------------------
