@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple, Sequence
 
 from .._machine.initramfs import SEEN_FILE, Image, PassedOver
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .._probe.tree import Tree
 
 _SEEN_LIMIT = 8 << 20
+#: Of names of images: those of dracut's 51-dracut-rescue.install and of mkinitcpio's preset.
+_LAST_RESORT = re.compile(r"0-rescue|-fallback\.img$")
 
 
 class Sighting(NamedTuple):
@@ -53,6 +56,9 @@ def read_images(
     before = read_seen(tree)
     images, passed_over, seen = [], [], {}
     for kernel in kernels:
+        if _LAST_RESORT.search((kernel.initramfs or "").rpartition("/")[2]):
+            passed_over.append(PassedOver(kernel.version, f"{kernel.initramfs} is there for when others fail"))
+            continue
         modules = kernel_modules(tree, kernel.version)
         status = tree.status(kernel.initramfs) if kernel.initramfs else None
         if kernel.initramfs is None or status is None or modules is None:

@@ -132,6 +132,15 @@ def test_a_damaged_memory_is_none(root: Path, text: str) -> None:
     assert set(json.loads(path.read_text())) == {f"/boot/initrd.img-{version}" for version in VERSIONS}
 
 
+@pytest.mark.parametrize("name", ["initramfs-0-rescue-0123456789abcdef.img", "initramfs-linux-fallback.img"])
+def test_images_for_when_others_fail_stay_as_they_are(root: Path, name: str) -> None:
+    (root / "boot" / name).write_text("image")
+    last = kernel("6.1.0")._replace(initramfs=f"/boot/{name}")
+    found = read_images(Tree(str(root)), [kernel("6.2.0"), last], WISH, Lister())
+    assert [image.version for image in found.images] == ["6.2.0"]
+    assert [(one.version, name in one.reason) for one in found.passed_over] == [("6.1.0", True)]
+
+
 def test_kernels_that_are_passed_over(root: Path) -> None:
     kernels = [kernel("6.2.0"), kernel("6.1.0", initramfs=False), kernel("6.0.0"), kernel("5.9.0")]
     (root / "boot/initrd.img-6.0.0").write_text("image")
