@@ -2,14 +2,19 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python -m tests.containers image NAME...`: make images; `... scenario NAME`: run a molecule scenario."""
+"""`python -m tests.containers image NAME...`: make images; `... scenario NAME`: run a molecule scenario.
+
+`... disk IMAGE FOLDER` is for scenarios: it mounts, and they see to it that it is undone.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
+import pathlib
 import sys
 
-from . import image, scenario
+from . import disk, image, scenario
 from .command import ContainerError
 from .supervision import signals_end_us
 
@@ -22,11 +27,18 @@ def main() -> int:
     one.add_argument("names", nargs="+", metavar="NAME", choices=list(image.recipes()), help=", ".join(image.recipes()))
     two = commands.add_parser("scenario", help="run a molecule scenario with folders and containers of its own")
     two.add_argument("name", metavar="NAME", help="a folder of molecule/, such as default")
+    three = commands.add_parser("disk", help="put an image onto a disk below a folder, and mount it")
+    three.add_argument("image", metavar="IMAGE", help="its full name")
+    three.add_argument("folder", metavar="FOLDER", type=pathlib.Path)
     options = parser.parse_args()
     try:
         with signals_end_us():
             if options.command == "scenario":
                 return scenario.run(options.name)
+            if options.command == "disk":
+                root, device = disk.attach(options.image, options.folder)
+                print(json.dumps({"root": str(root), "device": str(device)}))
+                return 0
             for name in options.names:
                 print(image.ensure(name))
     except ContainerError as error:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import yaml
 
-from . import collections, engine, image
+from . import collections, disk, engine, image
 from .command import CACHE, ROOT, ContainerError, output, say
 from .supervision import signals_wait, supervise
 
@@ -42,6 +42,7 @@ def run(scenario: str) -> int:
             return supervise(argv, environment, pass_fds=(claim,))
         finally:
             _remove_containers(folder.name, environment)
+            disk.detach(folder)
 
 
 @contextlib.contextmanager
@@ -66,6 +67,7 @@ def _remove_remains(environment: dict[str, str]) -> None:
                 continue
             say(f"removing what {claim.parent.name} left when it was killed")
             _remove_containers(claim.parent.name, environment)
+            disk.detach(claim.parent)
             shutil.rmtree(claim.parent, ignore_errors=True)
 
 

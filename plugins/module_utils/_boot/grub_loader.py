@@ -34,6 +34,10 @@ _TOOLS = ("/usr/sbin/grub-mkconfig", "/usr/sbin/grub2-mkconfig", "/usr/bin/grub-
 _VARIABLES = ("GRUB_CMDLINE_LINUX", VARIABLE)
 #: The line before one that we added.
 _MARK = "# Added by the Ansible collection vfio.workstation, which also removes it.\n"
+#: The same where the file had no end of line, which goes with ours.
+_MARK_IN_LINE = (
+    "\n# Added by the Ansible collection vfio.workstation, which also removes it and the end of line before.\n"
+)
 _LIMIT = 1 << 20
 
 
@@ -257,14 +261,13 @@ def _edited(text: str, line: LineChange) -> str:
         if (found.line, found.name) == (line.line, line.name) and found.text == line.before:
             start = text.rfind("\n", 0, found.start) + 1
             end = text.find("\n", found.end) + 1 or len(text)
-            if not line.after and text[:start].endswith(_MARK):
-                before = text[: start - len(_MARK)]
-                return (before[:-1] if before.endswith("\n\n") else before) + text[end:]
+            mark = next((one for one in (_MARK_IN_LINE, _MARK) if text[:start].endswith(one)), None)
+            if not line.after and mark is not None:
+                return text[: start - len(mark)] + text[end:]
             return grub_defaults.replaced(text, found, line.after) or text
-    # An empty line before it says that the file had no end of line, which comes back then.
-    end_of_line = "" if text.endswith("\n") or not text else "\n\n"
+    mark = _MARK if text.endswith("\n") or not text else _MARK_IN_LINE
     quoted = line.after.replace('"', '\\"')
-    return f'{text}{end_of_line}{_MARK}{line.name}="{quoted}"\n'
+    return f'{text}{mark}{line.name}="{quoted}"\n'
 
 
 def _as_it_is(tree: Tree, path: str) -> str | None:

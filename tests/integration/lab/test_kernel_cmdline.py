@@ -37,7 +37,7 @@ def test_arguments_arrive_survive_a_new_kernel_and_go(lab: Lab, boot: str, fallb
         machine.start()
         machine.wait_for_ssh()
         carry(machine)
-        stock, before = running(machine), tree(machine)
+        stock, before, version = running(machine), tree(machine), machine.ssh("uname -r").stdout.strip()
 
         predicted = call(machine, "kernel_cmdline", check=True, **IOMMU)
         assert predicted.changed
@@ -70,7 +70,7 @@ def test_arguments_arrive_survive_a_new_kernel_and_go(lab: Lab, boot: str, fallb
         active = call(machine, "kernel_cmdline", **PAGES)
         assert (active.changed, active.values["states"]["active"]) == (False, True)
 
-        version = machine.ssh("uname -r").stdout.strip()
+        # The kernel of before: the other one can't be removed while it runs.
         entries = with_two.values["entries"]
         entry = next(one["id"] for one in entries if one["role"] == "fallback" and one["kernel"] == version)
         machine.ssh(fallback.format(id=entry))

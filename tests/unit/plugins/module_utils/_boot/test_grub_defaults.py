@@ -1,0 +1,76 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Assignments in files that a shell reads."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.grub_defaults import assignments, replaced
+
+# As Debian's, Arch's and people's files have them.
+DEFAULTS = r"""# If you change this file, run 'update-grub' afterwards.
+GRUB_DEFAULT=0
+GRUB_DISTRIBUTOR=`lsb_release -i -s 2> /dev/null || echo Debian`
+GRUB_CMDLINE_LINUX_DEFAULT="quiet splash"   # for every day
+GRUB_CMDLINE_LINUX=''
+#GRUB_CMDLINE_LINUX="commented out"
+if [ -e /etc/nothing ]; then
+    GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX nothing"
+fi
+export GRUB_BARE=quiet
+GRUB_ESCAPED="dyndbg=\"file x +p\" a"
+GRUB_LONG="a \
+b"
+GRUB_LAST=$(date)"""
+
+
+def test_values_are_what_a_shell_makes_of_them() -> None:
+    found = {(one.name, one.line): (one.text, one.is_certain) for one in assignments(DEFAULTS)}
+    assert found == {
+        ("GRUB_DEFAULT", 2): ("0", True),
+        ("GRUB_DISTRIBUTOR", 3): ("`lsb_release", False),
+        ("GRUB_CMDLINE_LINUX_DEFAULT", 4): ("quiet splash", True),
+        ("GRUB_CMDLINE_LINUX", 5): ("", True),
+        ("GRUB_CMDLINE_LINUX", 8): ("$GRUB_CMDLINE_LINUX nothing", False),
+        ("GRUB_BARE", 10): ("quiet", True),
+        ("GRUB_ESCAPED", 11): ('dyndbg="file x +p" a', True),
+        ("GRUB_LONG", 12): ("a b", True),
+        ("GRUB_LAST", 14): ("$", False),
+    }
+
+
+RAWS = ["", '""', "''", "quiet", '"quiet"', "'a b'", 'a" b"', '"$X y"', r'"a=\"b c\""', '"a  b" # why', "a # why"]
+
+
+@pytest.mark.parametrize("raw", RAWS)
+@pytest.mark.parametrize("added", ["iommu=pt", 'dyndbg="file x +p"', "a b"])
+def test_what_is_added_goes_again_to_the_byte(raw: str, added: str) -> None:
+    text = f"A=1\nX={raw}\nB=2\n"
+    value = next(one for one in assignments(text) if one.name == "X")
+    made = replaced(text, value, f"{value.text} {added}".lstrip())
+    assert made is not None
+    assert made.startswith("A=1\nX=")
+    assert made.endswith("\nB=2\n")
+    again = next(one for one in assignments(made) if one.name == "X")
+    assert again.text == f"{value.text} {added}".lstrip()
+    assert replaced(made, again, value.text) == text
+
+
+def test_a_comment_behind_stays() -> None:
+    text = 'X="quiet" # why\n'
+    (value,) = assignments(text)
+    assert replaced(text, value, "quiet iommu=pt") == 'X="quiet iommu=pt" # why\n'
+
+
+@given(st.text(alphabet="AX=\"' \\\n$`#ab;(){}", max_size=40))
+def test_any_text_is_read_and_changed_in_one_place_or_not_at_all(text: str) -> None:
+    for value in assignments(text):
+        assert text[value.start : value.end] == value.raw
+        made = replaced(text, value, "new")
+        if made is not None:
+            assert made.startswith(text[: value.start])
+            assert made.endswith(text[value.end :])

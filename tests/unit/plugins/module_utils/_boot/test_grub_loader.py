@@ -1,0 +1,210 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GRUB with its entries in grub.cfg: what is read, what is refused, what is to be done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.checks import check_grub_config
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.grub_fallback import DROP_IN, SCRIPT
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.grub_loader import Grub
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.loader import Context
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_config import (
+    NORMAL,
+    OTHER,
+    Change,
+    LineChange,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import GenerateFile, RemoveFile, WriteFile
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
+
+VERSION = "6.1.0-28-amd64"
+MKCONFIG = "/usr/sbin/grub-mkconfig"
+DEFAULTS = 'GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX="console=tty0"\n'
+
+
+def entry(name: str, arguments: str, version: str = VERSION) -> str:
+    return (
+        f"menuentry 'Debian, {name}' --class os $menuentry_id_option '{name}' {{\n"
+        f"\tlinux\t/boot/vmlinuz-{version} root=UUID=0d9c ro {arguments}\n"
+        f"\tinitrd\t/boot/initrd.img-{version}\n}}\n"
+    )
+
+
+def menu(arguments: str, fallback: str | None = None) -> str:
+    text = entry("gnulinux-simple-0d9c", arguments)
+    text += entry(f"gnulinux-{VERSION}-recovery-0d9c", "single") + entry("custom", "mine")
+    if fallback is not None:
+        inner = entry(f"vfio-workstation-fallback-gnulinux-{VERSION}", fallback)
+        text += f"submenu 'Debian without VFIO' $menuentry_id_option 'vfio-workstation-fallback' {{\n{inner}}}\n"
+    return text
+
+
+def plant(root: Path, files: dict[str, str], drop_ins: bool = True) -> Tree:
+    tool = "#!/bin/sh\n# reads ${sysconfdir}/default/grub.d/*.cfg\n" if drop_ins else "#!/bin/sh\n"
+    everything = {
+        MKCONFIG: tool,
+        "/etc/grub.d/10_linux": "#!/bin/sh\n",
+        "/etc/default/grub": DEFAULTS,
+        "/boot/grub/grub.cfg": menu("console=tty0 quiet"),
+        f"/boot/vmlinuz-{VERSION}": "",
+        f"/boot/initrd.img-{VERSION}": "",
+        **files,
+    }
+    for name, text in everything.items():
+        path = root / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        path.chmod(0o755 if name.startswith(("/usr/sbin", "/etc/grub.d")) else 0o644)
+    return Tree(str(root))
+
+
+def grub(tree: Tree, *kernels: str) -> Grub:
+    return Grub(tree, Context((), kernels or (VERSION,), None))
+
+
+OURS = ("intel_iommu=on", "iommu=pt")
+ADD = Change((), OURS, True, (), ())
+
+
+def test_sources_and_entries_of_debian(tmp_path: Path) -> None:
+    files = {"/etc/default/grub.d/a.cfg": 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX a"\n', DROP_IN: "X=1\n"}
+    loader = grub(plant(tmp_path, files))
+    assert [(one.path, one.line, one.name, one.text, one.ours) for one in loader.sources] == [
+        ("/etc/default/grub", 3, "GRUB_CMDLINE_LINUX", "console=tty0", False),
+        ("/etc/default/grub.d/a.cfg", 1, "GRUB_CMDLINE_LINUX", "$GRUB_CMDLINE_LINUX a", False),
+        ("/etc/default/grub", 2, "GRUB_CMDLINE_LINUX_DEFAULT", "quiet", False),
+    ]
+    assert [(one.id, one.role, one.version, one.line) for one in loader.entries] == [
+        ("gnulinux-simple-0d9c", NORMAL, VERSION, 2),
+        (f"gnulinux-{VERSION}-recovery-0d9c", OTHER, VERSION, 6),
+        ("custom", OTHER, VERSION, 10),
+    ]
+    assert loader.refusals() == ()
+
+
+def test_an_assignment_that_is_overridden_is_no_source(tmp_path: Path) -> None:
+    loader = grub(plant(tmp_path, {"/etc/default/grub.d/a.cfg": 'GRUB_CMDLINE_LINUX="b"\n'}))
+    assert [one.text for one in loader.sources] == ["b", "quiet"]
+
+
+def test_drop_ins_where_they_are_read(tmp_path: Path) -> None:
+    change = ADD._replace(entries=(LineChange("/boot/grub/grub.cfg", 2, "gnulinux-simple-0d9c", "a", "b"),))
+    steps = grub(plant(tmp_path, {})).steps(change)
+    assert [step.path for step in steps] == [DROP_IN, SCRIPT, "/boot/grub/grub.cfg"]
+    assert isinstance(steps[2], GenerateFile)
+    assert steps[2].argv == (MKCONFIG, "-o", "{draft}")
+
+
+def test_tokens_where_they_are_not(tmp_path: Path) -> None:
+    loader = grub(plant(tmp_path, {}, drop_ins=False))
+    assert [(one.name, one.ours) for one in loader.sources] == [
+        ("GRUB_CMDLINE_LINUX", False),
+        ("GRUB_CMDLINE_LINUX_DEFAULT", True),
+    ]
+    line = LineChange("/etc/default/grub", 2, "GRUB_CMDLINE_LINUX_DEFAULT", "quiet", "quiet iommu=pt")
+    steps = loader.steps(Change((), ("iommu=pt",), True, (line,), ()))
+    (edit,) = (step for step in steps if isinstance(step, WriteFile) and step.path == "/etc/default/grub")
+    assert edit.content == DEFAULTS.replace('"quiet"', '"quiet iommu=pt"')
+
+
+@pytest.mark.parametrize("text", ["GRUB_DEFAULT=0\n", "GRUB_DEFAULT=0", "", "GRUB_DEFAULT=0\n\n"])
+def test_a_variable_that_is_missing_is_added_and_goes_again_to_the_byte(tmp_path: Path, text: str) -> None:
+    loader = grub(plant(tmp_path, {"/etc/default/grub": text}, drop_ins=False))
+    (source,) = loader.sources
+    add = LineChange(source.path, source.line, source.name, "", 'iommu=pt dyndbg="a b"')
+    steps = loader.steps(Change((), ("iommu=pt",), True, (add,), ()))
+    (edit,) = (step for step in steps if isinstance(step, WriteFile) and step.path == source.path)
+    again = grub(plant(tmp_path, {"/etc/default/grub": edit.content}, drop_ins=False))
+    (source,) = again.sources
+    assert source.text == add.after
+    back = LineChange(source.path, source.line, source.name, source.text, "")
+    steps = again.steps(Change(("iommu=pt",), (), False, (back,), ()))
+    (edit,) = (step for step in steps if isinstance(step, WriteFile) and step.path == source.path)
+    assert edit.content == text
+
+
+def test_nothing_is_done_where_everything_is_right(tmp_path: Path) -> None:
+    steps = grub(plant(tmp_path, {})).steps(ADD)
+    files = {step.path: step.content for step in steps if isinstance(step, WriteFile)}
+    files["/boot/grub/grub.cfg"] = menu("console=tty0 quiet intel_iommu=on iommu=pt", "console=tty0 quiet")
+    tree = plant(tmp_path, files)
+    (tmp_path / DROP_IN.lstrip("/")).chmod(0o644)
+    assert list(grub(tree).steps(ADD)) == []
+
+
+WRONG = {
+    "an entry lacks one": (menu("quiet intel_iommu=on", "quiet"), "bring the arguments"),
+    "their order is another": (menu("iommu=pt intel_iommu=on", "quiet"), "bring the arguments"),
+    "no fallback": (menu("intel_iommu=on iommu=pt"), "without our arguments for every kernel"),
+    "ours in the fallback": (menu("intel_iommu=on iommu=pt", "iommu=pt"), "take iommu=pt out"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_the_menu_is_made_anew_when_it_lacks_something(tmp_path: Path, name: str) -> None:
+    text, reason = WRONG[name]
+    last = grub(plant(tmp_path, {"/boot/grub/grub.cfg": text})).steps(ADD)[-1]
+    assert isinstance(last, GenerateFile)
+    assert reason in last.reason
+
+
+def test_a_kernel_without_an_entry_gets_one(tmp_path: Path) -> None:
+    files = {"/boot/grub/grub.cfg": menu("intel_iommu=on iommu=pt", "quiet"), "/boot/vmlinuz-6.2.0": ""}
+    last = grub(plant(tmp_path, files), VERSION, "6.2.0", "6.3.0").steps(ADD)[-1]
+    assert last.reason == "give an entry to 6.2.0"
+
+
+def test_removal_takes_our_files_and_makes_the_menu_anew(tmp_path: Path) -> None:
+    files = {"/boot/grub/grub.cfg": menu("iommu=pt", ""), DROP_IN: "", SCRIPT: ""}
+    steps = grub(plant(tmp_path, files)).steps(Change(("iommu=pt",), (), False, (), ()))
+    assert [type(step) for step in steps] == [RemoveFile, RemoveFile, GenerateFile]
+
+
+def test_what_is_missing_is_refused(tmp_path: Path) -> None:
+    plant(tmp_path, {})
+    (tmp_path / "etc/grub.d/10_linux").chmod(0o644)
+    (tmp_path / MKCONFIG.lstrip("/")).unlink()
+    (tmp_path / "boot/grub/grub.cfg").unlink()
+    seen = [one.seen for one in grub(Tree(str(tmp_path))).refusals()]
+    assert len(seen) == 3
+
+
+def test_a_file_that_is_read_after_ours_and_sets_the_variable_anew_is_refused(tmp_path: Path) -> None:
+    loader = grub(plant(tmp_path, {"/etc/default/grub.d/zzz.cfg": 'GRUB_CMDLINE_LINUX_DEFAULT="mine"\n'}))
+    assert [one.code for one in loader.refusals()] == ["bootloader_unsupported"]
+
+
+def test_what_would_not_come_through_is_refused(tmp_path: Path) -> None:
+    loader = grub(plant(tmp_path, {}))
+    assert [one.code for one in loader.argument_problems(["memmap=1G$4G", "a=b;c"])] == ["argument_unsupported"] * 2
+    assert loader.argument_problems(['dyndbg="file x +p"', "a=b,c:d/e*f(g)"]) == ()
+
+
+def test_a_default_by_number_is_warned_of(tmp_path: Path) -> None:
+    assert grub(plant(tmp_path, {"/etc/default/grub": "GRUB_DEFAULT=3\n"})).warnings()
+    assert not grub(plant(tmp_path, {})).warnings()
+
+
+DRAFTS = {
+    "as it was": (menu("quiet"), []),
+    "with a fallback": (menu("quiet iommu=pt", "quiet"), []),
+    "nothing": ("", ["no entry for a kernel"]),
+    "half": (menu("quiet")[:60], ["no entry for a kernel"]),
+    "another kernel": (menu("quiet").replace(VERSION, "9.9.9"), ["is not there", "has no entry any more"]),
+    "no root": (menu("quiet").replace("root=UUID=0d9c", ""), ["has no root="]),
+    "another root": (menu("quiet").replace("root=UUID=0d9c", "root=/dev/sdz9"), ["root=/dev/sdz9, and those in use"]),
+}
+
+
+@pytest.mark.parametrize("name", DRAFTS)
+def test_a_draft_is_looked_at(tmp_path: Path, name: str) -> None:
+    text, problems = DRAFTS[name]
+    found = check_grub_config(plant(tmp_path, {"/boot/grub/.draft": text}), "/boot/grub/.draft")
+    for problem in problems:
+        assert any(problem in one for one in found), found
+    assert bool(found) == bool(problems)
