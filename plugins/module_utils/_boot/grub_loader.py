@@ -35,9 +35,7 @@ _VARIABLES = ("GRUB_CMDLINE_LINUX", VARIABLE)
 #: The line before one that we added.
 _MARK = "# Added by the Ansible collection vfio.workstation, which also removes it.\n"
 #: The same where the file had no end of line, which goes with ours.
-_MARK_IN_LINE = (
-    "\n# Added by the Ansible collection vfio.workstation, which also removes it and the end of line before.\n"
-)
+_MARK_IN_LINE = "\n# Added by the Ansible collection vfio.workstation, which removes it with this end of line.\n"
 _LIMIT = 1 << 20
 
 

@@ -1,0 +1,237 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Boot loader specification entries, changed in place: systemd-boot's and Fedora's."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.grub_bls_loader import GrubBls, with_variable
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.kernel_install import CMDLINE, EARLY_PLUGIN, PLUGIN
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.loader import BootLoader, Context
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.systemd_boot_loader import SystemdBoot
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.type1 import with_options, without_ours
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_config import (
+    FALLBACK,
+    NORMAL,
+    OTHER,
+    Record,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import RemoveFile, Step, WriteFile
+from ansible_collections.vfio.workstation.plugins.module_utils._plan import record as records
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.kernel_cmdline import Wish, decide
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
+
+MACHINE = "0123456789abcdef0123456789abcdef"
+OTHER_MACHINE = "f" * 32
+DEBIAN = """\
+# Boot Loader Specification type#1 entry
+title      Debian GNU/Linux 13 (trixie)
+version    6.12.1
+machine-id 0123456789abcdef0123456789abcdef
+sort-key   debian
+options    root=UUID=b ro  quiet
+linux      /debian/6.12.1/linux
+initrd     /debian/6.12.1/initrd.img-6.12.1
+"""
+FEDORA = """\
+title Fedora Linux (6.12.1) 40
+version 6.12.1
+linux /vmlinuz-6.12.1
+initrd /initramfs-6.12.1.img $tuned_initrd
+options root=UUID=b ro rhgb $tuned_params
+grub_class fedora
+"""
+RESCUE = FEDORA.replace("6.12.1", "0-rescue")
+WISH = Wish("iommu", ("intel_iommu=on", "iommu=pt"))
+
+
+def plant(root: Path, files: dict[str, str]) -> Tree:
+    for name, text in files.items():
+        path = root / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        path.chmod(0o755 if name.endswith(".install") else 0o644)
+    return Tree(str(root))
+
+
+def systemd_boot(root: Path, files: dict[str, str] | None = None) -> SystemdBoot:
+    everything = {
+        "/etc/machine-id": MACHINE + "\n",
+        "/lib/modules/6.12.1/modules.dep": "",
+        "/efi/EFI/systemd/systemd-bootx64.efi": "",
+        "/efi/loader/entries/debian-6.12.1.conf": DEBIAN,
+        "/efi/loader/entries/arch.conf": "title Arch\nlinux /vmlinuz-linux\noptions root=/dev/sdb1\n",
+        CMDLINE: "root=UUID=b ro  quiet\n",
+        **(files or {}),
+    }
+    return SystemdBoot(plant(root, everything), Context(("/efi",), ("6.12.1",), None))
+
+
+def fedora(root: Path, files: dict[str, str] | None = None) -> GrubBls:
+    everything = {
+        "/etc/machine-id": MACHINE + "\n",
+        "/lib/modules/6.12.1/modules.dep": "",
+        f"/boot/loader/entries/{MACHINE}-6.12.1.conf": FEDORA,
+        f"/boot/loader/entries/{MACHINE}-0-rescue.conf": RESCUE,
+        f"/boot/loader/entries/{OTHER_MACHINE}-6.12.1.conf": FEDORA,
+        "/boot/grub2/grubenv": "# GRUB Environment Block\nsaved_entry=x\n".ljust(1024, "#"),
+        "/etc/default/grub": 'GRUB_CMDLINE_LINUX="rhgb"\n',
+        CMDLINE: "root=UUID=b ro rhgb\n",
+        **(files or {}),
+    }
+    return GrubBls(plant(root, everything), Context((), ("6.12.1",), None))
+
+
+def carry_out(root: Path, steps: list[Step]) -> None:
+    for step in steps:
+        assert isinstance(step, WriteFile | RemoveFile)
+        path = root / step.path.lstrip("/")
+        if isinstance(step, RemoveFile):
+            path.unlink()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(step.content.encode("utf-8", "surrogateescape"))
+            path.chmod(step.mode or 0o644)
+
+
+def seen(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def converge(root: Path, make: type[SystemdBoot | GrubBls], wish: Wish, record: Record) -> tuple[Record, BootLoader]:
+    """Bring a wish about, and see that nothing is left to do."""
+    esps = ("/efi",) if make is SystemdBoot else ()
+    loader = make(Tree(str(root)), Context(esps, ("6.12.1",), None))
+    decision = decide(wish, record, loader.sources, loader.entries)
+    assert decision.refusals == ()
+    carry_out(root, list(loader.steps(decision.change)))
+    again = make(Tree(str(root)), Context(esps, ("6.12.1",), None))
+    assert list(again.steps(decide(wish, decision.record, again.sources, again.entries).change)) == []
+    return decision.record, again
+
+
+@pytest.mark.parametrize("make", [systemd_boot, fedora])
+def test_arguments_come_and_go_to_the_byte(tmp_path: Path, make: Callable[[Path], SystemdBoot | GrubBls]) -> None:
+    loader = make(tmp_path)
+    before = seen(tmp_path)
+    record, there = converge(tmp_path, type(loader), WISH, records.EMPTY)
+    normal = [one for one in there.entries if one.role == NORMAL]
+    assert [one.text.endswith("intel_iommu=on iommu=pt") for one in normal] == [True]
+    bare = [one for one in there.entries if one.role == FALLBACK]
+    assert [("iommu" in one.text, one.title.endswith(" without VFIO"), one.version) for one in bare] == [
+        (False, True, "6.12.1")
+    ]
+    record, _there = converge(tmp_path, type(loader), Wish("iommu", ()), record)
+    assert record == records.EMPTY
+    assert seen(tmp_path) == before
+
+
+def test_roles(tmp_path: Path) -> None:
+    assert {one.id: one.role for one in systemd_boot(tmp_path / "a").entries} == {
+        "debian-6.12.1": NORMAL,
+        "arch": OTHER,
+    }
+    assert {one.id: one.role for one in fedora(tmp_path / "b").entries} == {
+        f"{MACHINE}-6.12.1": NORMAL,
+        f"{MACHINE}-0-rescue": OTHER,
+        f"{OTHER_MACHINE}-6.12.1": OTHER,
+    }
+
+
+def test_the_fallback_sorts_last(tmp_path: Path) -> None:
+    _record, there = converge(tmp_path, type(fedora(tmp_path)), WISH, records.EMPTY)
+    assert f"{MACHINE}-0-vfio-workstation-fallback-6.12.1" in [one.id for one in there.entries]
+    text = without_ours(DEBIAN, "ro")
+    assert "\nsort-key   debian-vfio-workstation-fallback\n" in text
+    assert "\ntitle      Debian GNU/Linux 13 (trixie) without VFIO\n" in text
+
+
+def test_a_missing_cmdline_file_is_made_of_what_kernels_have_and_goes_again(tmp_path: Path) -> None:
+    systemd_boot(tmp_path)
+    (tmp_path / CMDLINE.lstrip("/")).unlink()
+    before = seen(tmp_path)
+    record, _there = converge(tmp_path, SystemdBoot, WISH, records.EMPTY)
+    assert (tmp_path / CMDLINE.lstrip("/")).read_text() == "root=UUID=b ro  quiet intel_iommu=on iommu=pt\n"
+    converge(tmp_path, SystemdBoot, Wish("iommu", ()), record)
+    assert seen(tmp_path) == before
+
+
+def test_kernelopts_of_grubenv(tmp_path: Path) -> None:
+    """RHEL 8: entries refer to a variable, and are not written to."""
+    environment = "# GRUB Environment Block\nkernelopts=root=UUID=b ro \nboot_success=0\n".ljust(1024, "#")
+    entry = FEDORA.replace("root=UUID=b ro rhgb", "$kernelopts")
+    fedora(tmp_path, {f"/boot/loader/entries/{MACHINE}-6.12.1.conf": entry, "/boot/grub2/grubenv": environment})
+    before = seen(tmp_path)
+    record, _there = converge(tmp_path, GrubBls, WISH, records.EMPTY)
+    block = (tmp_path / "boot/grub2/grubenv").read_text()
+    assert len(block) == 1024
+    assert "kernelopts=root=UUID=b ro intel_iommu=on iommu=pt \n" in block
+    assert (tmp_path / f"boot/loader/entries/{MACHINE}-6.12.1.conf").read_text() == entry
+    converge(tmp_path, GrubBls, Wish("iommu", ()), record)
+    assert seen(tmp_path) == before
+
+
+def test_an_environment_block_keeps_its_size() -> None:
+    block = "# GRUB Environment Block\na=1\nkernelopts=x\n".ljust(1024, "#")
+    assert with_variable(with_variable(block, "kernelopts", "y z"), "kernelopts", "x") == block
+
+
+OPTIONS = [
+    "title a\noptions ro quiet\nlinux /x\n",
+    "title a\noptions ro\noptions quiet\nlinux /x\n",
+    "title a\r\noptions ro quiet\r\nlinux /x\r\n",
+    "options\tro quiet",
+    "title a\nlinux /x\n",
+    "title a\nlinux /x",
+]
+
+
+@pytest.mark.parametrize("text", OPTIONS)
+def test_options_come_and_go_to_the_byte(text: str) -> None:
+    before = "ro quiet" if "options" in text else ""
+    made = with_options(text, f"{before} iommu=pt".strip())
+    assert "iommu=pt" in made
+    back = with_options(made, before)
+    assert back == (text if "options" in text or text.endswith("\n") else text + "\n")
+
+
+def test_a_kernel_without_an_entry_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    systemd_boot(tmp_path, {"/boot/vmlinuz-6.13.0": "", "/lib/modules/6.13.0/modules.dep": ""})
+    loader = SystemdBoot(Tree(str(tmp_path)), Context(("/efi",), ("6.13.0", "6.12.1"), None))
+    (refusal,) = loader.refusals()
+    assert "kernel-install add 6.13.0" in refusal.remedy
+
+
+@pytest.mark.parametrize(("make", "path"), [(systemd_boot, PLUGIN), (fedora, EARLY_PLUGIN)])
+def test_the_plugin_gives_kernels_to_come_what_we_would_give_them(
+    tmp_path: Path, make: Callable[[Path], SystemdBoot | GrubBls], path: str
+) -> None:
+    loader = make(tmp_path)
+    record, there = converge(tmp_path, type(loader), WISH, records.EMPTY)
+    folder = Path(there.entries[0].path).parent
+    plugin = (tmp_path / path.lstrip("/")).read_text().replace(f"entries={folder}", f"entries={tmp_path}{folder}")
+    script = tmp_path / "plugin"
+    script.write_text(plugin)
+    checked = subprocess.run(["shellcheck", str(script)], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout) == (0, "")
+
+    def call(*arguments: str) -> None:
+        subprocess.run(["sh", str(script), *arguments], check=True, env={"PATH": os.environ["PATH"]})
+
+    call("add", "6.12.1+next", "/x", "/y")
+    (made,) = (tmp_path / str(folder).lstrip("/")).glob("*fallback-6.12.1+next.conf")
+    pattern = (tmp_path / str(folder).lstrip("/")) / made.name.replace("+next", "")
+    assert made.read_text() == pattern.read_text().replace("6.12.1", "6.12.1+next")
+    call("add", "6.12.1+next")
+    call("remove", "6.12.1+next")
+    assert not made.exists()
+    assert pattern.exists()
+    call("remove")
+    converge(tmp_path, type(loader), Wish("iommu", ()), record)
