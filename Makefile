@@ -43,7 +43,7 @@ $(COLLECTION):
 # --- Tests ----------------------------------------------------------------------------------------------------------
 
 # Every part is run even when one before it failed; the summary at the end says which.
-TEST_PARTS := test-lint test-unit test-compat test-build test-molecule test-lab-quick
+TEST_PARTS := test-lint test-unit test-compat test-build test-molecule test-boot-loaders test-lab-quick
 
 .PHONY: test
 test: venv ## Everything: linters, tests, build and installation, container and virtual workstation
@@ -70,10 +70,15 @@ test-molecule: venv ## The collection installed as a user would, in containers t
 	@scripts/setup-debian container
 	@env -u ANSIBLE_COLLECTIONS_PATH -u ANSIBLE_HOME python -m tests.containers scenario default
 
+.PHONY: test-boot-loaders
+test-boot-loaders: venv ## Every boot loader's own tools, on disks in containers (as root)
+	@scripts/setup-debian container
+	@env -u ANSIBLE_COLLECTIONS_PATH -u ANSIBLE_HOME python -m tests.containers scenario boot_loaders
+
 .PHONY: test-slow
 test-slow: venv ## What takes long: 20,000 damaged trees, the real makers of initramfs images (as root)
 	@scripts/setup-debian container
-	@pytest tests -m slow
+	@pytest tests -m "slow and not lab"
 
 # --- Linters --------------------------------------------------------------------------------------------------------
 
