@@ -54,6 +54,103 @@ CODES = {
         "Only part of the change could be written.",
         "Mount the file system writable, and find out why it was not: the kernel does that after errors.",
     ),
+    "cpu_virtualization_unsupported": (
+        "No virtual machine could be given a device: KVM can't run on this processor.",
+        "Use a machine whose processor has VT-x or AMD-V; in a guest, enable nested virtualization on its host.",
+    ),
+    "cpu_virtualization_disabled_by_firmware": (
+        "Devices would be taken from the host, and no virtual machine could use them.",
+        "Enable virtualization (VT-x, SVM Mode) in the firmware setup, and run this again.",
+    ),
+    "iommu_absent": (
+        "Without an IOMMU a guest with a device could read and write all of the host's memory, so VFIO refuses.",
+        "Use a board with an IOMMU; in a guest, have its host give it a virtual one.",
+    ),
+    "iommu_disabled_by_firmware": (
+        "Without an IOMMU a guest with a device could read and write all of the host's memory, so VFIO refuses.",
+        "Enable the IOMMU (VT-d, AMD-Vi) in the firmware setup, and run this again.",
+    ),
+    "iommu_disabled_in_kernel": (
+        "Devices would be taken from the host, and no virtual machine could use them.",
+        "Find the cause in the kernel's log (dmesg | grep -e DMAR -e AMD-Vi), or boot a kernel with the driver.",
+    ),
+    "iommu_unknown": (
+        "Which devices the IOMMU can keep apart, and whether there is one, can't be told.",
+        "Run this on the machine itself and as root; a captured tree needs /sys/kernel/iommu_groups.",
+    ),
+    "device_not_found": (
+        "Nothing, or another device than the one that is meant, would be taken from the host.",
+        "Change the selection so that it fits one of those; vfio.workstation.report lists all devices.",
+    ),
+    "device_ambiguous": (
+        "One of several devices would be taken from the host by chance.",
+        "Add to the selection what tells it from the others: its address tells twins apart.",
+    ),
+    "device_is_boot_display": (
+        "The screen would go black early in the boot, and stay so: nobody could see what the host says.",
+        "Select another GPU, or make the firmware use another one as its first display.",
+    ),
+    "device_in_use": (
+        "The host would lose that at the next boot, and may not come up at all.",
+        "Move it to a device that the host keeps, or select another one.",
+    ),
+    "device_changed_identity": (
+        "What stands in the old place now may be a device that the host needs.",
+        "Change the selection to the device that is wanted now; with accept: [device_changed_identity] it is looked for "
+        "anew, as it stands.",
+    ),
+    "device_has_no_group": (
+        "The IOMMU does not keep that function apart from the others, so VFIO can't hand it to a guest.",
+        "Select another device.",
+    ),
+    "group_shared_with_host": (
+        "A group goes to a guest as a whole: with a member on a driver of the host's, no guest would start.",
+        "Name those members in with_group, to give them away too; or move the card to another slot.",
+    ),
+    "reserved_region": (
+        "The firmware has the device write to memory of its own accord, which no guest can be kept apart from.",
+        "Select another device, or switch off in the firmware setup what needs the region.",
+    ),
+    "ids_match_a_host_device": (
+        "Every device with those ids would be taken, the one that the host keeps too.",
+        "Use bind_by: function, which tells twins apart.",
+    ),
+    "kernel_lacks_vfio": (
+        "A boot of that kernel would leave the device without a driver, or on the host's.",
+        "Install the package with that kernel's modules, or remove that kernel.",
+    ),
+    "hugepage_size_unsupported": (
+        "The kernel ignores the size, and what stands after it on the command line for huge pages.",
+        "Use one of the sizes that the machine has.",
+    ),
+    "hugepages_exceed_memory": (
+        "The host would have too little memory left, and may not come up at all.",
+        "Ask for fewer pages or other nodes, or set memory_for_host to what this host does with.",
+    ),
+    "hugepages_need_newer_kernel": (
+        "The kernel would take the count for the whole machine's, or for none at all.",
+        "Set nodes to null, so that the kernel spreads the pages; or remove the kernel that is too old.",
+    ),
+    "memory_node_unknown": (
+        "The kernel skips such a node without a word: the pages would be missing.",
+        "Name nodes that the machine has, or write nodes: auto.",
+    ),
+    "cpus_unknown": (
+        "Cores might be split between host and guest, or the list might mean nothing to the kernel.",
+        "Name CPUs that are online and whose siblings the kernel knows.",
+    ),
+    "cpus_split_core": (
+        "Host and guest would share a core, and slow each other down just when it matters.",
+        "Name all of a core's CPUs, or none.",
+    ),
+    "cpus_leave_none_for_host": (
+        "The host could not run interrupts, storage and the guest's own emulation: host and guest would stall.",
+        "Leave CPU 0's core to the host, and as many whole cores as keep_for_host says.",
+    ),
+    "cpus_too_few": (
+        "A guest would be spread over nodes or caches, or get fewer cores than was counted on.",
+        "Ask for fewer cores, or name the CPUs.",
+    ),
     "record_damaged": (
         "What is ours and what is not can't be told apart any more.",
         "Restore the file from a backup; or move it away, take our arguments out by hand, and run this again.",
