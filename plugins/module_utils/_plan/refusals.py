@@ -96,8 +96,7 @@ CODES = {
     ),
     "device_changed_identity": (
         "What stands in the old place now may be a device that the host needs.",
-        "Change the selection to the device that is wanted now; with accept: [device_changed_identity] it is looked for "
-        "anew, as it stands.",
+        "Select the device that is wanted now; accept: [device_changed_identity] has the old selection tried anew.",
     ),
     "device_has_no_group": (
         "The IOMMU does not keep that function apart from the others, so VFIO can't hand it to a guest.",
