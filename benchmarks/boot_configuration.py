@@ -1,0 +1,116 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What changing a boot configuration takes beyond the distribution's own tools, in a container with a disk of its own.
+
+`make bench` runs it, as root. The modules are run by the container's own Python, without Ansible's trip to a machine.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from tests import payload
+from tests.containers import disk, engine, image
+from tests.containers.command import CACHE, ContainerError, output
+
+ROOT = Path(__file__).resolve().parent.parent
+IMAGE = "boot13"
+NAME = f"vfio-bench-{os.getpid()}"
+REPEATS = 5
+ARGUMENTS = {"owner": "iommu", "args": ["intel_iommu=on", "iommu=pt"]}
+FILE = {"path": "/etc/udev/rules.d/99-bench.rules", "content": "# bench\n"}
+WISH = {"owner": "devices", "modules": ["vfio-pci"], "files": [FILE]}
+
+
+class Bench:
+    """A container, and the time of what runs in it."""
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        self._environment = environment
+
+    def run(self, line: str, stdin: str = "") -> str:
+        argv = ["podman", "exec", "--interactive", NAME, "sh", "-c", line]
+        done = subprocess.run(argv, input=stdin, capture_output=True, text=True, check=False, env=self._environment)
+        if done.returncode != 0:
+            raise ContainerError(f"{line}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def call(self, module: str, **parameters: Any) -> payload.Answer:
+        answer = payload.answer(self.run(" ".join(payload.argv(module)), payload.text(parameters)))
+        if answer.failed:
+            raise ContainerError(answer.values["msg"])
+        return answer
+
+    def median(self, work: Callable[[], object], before: Callable[[], object] = lambda: None) -> float:
+        """The middle of some times, in seconds; what comes before each is not counted."""
+        times = []
+        for _repeat in range(REPEATS):
+            before()
+            begin = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - begin)
+        return statistics.median(times)
+
+
+def compare(bench: Bench, module: str, wish: dict[str, Any], tool: str, alone: Callable[[], object]) -> None:
+    """Print a first run, one with nothing to do, and the tool by itself."""
+    owner = wish["owner"]
+    distribution = bench.median(alone)
+    first = bench.median(lambda: bench.call(module, **wish), lambda: bench.call(module, owner=owner, state="absent"))
+    tools = bench.call(module, owner=owner, state="absent").tools
+    bench.call(module, **wish)
+    idle = bench.median(lambda: bench.call(module, **wish))
+    print(
+        f"{module:15} {tool} alone {distribution:.2f} s | first run {first:.2f} s, adds {first - distribution:.2f} s, "
+        f"tools: {', '.join(tools)} | nothing to do {idle:.2f} s",
+        flush=True,
+    )
+
+
+def main() -> int:
+    """Print the times."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix="bench-", dir=CACHE))
+    environment: dict[str, str] = dict(os.environ)
+    try:
+        full = image.ensure(IMAGE)
+        environment.update(engine.configure(full))
+        root, device = disk.attach(full, folder / "disk", environment)
+        payload.build(root / "root/payload")
+        shutil.copy(ROOT / "molecule/boot_loaders/files/grub", root / "root/set-up")
+        argv = ["podman", "run", "--detach", "--rm", "--name", NAME, "--network=none", "--device", str(device)]
+        output([*argv, "--rootfs", str(root), "sleep", "3600"], env=environment)
+        bench = Bench(environment)
+        bench.run("sh /root/set-up")
+        version = bench.run("ls /lib/modules").strip()
+        nothing = bench.median(lambda: bench.run(":"))
+        print(f"medians of {REPEATS}, Debian 13, one kernel; podman exec alone takes {nothing:.2f} s")
+        menu = "grub-mkconfig -o /boot/grub/grub.cfg"
+        compare(bench, "kernel_cmdline", ARGUMENTS, "grub-mkconfig", lambda: bench.run(menu))
+        images = f"update-initramfs -u -k {version}"
+        compare(bench, "initramfs", WISH, "update-initramfs", lambda: bench.run(images))
+    except ContainerError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    finally:
+        subprocess.run(
+            ["podman", "rm", "--force", "--time", "0", NAME], env=environment, capture_output=True, check=False
+        )
+        disk.detach(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
