@@ -1,0 +1,131 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""kernel_cmdline's parameters, and what it sees of a captured machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_config import RECORD_FILE
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.kernel_cmdline import Wish
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
+from ansible_collections.vfio.workstation.plugins.module_utils._run.kernel_cmdline import (
+    RETIRED_FILE,
+    check_parameters,
+    observe,
+)
+
+FINE: dict[str, Any] = {"owner": "iommu", "args": ["iommu=pt"], "state": "present", "accept": [], "root": "/"}
+CONFIG = """\
+menuentry 'Debian' $menuentry_id_option 'gnulinux-simple-a' {
+\tlinux\t/boot/vmlinuz-6.1.0 root=UUID=a ro quiet
+}
+"""
+WISH = Wish("iommu", ("iommu=pt",))
+
+
+def machine(root: Path, cmdline: str = "BOOT_IMAGE=/boot/vmlinuz-6.1.0 root=UUID=a ro quiet") -> Tree:
+    for name, text in {
+        "/boot/grub/grub.cfg": CONFIG,
+        "/boot/vmlinuz-6.1.0": "",
+        "/etc/default/grub": 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\n',
+        "/etc/grub.d/10_linux": "#!/bin/sh\n",
+        "/usr/sbin/grub-mkconfig": "# default/grub.d\n",
+        "/proc/cmdline": cmdline + "\n",
+        "/proc/sys/kernel/osrelease": "6.1.0\n",
+    }.items():
+        path = root / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    (root / "etc/grub.d/10_linux").chmod(0o755)
+    return Tree(str(root))
+
+
+def test_what_is_right_is_not_complained_of() -> None:
+    assert check_parameters(FINE, check_mode=False) == []
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "the owner's name": ({"owner": "A"}, "owner: 'A' is no name"),
+    "nothing to add": ({"args": []}, "the list is empty"),
+    "a blank": ({"args": [" "]}, "args[0]: ' ' is empty"),
+    "a value alone": ({"args": ["=pt"]}, "has a value without a name"),
+    "not ASCII": ({"args": ["a=é"]}, "not printable ASCII"),
+    "an open quote": ({"args": ["ok", 'a="b']}, "args[1]"),
+    "for init": ({"args": ["-- single"]}, "is for init"),
+    "twice": ({"args": ["a-b=1", "a_b=1"]}, "is there twice"),
+    "contradictory": ({"args": ["iommu=pt", "iommu=off"]}, "can't be given together"),
+    "a code": ({"accept": ["force"]}, "accept: 'force' is no code"),
+    "a capture that is to be changed": ({"root": "/proc/self/root/proc/.."}, "can't be changed"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_named(name: str) -> None:
+    change, words = WRONG[name]
+    errors = check_parameters({**FINE, **change}, check_mode=False)
+    assert any(words in error for error in errors), errors
+
+
+def test_everything_is_named_at_once() -> None:
+    errors = check_parameters({**FINE, "owner": "", "args": ["", 'a="', "c -- b"], "accept": ["x"]}, check_mode=False)
+    assert len(errors) == 5
+
+
+def test_a_capture_can_be_planned_for(tmp_path: Path) -> None:
+    outcome = observe(machine(tmp_path), WISH)
+    assert outcome.refusals == ()
+    assert [step.path for step in outcome.steps if hasattr(step, "path")] == [
+        RECORD_FILE,
+        "/etc/default/grub.d/zz-vfio-workstation.cfg",
+        "/etc/grub.d/11_vfio_workstation",
+        "/boot/grub/grub.cfg",
+    ]
+    assert outcome.states == (False, False, False)
+    shown = [(one["role"], one["before"], one["after"]) for one in outcome.values["entries"]]
+    assert shown == [
+        ("normal", "root=UUID=a ro quiet", "root=UUID=a ro quiet iommu=pt"),
+        ("fallback", None, "root=UUID=a ro quiet"),
+    ]
+    assert outcome.diffs[0]["after"] == "root=UUID=a\nro\nquiet\niommu=pt\n"
+
+
+def test_nothing_of_ours_and_nothing_wanted_is_nobodys_business(tmp_path: Path) -> None:
+    tree = machine(tmp_path)
+    (tmp_path / "usr/sbin/grub-mkconfig").unlink()
+    gone = observe(tree, Wish("iommu", ()))
+    assert (gone.refusals, gone.steps) == ((), ())
+    assert [one.code for one in observe(tree, WISH).refusals] == ["bootloader_broken"]
+    accepted = WISH._replace(accepted=frozenset({"bootloader_broken"}))
+    assert observe(tree, accepted).refusals == ()
+
+
+def test_a_boot_loader_that_is_not_known_is_refused_unless_there_is_nothing_to_do(tmp_path: Path) -> None:
+    machine(tmp_path)
+    (tmp_path / "boot/grub/grub.cfg").unlink()
+    assert [one.code for one in observe(Tree(str(tmp_path)), WISH).refusals] == ["bootloader_unsupported"]
+    assert observe(Tree(str(tmp_path)), Wish("iommu", ())).refusals == ()
+
+
+def test_what_the_running_kernel_has_still_is_remembered(tmp_path: Path) -> None:
+    running = "root=UUID=a ro quiet iommu=pt"
+    record = '{"format": 1, "owners": {"iommu": ["iommu=pt"]}, "provided": ["iommu=pt"], "shared": [], "replaced": [], '
+    machine(tmp_path, running)
+    (tmp_path / "etc/vfio-workstation").mkdir(parents=True)
+    (tmp_path / RECORD_FILE.lstrip("/")).write_text(record + '"created": []}')
+    outcome = observe(Tree(str(tmp_path)), Wish("iommu", ()))
+    assert outcome.states.active is False
+    assert RETIRED_FILE in [getattr(step, "path", None) for step in outcome.steps]
+    assert observe(Tree(str(tmp_path)), WISH).states.active is True
+
+
+def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
+    tree = machine(tmp_path)
+    (tmp_path / "etc/vfio-workstation").mkdir(parents=True)
+    for text in ("", "{", '{"format": 3}', '{"format": 1, "owners": {"a": "b"}}', "\0"):
+        (tmp_path / RECORD_FILE.lstrip("/")).write_text(text)
+        assert [one.code for one in observe(tree, WISH).refusals] == ["record_damaged"]
