@@ -14,6 +14,7 @@ from .._plan import cmdline
 from . import grub
 from .entry import Entry
 from .grub_loader import role
+from .images import Sections
 from .kernels import bases, find_file
 from .systemd_boot import esp_folders
 from .versions import version_in_name
@@ -49,6 +50,13 @@ def check_grub_config(tree: Tree, draft: str) -> list[str]:
     return problems
 
 
+def check_unified_image(tree: Tree, draft: str) -> list[str]:
+    """Return what is wrong with a new unified kernel image."""
+    sections = Sections(tree, draft)
+    missing = [name for name in (".linux", ".initrd", ".cmdline", ".uname", ".osrel") if name not in sections]
+    return [f"it lacks the sections {', '.join(missing)}"] if missing else []
+
+
 def _missing_files(tree: Tree, places: tuple[str, ...], entries: list[Entry]) -> Iterator[str]:
     for entry in entries:
         for path in (entry.linux, *entry.initrds):
@@ -78,4 +86,4 @@ def _root(entry: Entry) -> str:
 
 
 #: By the name that a step gives.
-CHECKS: dict[str, Callable[[Tree, str], list[str]]] = {"grub.cfg": check_grub_config}
+CHECKS: dict[str, Callable[[Tree, str], list[str]]] = {"grub.cfg": check_grub_config, "uki": check_unified_image}

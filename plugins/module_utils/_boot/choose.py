@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from .._machine.boot_config import NORMAL
 from .._machine.plan import Refusal
 from .._plan.refusals import refuse
 from . import grub
 from .grub_bls_loader import GrubBls
 from .grub_loader import Grub
-from .loaders import GRUB, MANAGERS, SYSTEMD_BOOT
+from .loaders import GRUB, MANAGERS, SYSTEMD_BOOT, UKI
 from .systemd_boot_loader import SystemdBoot
+from .uki_loader import Uki, is_in_use
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -36,7 +38,12 @@ def choose(tree: Tree, loader: str | None, context: Context) -> BootLoader | Ref
         _file, menu = grub.read_config(tree, context.esps)
         return GrubBls(tree, context) if menu is not None and menu.blscfg else Grub(tree, context)
     if loader == SYSTEMD_BOOT:
-        return SystemdBoot(tree, context)
+        found = SystemdBoot(tree, context)
+        # It offers images beside its entries.
+        has_entries = any(entry.role == NORMAL for entry in found.entries)
+        return found if has_entries or not is_in_use(tree, context) else Uki(tree, context)
+    if loader == UKI:
+        return Uki(tree, context)
     if loader is None:
         return refuse("bootloader_unsupported", "What boots this machine can't be told.")
     return refuse("bootloader_unsupported", f"{loader} boots this machine, and is not among those that can be changed.")

@@ -74,12 +74,8 @@ class SystemdBoot:
         )
 
     def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
-        """Return which units kernel-install, which splits at white space, could not write."""
-        return tuple(
-            refuse("argument_unsupported", f"{unit} has white space that kernel-install would fold into one blank.")
-            for unit in units
-            if any("  " in one.text or "\t" in one.text for one in cmdline.parse(unit).arguments)
-        )
+        """Return which units kernel-install could not write."""
+        return white_space_problems(units)
 
     def warnings(self) -> Sequence[str]:
         """Return what a person should know."""
@@ -93,3 +89,12 @@ class SystemdBoot:
             *plugin_steps(self._tree, change, PLUGIN, folder),
             *self._type1.steps(change),
         ]
+
+
+def white_space_problems(units: Sequence[str]) -> tuple[Refusal, ...]:
+    """Return which units would not come through kernel-install, which parts /etc/kernel/cmdline at white space."""
+    return tuple(
+        refuse("argument_unsupported", f"{unit} has white space that kernel-install would fold into one blank.")
+        for unit in units
+        if any("  " in one.text or "\t" in one.text for one in cmdline.parse(unit).arguments)
+    )
