@@ -30,6 +30,8 @@ class Entry(NamedTuple):
     cmdline: str
     file: str  # the file on this machine that holds the entry
     parents: tuple[str, ...] = ()  # identifiers of the submenus around it
+    line: int | None = None  # of the command line in that file, where it has a line of its own
+    script: str | None = None  # of /etc/grub.d, that wrote the entry into a grub.cfg which says so; "" for none of them
 
     @property
     def role(self) -> str:

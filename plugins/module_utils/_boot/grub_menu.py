@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import bisect
 import re
 from typing import Callable, NamedTuple, Optional, Sequence
 
@@ -27,6 +28,8 @@ _BETWEEN = ("then", "else", "elif", "do")
 _OPTIONS_WITH_VALUE = ("--class", "--users", "--hotkey", "--id")  # grub-core/commands/menuentry.c
 _ASSIGNMENT = re.compile(r"[A-Za-z_][A-Za-z0-9_]*=")
 _DEVICE = re.compile(r"\([^()/]*\)(?=/)")
+#: What grub-mkconfig writes around the output of each script of /etc/grub.d.
+_SECTION = re.compile(r"^### (BEGIN|END) (\S+) ###$", re.MULTILINE)
 
 #: From a path as GRUB sees it (`source` names one) to the text there.
 Source = Callable[[str], Optional[str]]
@@ -45,7 +48,8 @@ class _Block(NamedTuple):
     name: str  # the identifier of the entry or submenu
     title: str
     conditions: int  # that were open where the block began
-    body: list[tuple[tuple[Word, ...], bool]]
+    script: str | None  # of /etc/grub.d, that wrote it
+    body: list[tuple[tuple[Word, ...], bool, int | None]]  # words, whether under a condition, line
 
 
 def read_menu(text: str, file: str, variables: Variables, source: Source) -> Menu:
@@ -88,15 +92,17 @@ class _Reader:
         self._sourced = 0
         self._sourced_left = _SOURCED_LIMIT
         self._too_deep = 0  # blocks open beyond the bound: what is in them is passed over
+        self._sections: list[tuple[int, str]] = []  # lines from which on another script's output is, or none's
 
     def read(self, text: str) -> None:
+        self._sections = _sections(text)
         pending = [commands(text)]
         while pending:
             command = next(pending[-1], None)
             if command is None:
                 pending.pop()
                 continue
-            sourced = self._take(command)
+            sourced = self._take(command, None if len(pending) > 1 else command.line)
             if sourced is not None and self._sourced < _MOST_SOURCED and len(sourced) <= self._sourced_left:
                 self._sourced += 1
                 self._sourced_left -= len(sourced)
@@ -110,13 +116,13 @@ class _Reader:
         entries = (self._entry(block, parents) for block, parents in self._found)
         return Menu(tuple(entry for entry in entries if entry is not None), self._blscfg, self._variables)
 
-    def _take(self, command: Command) -> str | None:
+    def _take(self, command: Command, line: int | None) -> str | None:
         words = self._without_keywords(command.words)
         sourced = None
         if command.end == "{":
-            self._open(words)
+            self._open(words, line)
         elif words and not self._too_deep and not self._inside("function"):
-            sourced = self._run(words)
+            sourced = self._run(words, line)
         if command.end == "}":
             self._close()
         return sourced
@@ -137,7 +143,14 @@ class _Reader:
     def _inside(self, kind: str) -> _Block | None:
         return next((block for block in reversed(self._blocks) if block.kind == kind), None)
 
-    def _open(self, words: tuple[Word, ...]) -> None:
+    def _script(self, line: int | None) -> str | None:
+        """Return which script wrote a line; "" for what stands outside of all, None where the file doesn't say."""
+        if not self._sections:
+            return None
+        position = bisect.bisect_right(self._sections, (line or 0, "\uffff"))
+        return self._sections[position - 1][1] if position else ""
+
+    def _open(self, words: tuple[Word, ...], line: int | None) -> None:
         if len(self._blocks) >= _MOST_NESTED:
             self._too_deep += 1
             return
@@ -145,9 +158,10 @@ class _Reader:
         nested = self._inside("menuentry") or self._inside("function")
         if kind in ("menuentry", "submenu") and not nested:
             title, name = _title_and_id(self._variables.expand(words[1:]))
-            self._blocks.append(_Block(kind, name, title, self._conditions, []))
+            self._blocks.append(_Block(kind, name, title, self._conditions, self._script(line), []))
         else:
-            self._blocks.append(_Block("function" if kind == "function" else "", "", "", self._conditions, []))
+            kind = "function" if kind == "function" else ""
+            self._blocks.append(_Block(kind, "", "", self._conditions, None, []))
 
     def _close(self) -> None:
         if self._too_deep:
@@ -160,10 +174,10 @@ class _Reader:
         if block.kind == "menuentry" and len(self._found) < MOST_ENTRIES:
             self._found.append((block, tuple(outer.name for outer in self._blocks if outer.kind == "submenu")))
 
-    def _run(self, words: tuple[Word, ...]) -> str | None:
+    def _run(self, words: tuple[Word, ...], line: int | None) -> str | None:
         entry = self._inside("menuentry")
         if entry is not None:
-            entry.body.append((words, self._conditions > entry.conditions))
+            entry.body.append((words, self._conditions > entry.conditions, line))
             return None
         arguments = self._variables.expand(words)
         name = arguments[0] if arguments else ""
@@ -180,11 +194,12 @@ class _Reader:
     def _entry(self, block: _Block, parents: tuple[str, ...]) -> Entry | None:
         linux: list[str] = []
         initrds: list[str] = []
-        for words, conditional in block.body:
+        linux_line = None
+        for words, conditional, line in block.body:
             arguments = self._variables.expand(words)
             name = arguments[0] if arguments else ""
             if name in _LINUX and len(arguments) > 1 and not (conditional and linux):
-                linux = arguments[1:]
+                linux, linux_line = arguments[1:], line
             elif name in _INITRD and not (conditional and initrds):
                 initrds = [without_device(path) for path in arguments[1:]]
         if not linux:
@@ -198,7 +213,18 @@ class _Reader:
             cmdline=kernel_arguments(linux[1:]),
             file=self._file,
             parents=parents,
+            line=linux_line,
+            script=block.script,
         )
+
+
+def _sections(text: str) -> list[tuple[int, str]]:
+    found = []
+    line, counted = 1, 0
+    for match in _SECTION.finditer(text):
+        line, counted = line + text.count("\n", counted, match.start()), match.start()
+        found.append((line, match.group(2) if match.group(1) == "BEGIN" else ""))
+    return found
 
 
 def _plain(word: Word) -> str:

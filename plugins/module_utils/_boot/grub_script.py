@@ -58,6 +58,7 @@ class Command(NamedTuple):
 
     words: tuple[Word, ...]
     end: str  # "{" where a block opens after it, "}" where one closes, else ";"
+    line: int  # where it begins, counted from 1
 
 
 def commands(text: str) -> Iterator[Command]:
@@ -65,6 +66,7 @@ def commands(text: str) -> Iterator[Command]:
     words: list[Word] = []
     pieces: list[Piece] = []
     position = 0
+    line, counted = 1, 0  # the line of a command, and up to where lines are counted
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
@@ -78,17 +80,19 @@ def commands(text: str) -> Iterator[Command]:
                 continue
             end = token if kind == "brace" else ";"
             if words or end != ";":
-                yield Command(tuple(words), end)
+                yield Command(tuple(words), end, line)
                 words = []
         elif kind == "plain" and token.startswith("#") and not pieces:
             newline = text.find("\n", match.start())
             position = newline if newline >= 0 else len(text)
         else:
+            if not words and not pieces:
+                line, counted = line + text.count("\n", counted, match.start()), match.start()
             pieces.extend(_pieces(kind, token))
     if pieces:
         words.append(tuple(pieces))
     if words:
-        yield Command(tuple(words), ";")
+        yield Command(tuple(words), ";", line)
 
 
 def _pieces(kind: str, token: str) -> Iterator[Piece]:

@@ -15,6 +15,7 @@ from .._machine.plan import DRAFT, STAGED, GenerateFile, Refusal, Step
 from .._plan import cmdline
 from .._plan.refusals import refuse
 from . import uki
+from .images import Sections
 from .kernel_install import cmdline_source, cmdline_steps, running_arguments, setting
 from .systemd_boot import XBOOTLDR
 from .systemd_boot_loader import white_space_problems
@@ -61,7 +62,8 @@ class Uki:
                 path=image.file,
                 line=None,
                 role=NORMAL if self._is_ours(image) else OTHER,
-                text=image.cmdline,
+                # Without what addons append when it boots: that is not in the image, and is not to get there.
+                text=" ".join((Sections(self._tree, image.file).text(".cmdline") or "").split("\n")),
             )
             for image in self._images
         )
