@@ -51,6 +51,7 @@ class RecordedDevice(NamedTuple):
     position: int  # 0 for the device itself, from 1 on for the members of with_group
     select: Selector
     functions: tuple[tuple[str, Identity], ...]  # each with its address at that time
+    twins: tuple[tuple[str, Identity], ...]  # the others with the ids of the first, and where they were
 
 
 class HostRecord(NamedTuple):

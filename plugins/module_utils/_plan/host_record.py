@@ -1,0 +1,98 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The record of what earlier runs decided, as text: JSON that a person can read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from .._machine import to_json
+from .._machine.desired import Selector
+from .._machine.host_plan import HostRecord, Identity, RecordedDevice
+from .record import DamagedRecord
+
+_FORMAT = 1
+_ABOUT = "What the Ansible collection vfio.workstation selected on this machine: it finds devices again by this."
+_WORDS = ("class_", "vendor", "model")
+
+
+def render_host_record(record: HostRecord) -> str:
+    """Return the text of a record."""
+    return json.dumps({"about": _ABOUT, "format": _FORMAT, **to_json(record)}, indent=2) + "\n"
+
+
+def parse_host_record(text: str | None) -> HostRecord:
+    """Return the record in a file's text; the empty one where there is no file.
+
+    Raises:
+        DamagedRecord: Nothing can be told from that text.
+    """
+    if text is None:
+        return HostRecord()
+    try:
+        raw = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DamagedRecord(f"it is not JSON: {error}") from error
+    if not isinstance(raw, dict) or raw.get("format") != _FORMAT:
+        raise DamagedRecord(f'it has no "format": {_FORMAT}')
+    try:
+        return HostRecord(
+            devices=tuple(_device(item) for item in _list(raw["devices"])),
+            bound=tuple(_text(item) for item in _list(raw["bound"])),
+            cpus=tuple(_number(item) for item in _list(raw["cpus"])),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise DamagedRecord(f"a part is missing or of another kind: {error}") from error
+
+
+def _device(raw: Any) -> RecordedDevice:
+    return RecordedDevice(
+        name=_text(raw["name"]),
+        position=_number(raw["position"]),
+        select=_selector(raw["select"]),
+        functions=tuple(_function(item) for item in _list(raw["functions"])),
+        twins=tuple(_function(item) for item in _list(raw["twins"])),
+    )
+
+
+def _selector(raw: Any) -> Selector:
+    values: dict[str, Any] = {}
+    for name in Selector._fields:
+        value = raw[name.rstrip("_")]
+        if value is None:
+            values[name] = None
+        elif name in _WORDS:
+            values[name] = tuple(_text(item) for item in _list(value))
+        elif name == "boot_display":
+            values[name] = _is(value, bool)
+        else:
+            values[name] = _text(value)
+    return Selector(**values)
+
+
+def _function(raw: Any) -> tuple[str, Identity]:
+    address, identity = _list(raw)
+    values = [identity[name.rstrip("_")] for name in Identity._fields]
+    return _text(address), Identity(*(None if value is None else _text(value) for value in values))
+
+
+def _list(value: Any) -> list[Any]:
+    found: list[Any] = _is(value, list)
+    return found
+
+
+def _text(value: Any) -> str:
+    return str(_is(value, str))
+
+
+def _number(value: Any) -> int:
+    return int(_is(value, int))
+
+
+def _is(value: Any, kind: type) -> Any:
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise TypeError(f"{kind.__name__} was expected, not {value!r}")
+    return value

@@ -1,0 +1,108 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Where a device is that an earlier run selected: firmware and other cards renumber the bus, and people move cards.
+
+What was recorded stands for the device that was meant: never is another one taken because it sits in the old place.
+"""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from .._machine import Machine
+from .._machine.desired import Selector
+from .._machine.host_plan import HostRecord, Identity, RecordedDevice
+from .._machine.plan import Refusal
+from .refusals import refuse
+from .select import Choice, describe, endpoints, identity_of, listed
+
+
+def recorded(record: HostRecord, name: str, position: int, selector: Selector) -> RecordedDevice | None:
+    """Return what a selection came to in an earlier run; None where there was none, or it was another selection."""
+    for device in record.devices:
+        if (device.name, device.position, device.select) == (name, position, selector) and device.functions:
+            return device
+    return None
+
+
+def remember(
+    machine: Machine, name: str, position: int, selector: Selector, addresses: tuple[str, ...]
+) -> RecordedDevice:
+    """Return what is to be kept of a selection."""
+    functions = tuple((address, identity_of(machine.pci[address])) for address in addresses)
+    twins = tuple(
+        (address, identity_of(machine.pci[address]))
+        for address in twins_of(machine, addresses[0])
+        if address not in addresses
+    )
+    return RecordedDevice(name, position, selector, functions, twins)
+
+
+def twins_of(machine: Machine, address: str) -> tuple[str, ...]:
+    """Return the other functions with the same ids."""
+    ids = identity_of(machine.pci[address]).ids
+    return tuple(one for one in endpoints(machine) if one != address and identity_of(machine.pci[one]).ids == ids)
+
+
+def find_again(machine: Machine, device: RecordedDevice, record: HostRecord) -> Choice:
+    """Return where the functions of an earlier selection are now, or why that can't be told."""
+    addresses: list[str] = []
+    for address, identity in device.functions:
+        found = _find(machine, address, identity, set(_others(device, record)))
+        if isinstance(found, Refusal):
+            return Choice((), (found._replace(seen=f"{device.name}: {found.seen}"),))
+        addresses.append(found)
+    return Choice(tuple(dict.fromkeys(addresses)), ())
+
+
+def _others(device: RecordedDevice, record: HostRecord) -> Iterator[tuple[str, Identity]]:
+    """Yield what is known of functions that this one could be mistaken for."""
+    yield from device.twins
+    for other in record.devices:
+        if other is not device:
+            yield from other.functions
+
+
+def _find(machine: Machine, address: str, identity: Identity, others: set[tuple[str, Identity]]) -> str | Refusal:
+    """Return where a function is now.
+
+    A serial number decides. Else address and parent together do; then what is no known twin; then the parent alone.
+    """
+    alike = [one for one in endpoints(machine) if _may_be(identity_of(machine.pci[one]), identity)]
+    by_serial = [one for one in alike if identity.serial and identity_of(machine.pci[one]).serial == identity.serial]
+    if by_serial:
+        alike = by_serial
+    elif address in alike and machine.pci[address].parent == identity.parent:
+        return address
+    else:
+        known = {(one, other._replace(serial=None)) for one, other in others}
+        alike = [one for one in alike if (one, identity_of(machine.pci[one])._replace(serial=None)) not in known]
+    if len(alike) > 1:
+        alike = [one for one in alike if machine.pci[one].parent == identity.parent] or alike
+    if len(alike) == 1:
+        return alike[0]
+    was = f"it was {_ids_text(identity)} at {address}"
+    if alike:
+        return refuse(
+            "device_ambiguous", f"{was}, and is one of these now, but which can't be told:{listed(machine, alike)}"
+        )
+    if address in machine.pci:
+        return refuse(
+            "device_changed_identity", f"{was}, and is nowhere now; there is:\n    {describe(machine, address)}"
+        )
+    return refuse("device_not_found", f"{was}, where nothing is now, and it is nowhere else")
+
+
+def _may_be(found: Identity, wanted: Identity) -> bool:
+    if None not in (found.serial, wanted.serial) and found.serial != wanted.serial:
+        return False
+    return found.ids == wanted.ids
+
+
+def _ids_text(identity: Identity) -> str:
+    subsystem = (
+        f" (subsystem {identity.subsystem_vendor}:{identity.subsystem_device})" if identity.subsystem_vendor else ""
+    )
+    return f"{identity.vendor}:{identity.device}{subsystem}"
