@@ -1,0 +1,215 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What people write, and what is said of their mistakes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import (
+    CpuIsolationWish,
+    Desired,
+    DeviceWish,
+    HugePagesWish,
+    IommuWish,
+    Selector,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
+
+GIB_KB = 1 << 20
+
+
+def desired(text: str) -> Desired:
+    found = parse_desired(yaml.safe_load(text))
+    assert isinstance(found, Desired), found
+    return found
+
+
+def mistakes(text: str) -> list[str]:
+    found = parse_desired(yaml.safe_load(text), "workstation_")
+    assert isinstance(found, list)
+    return found
+
+
+def test_nothing_is_nothing() -> None:
+    assert parse_desired({}) == Desired()
+    assert desired("{iommu: null, devices: null, hugepages: null, cpu_isolation: null}") == Desired()
+
+
+def test_the_readme_example() -> None:
+    assert desired(
+        """
+        devices: [{name: gpu, select: {class: display, boot_display: false}, functions: all}]
+        hugepages: [{size: 1G, memory: 16G, nodes: auto}]
+        cpu_isolation: {cpus: auto, keep_for_host: 2, mode: dynamic}
+        iommu: {pass_through: true}
+        memory_for_host: 4G
+        accept: [device_in_use]
+        """
+    ) == Desired(
+        iommu=IommuWish(True),
+        devices=(DeviceWish("gpu", Selector(class_=("03",), class_name="display", boot_display=False)),),
+        hugepages=(HugePagesWish(GIB_KB, 16),),
+        cpu_isolation=CpuIsolationWish(keep_for_host=2),
+        memory_for_host=4 << 30,
+        accepted=frozenset({"device_in_use"}),
+    )
+
+
+def test_empty_sections_are_wishes_too() -> None:
+    found = desired("{iommu: {}, devices: [], hugepages: [], cpu_isolation: {cpus: none}}")
+    assert found == Desired(IommuWish(), (), (), CpuIsolationWish(cpus=()))
+
+
+@pytest.mark.parametrize(
+    ("text", "selector"),
+    [
+        ("{vendor: nvidia}", Selector(vendor=("10de",))),
+        ("{vendor: AMD, class: '0302'}", Selector(vendor=("1002", "1022"), class_=("0302",), class_name="0302")),
+        ("{id: '10DE:2684'}", Selector(vendor=("10de",), device="2684")),
+        (
+            "{subsystem: '1043:88e2', driver: nvme}",
+            Selector(subsystem_vendor="1043", subsystem_device="88e2", driver="nvme"),
+        ),
+        ("{vendor: '0x8086', device: '1572'}", Selector(vendor=("8086",), device="1572")),
+        ("{address: '41:00.0'}", Selector(address="0000:41:00.0")),
+        ("{slot: '0000:41:00'}", Selector(slot="0000:41:00")),
+        ("{model: RTX 4090}", Selector(model=("rtx", "4090"))),
+        ("'0000:41:00.0'", Selector(address="0000:41:00.0")),
+    ],
+)
+def test_selectors(text: str, selector: Selector) -> None:
+    found = desired(f"devices: [{{name: gpu, select: {text}, with_group: [{text}]}}]")
+    assert found.devices == (DeviceWish("gpu", selector, with_group=(selector,)),)
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("{size: 2M, count: 512}", HugePagesWish(2048, 512)),
+        ("{size: 1G, memory: 4GiB, nodes: [1, 0], at: run}", HugePagesWish(GIB_KB, 4, (0, 1), "run")),
+        ("{size: 1G, memory: 4G, nodes: null}", HugePagesWish(GIB_KB, 4, None)),
+        ("{size: 1G, memory: 4G, nodes: 1}", HugePagesWish(GIB_KB, 4, (1,))),
+    ],
+)
+def test_huge_pages(text: str, wish: HugePagesWish) -> None:
+    assert desired(f"hugepages: [{text}]").hugepages == (wish,)
+
+
+@pytest.mark.parametrize(
+    ("cpus", "found"), [("'2-4,10'", (2, 3, 4, 10)), ("[2, 4-5]", (2, 4, 5)), ("7", (7,)), ("[]", ()), ("auto", "auto")]
+)
+def test_cpus(cpus: str, found: Any) -> None:
+    assert desired(f"cpu_isolation: {{cpus: {cpus}}}").cpu_isolation == CpuIsolationWish(cpus=found)
+
+
+# Each with what its message must name: the path, and what helps.
+MISTAKES = [
+    ("devicess: []", "workstation_devicess", "devices"),
+    ("devices: {name: gpu}", "workstation_devices", "a list"),
+    ("devices: [gpu]", "workstation_devices[0]", "a mapping"),
+    ("devices: [null]", "workstation_devices[0]", "Add it"),
+    ("devices: [{select: {class: display}}]", "workstation_devices[0].name", "a name"),
+    ("devices: [{name: 'a b', select: {class: display}}]", "workstation_devices[0].name", "a name"),
+    ("devices: [{name: gpu}]", "workstation_devices[0].select", "Add it"),
+    ("devices: [{name: gpu, select: {}}]", "workstation_devices[0].select", "at least one"),
+    ("devices: [{name: gpu, select: {class: gpu}}]", "workstation_devices[0].select.class", "display"),
+    ("devices: [{name: gpu, select: {klass: x, class: usb}}]", "workstation_devices[0].select.klass", "class"),
+    ("devices: [{name: gpu, select: {vendor: 0x1f86}}]", "workstation_devices[0].select.vendor", "quotes"),
+    ("devices: [{name: gpu, select: {vendor: 8086}}]", "workstation_devices[0].select.vendor", "quotes"),
+    ("devices: [{name: gpu, select: {address: 0000:41:00.0}}]", "workstation_devices[0].select.address", "quotes"),
+    ("devices: [{name: gpu, select: {address: '2460.0'}}]", "workstation_devices[0].select.address", "quotes"),
+    ("devices: [{name: gpu, select: {slot: 41:00}}]", "workstation_devices[0].select.slot", "quotes"),
+    ("devices: [{name: gpu, select: {address: gpu}}]", "workstation_devices[0].select.address", "0000:41:00.0"),
+    ("devices: [{name: gpu, select: {id: '10de:2684', device: '2684'}}]", "workstation_devices[0].select.id", "either"),
+    (
+        "devices: [{name: gpu, select: {boot_display: maybe}}]",
+        "workstation_devices[0].select.boot_display",
+        "true or false",
+    ),
+    ("devices: [{name: gpu, select: {class: usb}, functions: some}]", "workstation_devices[0].functions", "selected"),
+    ("devices: [{name: gpu, select: {class: usb}, bind_by: ids}]", "workstation_devices[0].bind_by", "function"),
+    (
+        "devices: [{name: gpu, select: {class: usb}, with_group: [x]}]",
+        "workstation_devices[0].with_group[0]",
+        "address",
+    ),
+    ("devices: [{name: a, select: {class: usb}}, {name: a, select: {class: audio}}]", "workstation_devices", "Rename"),
+    ("hugepages: [{memory: 1G}]", "workstation_hugepages[0].size", "1G or 2M"),
+    ("hugepages: [{size: 3M, count: 1}]", "workstation_hugepages[0].size", "power of two"),
+    ("hugepages: [{size: 1, count: 1}]", "workstation_hugepages[0].size", "unit"),
+    ("hugepages: [{size: 1G}]", "workstation_hugepages[0]", "one of memory and count"),
+    ("hugepages: [{size: 1G, count: 1, memory: 1G}]", "workstation_hugepages[0]", "both"),
+    ("hugepages: [{size: 1G, memory: 1500M}]", "workstation_hugepages[0].memory", "1 GiB or 2 GiB"),
+    ("hugepages: [{size: 1G, memory: 16}]", "workstation_hugepages[0].memory", "unit"),
+    ("hugepages: [{size: 1G, count: 0}]", "workstation_hugepages[0].count", "1 or more"),
+    ("hugepages: [{size: 1G, count: 1, nodes: all}]", "workstation_hugepages[0].nodes", "auto"),
+    ("hugepages: [{size: 1G, count: 1}, {size: 1G, count: 2}]", "workstation_hugepages[1].size", "each size once"),
+    ("hugepages: [{size: 1G, count: 1, at: once}]", "workstation_hugepages[0].at", "boot"),
+    ("cpu_isolation: 2-7", "workstation_cpu_isolation", "a mapping"),
+    ("cpu_isolation: {cpus: all}", "workstation_cpu_isolation.cpus", "auto"),
+    ("cpu_isolation: {cpus: 7-2}", "workstation_cpu_isolation.cpus", "auto"),
+    ("cpu_isolation: {cpus: [[1]]}", "workstation_cpu_isolation.cpus", "auto"),
+    ("cpu_isolation: {keep_for_host: 0}", "workstation_cpu_isolation.keep_for_host", "1 or more"),
+    ("cpu_isolation: {cpus: 2-3, count: 1}", "workstation_cpu_isolation.count", "auto"),
+    ("cpu_isolation: {mode: static}", "workstation_cpu_isolation.mode", "dynamic"),
+    ("iommu: true", "workstation_iommu", "pass_through"),
+    ("memory_for_host: lots", "workstation_memory_for_host", "unit"),
+    ("accept: [everything]", "workstation_accept[0]", "device_in_use"),
+]
+
+
+@pytest.mark.parametrize(("text", "path", "help_"), MISTAKES)
+def test_mistakes(text: str, path: str, help_: str) -> None:
+    (mistake,) = mistakes(text)
+    assert mistake.startswith(path + ": found ")
+    assert help_ in mistake
+
+
+def test_all_mistakes_at_once() -> None:
+    found = mistakes(
+        """
+        iommu: true
+        devices: [{name: "", select: {class: gpu, vendor: 8086}, functions: some}]
+        hugepages: [{size: 1G, at: once}]
+        cpu_isolation: {cpus: all, keep_for_host: 0, mode: static}
+        accept: [x, y]
+        """
+    )
+    assert len(found) == 1 + 4 + 2 + 3 + 2
+
+
+def test_the_same_size_twice_on_nodes_of_its_own_is_fine() -> None:
+    found = desired("hugepages: [{size: 1G, count: 8, nodes: [0]}, {size: 1G, count: 2, nodes: [1]}]")
+    assert [wish.pages for wish in found.hugepages or ()] == [8, 2]
+
+
+KEYS = st.sampled_from(
+    [
+        *("iommu", "devices", "hugepages", "cpu_isolation", "memory_for_host", "accept", "name", "select", "class"),
+        *("vendor", "device", "id", "address", "slot", "model", "boot_display", "functions", "bind_by", "with_group"),
+        *("size", "memory", "count", "nodes", "at", "cpus", "keep_for_host", "mode", "pass_through", "x"),
+    ]
+)
+JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-5, 5000)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.sampled_from(["auto", "1G"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.dictionaries(KEYS, JUNK, max_size=5))
+def test_any_nonsense_is_wishes_or_mistakes(raw: dict[str, Any]) -> None:
+    found = parse_desired(raw)
+    assert isinstance(found, Desired) or (found and all(": found " in mistake for mistake in found))
