@@ -4,9 +4,9 @@
 
 """/etc/default/grub and its like: assignments that a shell reads, changed in one value and nowhere else.
 
-What is parsed are assignments at the beginning of a line, as POSIX has them. One within an `if`
-or the like is seen, and not changed. References such as `$GRUB_CMDLINE_LINUX` stay in a value as they stand in the
-file: none is an argument of the kernel's.
+What is parsed are assignments at the beginning of a line, as POSIX has them, and bash's `+=`, since bash is `sh` on
+Arch, Fedora and SUSE. One within an `if` or the like is seen, and not changed. References such as `$GRUB_CMDLINE_LINUX`
+stay in a value as they stand in the file: none is an argument of the kernel's.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import Iterator, NamedTuple
 
-_ASSIGNMENT = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)=")
+_ASSIGNMENT = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)(\+?)=")
 _OPENS = re.compile(r"[ \t]*(?:if|case|for|while|until)\b|.*\{[ \t]*$")
 _CLOSES = re.compile(r"[ \t]*(?:fi|esac|done|\})[ \t]*;?[ \t]*(?:#.*)?$")
 _SEGMENT = re.compile(
@@ -30,6 +30,7 @@ _SEGMENT = re.compile(
 _ESCAPED = re.compile(r'\\([$`"\\\n])')
 #: An empty piece at the end of a value that had no quotes, nor anything else: so that it can have neither again.
 _NOTHING = '""'
+_REFERENCE = re.compile(r"\$\{?([A-Za-z0-9_]+)")
 _SUBSTITUTION = re.compile(r"`|\\\$|\$\(")
 
 
@@ -43,6 +44,7 @@ class Assignment(NamedTuple):
     raw: str  # the value as it stands there, quotes included
     text: str  # what a shell makes of it, references left as they are
     is_certain: bool  # whether it runs always, and all of it can be told without running it
+    is_last_word: bool  # whether what the variable was before is lost
 
 
 def assignments(text: str) -> Iterator[Assignment]:
@@ -82,7 +84,9 @@ def _assignment(text: str, match: re.Match[str], line: int, is_certain: bool) ->
         position = segment.end()
     rest = text[position : position + 1]
     is_certain = is_certain and rest in ("", "\n", " ", "\t", ";")
-    return Assignment(match.group(1), line, start, position, text[start:position], "".join(parts), is_certain)
+    name, value = match.group(1), "".join(parts)
+    replaces = not match.group(2) and name not in _REFERENCE.findall(value)
+    return Assignment(name, line, start, position, text[start:position], value, is_certain, is_certain and replaces)
 
 
 def _unescaped(match: re.Match[str]) -> str:

@@ -32,7 +32,9 @@ def drop_in(units: Sequence[str]) -> str:
 
 def script(units: Sequence[str]) -> str:
     """Return the script's text."""
-    return _SCRIPT.replace("@OURS@", _in_double_quotes(units)).replace("@ID@", FALLBACK_ID)
+    # From the right, as they are taken out of any command line: ours stand after what others wrote.
+    calls = "\n".join(f'take_out "{_in_double_quotes([unit])}"' for unit in reversed(units))
+    return _SCRIPT.replace("@TAKE_OUT@", calls).replace("@ID@", FALLBACK_ID)
 
 
 def _in_double_quotes(units: Sequence[str]) -> str:
@@ -40,33 +42,41 @@ def _in_double_quotes(units: Sequence[str]) -> str:
 
 
 # 10_linux is asked for the same kernels again, with the arguments that there were before ours. Of what it prints, only
-# the entries are kept: it defines functions too, and GRUB knows none within a submenu. What is not as it is known to
-# print it makes no entry, rather than one that does not boot.
+# the entries are kept: it defines functions too, and GRUB knows none within a submenu. SUSE's puts two spaces or a
+# hotkey behind the title. What is not as it is known to print it makes no entry, rather than one that does not boot.
 _SCRIPT = r"""#!/bin/sh
 # Made by the Ansible collection vfio.workstation, which also removes it; what is changed here is lost.
 # For each kernel an entry that boots it without the collection's arguments: as the machine was before.
 set -e
 
-ours=" @OURS@"
 linux=/etc/grub.d/10_linux
-
-arguments=" $GRUB_CMDLINE_LINUX_DEFAULT"
-case "$arguments " in
-    *"$ours "*) ;;
-    *) exit 0 ;; # they are not in effect
-esac
 [ -x "$linux" ] || exit 0
 
-GRUB_CMDLINE_LINUX_DEFAULT="${arguments%%"$ours"*}${arguments#*"$ours"}"
+arguments=" $GRUB_CMDLINE_LINUX_DEFAULT "
+
+# Of what is there twice, the last is the collection's. Where one is missing, they are not in effect.
+take_out() {
+    case "$arguments" in
+        *" $1 "*) arguments="${arguments%" $1 "*} ${arguments##*" $1 "}" ;;
+        *) exit 0 ;;
+    esac
+}
+
+@TAKE_OUT@
+
+arguments="${arguments# }"
+GRUB_CMDLINE_LINUX_DEFAULT="${arguments% }"
 GRUB_DISABLE_SUBMENU=true
 GRUB_DISABLE_RECOVERY=true
 export GRUB_CMDLINE_LINUX_DEFAULT GRUB_DISABLE_SUBMENU GRUB_DISABLE_RECOVERY
 
 # It names the images that it finds; it has done so once already.
 entries=$("$linux" 2>/dev/null | sed -n \
-    -e "/^menuentry '.*' --class .* \$menuentry_id_option '/,/^}/{
-            s/' --class / without VFIO&/
-            s/\$menuentry_id_option '/&@ID@-/
+    -e "/^menuentry '.*'  *--.* \$menuentry_id_option '/,/^}/{
+            /^menuentry /{
+                s/'  *--/ without VFIO&/
+                s/\$menuentry_id_option '/&@ID@-/
+            }
             p
         }")
 [ -n "$entries" ] || exit 0

@@ -11,8 +11,9 @@ GRUB_CMDLINE_LINUX_DEFAULT of /etc/default/grub.
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-from typing import TYPE_CHECKING, Iterator, Sequence
+from typing import TYPE_CHECKING, Callable, Collection, Iterator, Sequence
 
 from .._machine.boot_config import FALLBACK, NORMAL, OTHER, Change, EntryLine, LineChange, Source
 from .._machine.plan import CONFIGURED, DRAFT, STAGED, GenerateFile, Refusal, RemoveFile, Step, WriteFile
@@ -22,7 +23,9 @@ from . import grub, grub_defaults
 from .entry import NORMAL as EVERY_DAY
 from .entry import SIMPLE, Entry
 from .grub_fallback import DROP_IN, FALLBACK_ID, LINUX_SCRIPT, SCRIPT, UNSAFE, VARIABLE, drop_in, script
-from .versions import is_version, version_in_name
+from .grub_menu import kernel_arguments
+from .grub_script import Variables, commands
+from .versions import version_in_name
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -37,6 +40,11 @@ _MARK = "# Added by the Ansible collection vfio.workstation, which also removes 
 #: The same where the file had no end of line, which goes with ours.
 _MARK_IN_LINE = "\n# Added by the Ansible collection vfio.workstation, which removes it with this end of line.\n"
 _LIMIT = 1 << 20
+#: As 00_header writes it, where LANG was neither empty nor C.
+_LANGUAGE = re.compile(r"^ *set lang=([A-Za-z0-9_.@-]+)$", re.MULTILINE)
+#: Debian has the first, the others the second (locale.conf(5)).
+_LOCALE_FILES = ("/etc/default/locale", "/etc/locale.conf")
+_LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANGUAGE", "LANG")
 
 
 class Grub:
@@ -74,8 +82,7 @@ class Grub:
         for path, text in self._files.items():
             for found in grub_defaults.assignments(text):
                 if found.name in alive:
-                    builds_on = any(found.name in reference for reference in re.findall(r"\$\{?(\w+)", found.text))
-                    if found.is_certain and not builds_on:
+                    if found.is_last_word:
                         alive[found.name].clear()
                     alive[found.name].append((path, found))
         return tuple(one for name in _VARIABLES for one in alive[name])
@@ -101,31 +108,47 @@ class Grub:
         """The entries of grub.cfg."""
         if self._menu is None or self._config is None:
             return ()
-        text = self._tree.text(self._config, _LIMIT) or ""
         return tuple(
             EntryLine(
                 id=entry.id,
                 title=entry.title,
-                version=_version(entry),
+                version=self._version(entry),
                 path=self._config,
-                line=_line(text, entry),
+                line=entry.line,
                 role=role(entry),
                 text=entry.cmdline,
             )
             for entry in self._menu.entries
         )
 
-    def _with_role(self, role_: str) -> list[EntryLine]:
-        return [entry for entry in self.entries if entry.role == role_]
+    def _version(self, entry: Entry) -> str | None:
+        image = _image(entry)
+        return version_in_name(image) or next(
+            (version for version, names in self._names.items() if image.partition("-")[2] in names), None
+        )
+
+    @functools.cached_property
+    def _names(self) -> dict[str, tuple[str, ...]]:
+        """How each installed kernel may be called in an image's name: Arch calls it by its package."""
+        packages = {version: self._tree.text(f"/lib/modules/{version}/pkgbase") for version in self._context.kernels}
+        return {version: (version, package) if package else (version,) for version, package in packages.items()}
+
+    def _lines(self, belongs: Callable[[Entry], bool]) -> dict[str, list[str]]:
+        """The command lines of some entries, by the kernel's image."""
+        found: dict[str, list[str]] = {}
+        for entry in self._menu.entries if self._menu else ():
+            if belongs(entry):
+                found.setdefault(_image(entry), []).append(entry.cmdline)
+        return found
 
     # ------------------------------------------------------------------ what stands in the way
 
     def refusals(self) -> Sequence[Refusal]:
         """Return why grub.cfg can't be made anew here."""
         found = [*self._missing_parts()]
-        if not found and not self._with_role(NORMAL):
+        if not found and not self._lines(_is_normal):
             found.append(refuse("bootloader_broken", f"{self._config} has no entry that {LINUX_SCRIPT} made."))
-        return (*found, *self._late_files())
+        return (*found, *(self._late_files() if self._has_drop_ins else self._unreadable_line()))
 
     def _missing_parts(self) -> Iterator[Refusal]:
         if self._tool is None:
@@ -137,37 +160,53 @@ class Grub:
             yield refuse("bootloader_broken", f"{self._config or 'grub.cfg'} is not there, or can't be read.")
 
     def _late_files(self) -> Iterator[Refusal]:
-        for path, found in self._assignments if self._has_drop_ins else ():
-            if path > DROP_IN and path != DEFAULTS and found.name == VARIABLE and f"${VARIABLE}" not in found.text:
+        for path, found in self._assignments:
+            builds_on = found.is_certain and not found.is_last_word
+            if path > DROP_IN and path != DEFAULTS and found.name == VARIABLE and not builds_on:
                 yield refuse(
                     "bootloader_unsupported",
                     f"{path}, line {found.line} sets {VARIABLE} anew, and is read after {DROP_IN}.",
                     remedy="Give that file a name that sorts before ours.",
                 )
 
+    def _unreadable_line(self) -> Iterator[Refusal]:
+        path, found = self._ours or (DEFAULTS, None)
+        if found is not None and not found.is_certain:
+            yield refuse(
+                "cmdline_unreadable",
+                f"{path}, line {found.line} has {VARIABLE}={found.raw}, and what it becomes depends on what else runs.",
+                remedy=f"Give {VARIABLE} a value in quotes, outside of any condition, and run this again.",
+            )
+
     def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
         """Return which units would not come through the shell and GRUB as they are."""
         return tuple(
             refuse(
                 "argument_unsupported",
-                f"{unit} has one of {' '.join(UNSAFE.strip())}, which GRUB's shell or grub-mkconfig would not pass on.",
+                f"{unit} has one of {' '.join(UNSAFE.strip())}, begins with #, or has quotes elsewhere than around "
+                "its value: GRUB's shell or grub-mkconfig would not pass that on.",
             )
             for unit in units
-            if set(unit) & set(UNSAFE)
+            if set(unit) & set(UNSAFE) or not _comes_through(unit)
         )
 
     def warnings(self) -> Sequence[str]:
         """Return what a person should know."""
-        # 0 is the newest kernel, 1 the submenu of the others.
-        numbers = [one.text for one in self._all("GRUB_DEFAULT") if re.match(r"[2-9]|[1-9][0-9]", one.text)]
-        number = numbers[-1] if numbers else None
-        if number is None:
+        defaults = [one.text for one in self._all("GRUB_DEFAULT")]
+        match = re.match(r"[0-9]{1,9}", defaults[-1]) if defaults else None
+        if match is None or int(match.group()) < self._first_after_ours():
             return ()
         warning = (
-            f"GRUB_DEFAULT={number} counts entries, and the submenu without our arguments comes before those of other "
-            "systems. Name the entry by its identifier instead, which does not change."
+            f"GRUB_DEFAULT={defaults[-1]} counts entries, and the submenu without our arguments comes before those of "
+            "other systems. Name the entry by its identifier instead, which does not change."
         )
         return (warning,)
+
+    def _first_after_ours(self) -> int:
+        """The number of the first entry of the menu that comes after those of 10_linux; a submenu counts as one."""
+        entries = self._menu.entries if self._menu else ()
+        last = max((at for at, entry in enumerate(entries) if _is_made_by_linux_script(entry)), default=-1)
+        return len({entry.parents[:1] or entry.id for entry in entries[: last + 1]})
 
     def _all(self, name: str) -> Iterator[grub_defaults.Assignment]:
         for text in self._files.values():
@@ -180,8 +219,26 @@ class Grub:
         steps = [*self._own_files(change), *self._source_edits(change)]
         reason = self._why_regenerate(change)
         if reason is not None and self._tool is not None and self._config is not None:
-            steps.append(GenerateFile(self._config, (self._tool, "-o", DRAFT), "grub.cfg", STAGED, reason))
+            argv = (*self._in_its_language(self._config), self._tool, "-o", DRAFT)
+            steps.append(GenerateFile(self._config, argv, "grub.cfg", STAGED, reason))
         return steps
+
+    def _in_its_language(self, config: str) -> tuple[str, ...]:
+        """Return what to put before grub-mkconfig: its 00_header and 10_linux write the menu in the language of LANG.
+
+        A menu that spoke another one afterwards would not only be read by nobody: GRUB_DEFAULT may be a title.
+        """
+        match = _LANGUAGE.search(self._tree.text(config, _LIMIT) or "")
+        if match is None:
+            return ()
+        settings = {"LANG": match.group(1) + ".UTF-8"}
+        for path in _LOCALE_FILES:
+            found = {one.name: one.text for one in grub_defaults.assignments(self._tree.text(path) or "")}
+            if found.get("LANG", "").partition(".")[0] == match.group(1):
+                settings = {name: found[name] for name in _LOCALE_VARIABLES if name in found}
+                break
+        unset = itertools.chain.from_iterable(("-u", name) for name in _LOCALE_VARIABLES if name not in settings)
+        return ("/usr/bin/env", *unset, *(f"{name}={value}" for name, value in settings.items()))
 
     def _own_files(self, change: Change) -> Iterator[Step]:
         wanted = {DROP_IN: (drop_in(change.new), 0o644), SCRIPT: (script(change.new), 0o755)}
@@ -206,51 +263,72 @@ class Grub:
 
     def _why_regenerate(self, change: Change) -> str | None:
         """Return what the menu lacks, or None where it is right, whoever made it."""
-        normal, fallback = self._with_role(NORMAL), self._with_role(FALLBACK)
-        if change.entries or any(not cmdline.settled(entry.text, change.old, change.new) for entry in normal):
+        normal, fallback = self._lines(_is_normal), self._lines(_is_fallback)
+        if change.entries or any(not cmdline.settled(line, change.old, change.new) for line in _all(normal)):
             return "bring the arguments of every entry of the menu in line"
-        lacking = self._expected() - {entry.version for entry in normal if entry.version}
-        if lacking and normal:
-            return f"give an entry to {', '.join(sorted(lacking))}"
+        lacking = self._lacking(normal)
+        if lacking:
+            return f"give an entry to {', '.join(lacking)}"
         if not change.fallback:
             return "take the entries without our arguments out of the menu" if fallback else None
-        if {entry.version for entry in fallback} != {entry.version for entry in normal}:
+        made = self._lines(_is_made_by_linux_script)  # recovery too: a rescue image has no other entry
+        if not set(normal) <= set(fallback) <= set(made):
             return "have an entry without our arguments for every kernel"
-        ours = [unit for unit in change.new if any(cmdline.has(entry.text, unit) for entry in fallback)]
-        return f"take {ours[0]} out of the entries without our arguments" if ours else None
+        for image, lines in fallback.items():
+            # What others gave the kernel too it has without us.
+            bare = [cmdline.without(line, change.new) for line in made[image]]
+            for unit in dict.fromkeys((*change.new, *change.old)):
+                if any(cmdline.has(line, unit) for line in lines) and not any(cmdline.has(line, unit) for line in bare):
+                    return f"take {unit} out of the entries without our arguments"
+        return None
 
-    def _expected(self) -> set[str]:
-        """The kernels that 10_linux makes entries for."""
-        names = ("vmlinuz-", "vmlinux-", "kernel-")
-        return {
+    def _lacking(self, normal: Collection[str]) -> list[str]:
+        """The kernels that 10_linux makes entries for, by the names of images that it takes here, and that have none.
+
+        Where there is no entry at all, grub.cfg is none of grub-mkconfig's.
+        """
+        prefixes = {image.partition("-")[0] for image in normal}
+        return [
             version
-            for version in self._context.kernels
-            if any(self._tree.exists(f"/boot/{name}{version}") for name in names)
-        }
+            for version, names in self._names.items()
+            for image in (f"{prefix}-{name}" for prefix in sorted(prefixes) for name in names)
+            if image not in normal and self._tree.exists(f"/boot/{image}")
+        ]
 
 
 def role(entry: Entry) -> str:
     """Return whether an entry of grub.cfg has our arguments, is there to have none, or is none of our business."""
-    if entry.id.startswith(FALLBACK_ID) or any(parent.startswith(FALLBACK_ID) for parent in entry.parents):
+    if _is_fallback(entry):
         return FALLBACK
-    return NORMAL if entry.id.startswith("gnulinux-") and entry.role in (EVERY_DAY, SIMPLE) else OTHER
+    return NORMAL if _is_normal(entry) else OTHER
 
 
-def _version(entry: Entry) -> str | None:
-    if entry.version is not None and is_version(entry.version):
-        return entry.version
-    return version_in_name(entry.linux or "")
+def _is_fallback(entry: Entry) -> bool:
+    return entry.id.startswith(FALLBACK_ID) or any(parent.startswith(FALLBACK_ID) for parent in entry.parents)
 
 
-def _line(text: str, entry: Entry) -> int | None:
-    """Return the line of the command that boots an entry."""
-    inside = False
-    for number, line in enumerate(text.split("\n"), 1):
-        if f"'{entry.id}'" in line:
-            inside = True
-        elif inside and line.split()[:1] in (["linux"], ["linux16"], ["linuxefi"]):
-            return number
-    return None
+def _is_normal(entry: Entry) -> bool:
+    return _is_made_by_linux_script(entry) and entry.role in (EVERY_DAY, SIMPLE)
+
+
+def _is_made_by_linux_script(entry: Entry) -> bool:
+    # One that somebody copied into a script or file of theirs has the same identifier.
+    return entry.script in (None, LINUX_SCRIPT) and entry.id.startswith("gnulinux-")
+
+
+def _comes_through(unit: str) -> bool:
+    """Tell whether the kernel gets a unit as it is meant, once GRUB's shell has read it and GRUB has written it."""
+    got = [kernel_arguments(Variables({}).expand(command.words)[1:]) for command in commands("linux " + unit)]
+    wanted = [argument.meaning for argument in cmdline.parse(unit).arguments]
+    return [argument.meaning for argument in cmdline.parse(" ".join(got)).arguments] == wanted
+
+
+def _image(entry: Entry) -> str:
+    return (entry.linux or "").rpartition("/")[2]
+
+
+def _all(lines: dict[str, list[str]]) -> Iterator[str]:
+    return itertools.chain.from_iterable(lines.values())
 
 
 def _edited(text: str, line: LineChange) -> str:

@@ -89,10 +89,9 @@ def commands(text: str) -> Iterator[Command]:
             if not words and not pieces:
                 line, counted = line + text.count("\n", counted, match.start()), match.start()
             pieces.extend(_pieces(kind, token))
-    if pieces:
-        words.append(tuple(pieces))
-    if words:
-        yield Command(tuple(words), ";", line)
+    left = (*words, tuple(pieces)) if pieces else tuple(words)
+    if left:
+        yield Command(left, ";", line)
 
 
 def _pieces(kind: str, token: str) -> Iterator[Piece]:

@@ -25,6 +25,7 @@ export GRUB_BARE=quiet
 GRUB_ESCAPED="dyndbg=\"file x +p\" a"
 GRUB_LONG="a \
 b"
+GRUB_LONG+=" c"
 GRUB_LAST=$(date)"""
 
 
@@ -39,8 +40,18 @@ def test_values_are_what_a_shell_makes_of_them() -> None:
         ("GRUB_BARE", 10): ("quiet", True),
         ("GRUB_ESCAPED", 11): ('dyndbg="file x +p" a', True),
         ("GRUB_LONG", 12): ("a b", True),
-        ("GRUB_LAST", 14): ("$", False),
+        ("GRUB_LONG", 14): (" c", True),
+        ("GRUB_LAST", 15): ("$", False),
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "is_last_word"),
+    [("X=a", True), ("X='$Y'", True), ("X+=a", False), ('X="$X a"', False), ("X=${X:-b}", False), ("X=$XY", True)],
+)
+def test_what_a_variable_was_before_is_lost_or_not(text: str, is_last_word: bool) -> None:
+    (found,) = assignments(text)
+    assert found.is_last_word == is_last_word
 
 
 RAWS = ["", '""', "''", "quiet", '"quiet"', "'a b'", 'a" b"', '"$X y"', r'"a=\"b c\""', '"a  b" # why', "a # why"]

@@ -7,9 +7,13 @@ from __future__ import annotations
 
 import os
 import subprocess
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._boot import grub
 from ansible_collections.vfio.workstation.plugins.module_utils._boot.grub_fallback import FALLBACK_ID, drop_in, script
@@ -40,11 +44,17 @@ END
 """
 
 
-def run(folder: Path, arguments: str, linux: str = LINUX, **environment: str) -> str:
+# As short as it gets.
+ECHO = r"""#!/bin/sh
+printf '%s\n' "menuentry 'L' --x \$menuentry_id_option 'i' {" "$GRUB_CMDLINE_LINUX_DEFAULT" '}'
+"""
+
+
+def run(folder: Path, arguments: str, linux: str = LINUX, ours: Sequence[str] = OURS, **environment: str) -> str:
     path = folder / "10_linux"
     path.write_text(linux, "utf-8")
     path.chmod(0o755)
-    text = script(OURS).replace("linux=/etc/grub.d/10_linux", f"linux={path}")
+    text = script(ours).replace("linux=/etc/grub.d/10_linux", f"linux={path}")
     done = subprocess.run(
         ["sh"],
         input=text,
@@ -80,6 +90,9 @@ def test_each_kernel_has_an_entry_with_the_arguments_of_before(tmp_path: Path) -
         ("intel_iommu=on iommu=pt", ""),
         ("intel_iommu=on iommu=pt quiet", "quiet"),
         ("a intel_iommu=on iommu=pt b", "a b"),
+        ("intel_iommu=on a iommu=pt", "a"),
+        ("iommu=pt a intel_iommu=on iommu=pt", "iommu=pt a"),
+        ("intel_iommu=on iommu=pt,x iommu=pt", "iommu=pt,x"),
     ],
 )
 def test_only_ours_are_taken_out(tmp_path: Path, arguments: str, left: str) -> None:
@@ -92,6 +105,30 @@ def test_only_ours_are_taken_out(tmp_path: Path, arguments: str, left: str) -> N
 )
 def test_where_ours_are_not_in_effect_there_is_nothing(tmp_path: Path, arguments: str) -> None:
     assert run(tmp_path, arguments) == ""
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.sampled_from(["a", "b=1", "b=1,c", 'd="e f"', "*", "?[a]", "#", "%s"]), max_size=6),
+    st.lists(st.sampled_from(["a", "b=1", 'd="e f"', "g=1 h=2", "*", "[a]", "%"]), min_size=1, max_size=4, unique=True),
+)
+def test_any_units_that_were_appended_are_taken_out_again(others: list[str], ours: list[str]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        printed = run(Path(folder), " ".join([*others, *ours]), ECHO, ours)
+    assert printed.splitlines()[2].split() == " ".join(others).split()
+
+
+# GRUB 2.12 of openSUSE Tumbleweed.
+@pytest.mark.parametrize("behind", ["  --class opensuse", " --hotkey=2 --class opensuse", " --class a --unrestricted"])
+def test_titles_of_other_distributions(tmp_path: Path, behind: str) -> None:
+    printed = run(tmp_path, " ".join(OURS), LINUX.replace(" --class debian", behind))
+    assert f"menuentry 'Debian GNU/Linux, with Linux 6.1.0-28-amd64 without VFIO'{behind} --class gnu" in printed
+    assert f"$menuentry_id_option '{FALLBACK_ID}-gnulinux-6.1.0" in printed
+
+
+def test_a_body_with_quotes_and_options_stays_as_it_is(tmp_path: Path) -> None:
+    line = "\tsearch --fs-uuid --set=root --hint='a' --hint='b'  0d9c\n"
+    assert line in run(tmp_path, " ".join(OURS), LINUX.replace("\tinsmod gzio\n", line))
 
 
 @pytest.mark.parametrize("linux", ["#!/bin/sh\n", "#!/bin/sh\nexit 1\n", "#!/bin/sh\necho 'menuentry x {'\necho '}'\n"])

@@ -159,6 +159,84 @@ def test_a_kernel_without_an_entry_gets_one(tmp_path: Path) -> None:
     assert last.reason == "give an entry to 6.2.0"
 
 
+def test_an_entry_that_somebody_copied_is_theirs(tmp_path: Path) -> None:
+    text = "### BEGIN /etc/grub.d/10_linux ###\n" + entry("gnulinux-simple-0d9c", "quiet")
+    text += "### END /etc/grub.d/10_linux ###\n### BEGIN /etc/grub.d/40_custom ###\n"
+    text += entry("gnulinux-simple-0d9c", "mine") + "### END /etc/grub.d/40_custom ###\n"
+    text += entry("gnulinux-simple-0d9c", "by hand")
+    loader = grub(plant(tmp_path, {"/boot/grub/grub.cfg": text}))
+    assert [(one.role, one.line) for one in loader.entries] == [(NORMAL, 3), (OTHER, 9), (OTHER, 14)]
+
+
+def test_what_others_give_too_stays_in_the_fallback(tmp_path: Path) -> None:
+    steps = grub(plant(tmp_path, {})).steps(ADD)
+    files = {step.path: step.content for step in steps if isinstance(step, WriteFile)}
+    files["/boot/grub/grub.cfg"] = menu("iommu=pt intel_iommu=on iommu=pt", "iommu=pt")
+    assert list(grub(plant(tmp_path, files)).steps(ADD)) == []
+
+
+def test_an_old_argument_in_the_fallback_is_taken_out(tmp_path: Path) -> None:
+    files = {"/boot/grub/grub.cfg": menu("iommu=pt", "quiet old=1")}
+    last = grub(plant(tmp_path, files)).steps(Change(("old=1",), ("iommu=pt",), True, (), ()))[-1]
+    assert last.reason == "take old=1 out of the entries without our arguments"
+
+
+def test_kernels_named_by_their_package(tmp_path: Path) -> None:
+    """As Arch has them: two kernels, one of which has no entry without our arguments."""
+    files = {
+        "/lib/modules/6.9.1-arch1-1/pkgbase": "linux\n",
+        "/lib/modules/6.6.30-1-lts/pkgbase": "linux-lts\n",
+        "/boot/vmlinuz-linux": "",
+        "/boot/vmlinuz-linux-lts": "",
+    }
+    normal = entry("gnulinux-linux-advanced-1", "iommu=pt", "linux")
+    other = entry("gnulinux-linux-lts-advanced-1", "iommu=pt", "linux-lts")
+    bare = entry("vfio-workstation-fallback-linux", "", "linux")
+    change = Change((), ("iommu=pt",), True, (), ())
+    for text, reason in (
+        (normal + bare, "give an entry to 6.6.30-1-lts"),
+        (normal + other + bare, "have an entry without our arguments for every kernel"),
+    ):
+        tree = plant(tmp_path, {**files, "/boot/grub/grub.cfg": text}, drop_ins=False)
+        loader = grub(tree, "6.9.1-arch1-1", "6.6.30-1-lts")
+        assert loader.entries[0].version == "6.9.1-arch1-1"
+        assert loader.steps(change)[-1].reason == reason
+
+
+def test_a_rescue_image_needs_no_everyday_entry(tmp_path: Path) -> None:
+    steps = grub(plant(tmp_path, {})).steps(ADD)
+    files = {step.path: step.content for step in steps if isinstance(step, WriteFile)}
+    rescue = entry("gnulinux-0-rescue-1-advanced-0d9c", "intel_iommu=on iommu=pt", "0-rescue-1")
+    bare = entry("vfio-workstation-fallback-gnulinux-0-rescue", "quiet", "0-rescue-1")
+    files["/boot/grub/grub.cfg"] = menu("intel_iommu=on iommu=pt", "quiet") + rescue + bare
+    assert list(grub(plant(tmp_path, files)).steps(ADD)) == []
+
+
+@pytest.mark.parametrize(
+    ("menu_says", "files", "before"),
+    [
+        ("", {}, ()),
+        ("set lang=de_DE\n", {}, ("-u", "LC_ALL", "-u", "LC_MESSAGES", "-u", "LANGUAGE", "LANG=de_DE.UTF-8")),
+        (
+            "  set lang=de_DE\n",
+            {"/etc/locale.conf": "LANG=de_DE.ISO-8859-1\nLC_MESSAGES=en_GB.UTF-8\nLC_TIME=C\n"},
+            ("-u", "LC_ALL", "-u", "LANGUAGE", "LC_MESSAGES=en_GB.UTF-8", "LANG=de_DE.ISO-8859-1"),
+        ),
+        (
+            "set lang=en_US\n",
+            {"/etc/default/locale": 'LANG="fr_FR.UTF-8"\n'},
+            ("-u", "LC_ALL", "-u", "LC_MESSAGES", "-u", "LANGUAGE", "LANG=en_US.UTF-8"),
+        ),
+        ("set lang=$(x)\n", {}, ()),
+    ],
+)
+def test_the_menu_keeps_its_language(tmp_path: Path, menu_says: str, files: dict[str, str], before: tuple[str]) -> None:
+    tree = plant(tmp_path, {"/boot/grub/grub.cfg": menu_says + menu("quiet"), **files})
+    last = grub(tree).steps(ADD)[-1]
+    assert isinstance(last, GenerateFile)
+    assert last.argv == (*(("/usr/bin/env", *before) if before else ()), MKCONFIG, "-o", "{draft}")
+
+
 def test_removal_takes_our_files_and_makes_the_menu_anew(tmp_path: Path) -> None:
     files = {"/boot/grub/grub.cfg": menu("iommu=pt", ""), DROP_IN: "", SCRIPT: ""}
     steps = grub(plant(tmp_path, files)).steps(Change(("iommu=pt",), (), False, (), ()))
@@ -174,6 +252,28 @@ def test_what_is_missing_is_refused(tmp_path: Path) -> None:
     assert len(seen) == 3
 
 
+@pytest.mark.parametrize("text", ['"${%s} mine"', '"$%s mine"'])
+def test_a_file_that_is_read_after_ours_and_adds_to_the_variable_is_fine(tmp_path: Path, text: str) -> None:
+    text = f"GRUB_CMDLINE_LINUX_DEFAULT={text}\n" % "GRUB_CMDLINE_LINUX_DEFAULT"
+    assert grub(plant(tmp_path, {"/etc/default/grub.d/zzz.cfg": text})).refusals() == ()
+
+
+@pytest.mark.parametrize("value", ['"$(cat /etc/x)"', "`x`", '"\\$x"'])
+def test_a_line_of_ours_that_says_nothing_certain_is_refused(tmp_path: Path, value: str) -> None:
+    text = f"GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT={value}\n"
+    (refusal,) = grub(plant(tmp_path, {"/etc/default/grub": text}, drop_ins=False)).refusals()
+    assert refusal.code == "cmdline_unreadable"
+    assert "/etc/default/grub, line 2" in refusal.seen
+    assert grub(plant(tmp_path, {"/etc/default/grub": text})).refusals() == ()
+
+
+def test_a_value_in_pieces_has_ours_in_the_last(tmp_path: Path) -> None:
+    text = DEFAULTS + 'GRUB_CMDLINE_LINUX_DEFAULT+=" more"\n'
+    loader = grub(plant(tmp_path, {"/etc/default/grub": text}, drop_ins=False))
+    assert [(one.text, one.line) for one in loader.sources if one.ours] == [(" more", 4)]
+    assert len(loader.sources) == 3
+
+
 def test_a_file_that_is_read_after_ours_and_sets_the_variable_anew_is_refused(tmp_path: Path) -> None:
     loader = grub(plant(tmp_path, {"/etc/default/grub.d/zzz.cfg": 'GRUB_CMDLINE_LINUX_DEFAULT="mine"\n'}))
     assert [one.code for one in loader.refusals()] == ["bootloader_unsupported"]
@@ -181,13 +281,17 @@ def test_a_file_that_is_read_after_ours_and_sets_the_variable_anew_is_refused(tm
 
 def test_what_would_not_come_through_is_refused(tmp_path: Path) -> None:
     loader = grub(plant(tmp_path, {}))
-    assert [one.code for one in loader.argument_problems(["memmap=1G$4G", "a=b;c"])] == ["argument_unsupported"] * 2
-    assert loader.argument_problems(['dyndbg="file x +p"', "a=b,c:d/e*f(g)"]) == ()
+    units = ["memmap=1G$4G", "a=b;c", "#a", 'a=b"c d"']
+    assert [one.code for one in loader.argument_problems(units)] == ["argument_unsupported"] * 4
+    good = ['dyndbg="file x +p"', '"a=b c"', 'a="b"', 'a=""', "a=#b", "hugepagesz=1G hugepages=8", "a=b,c:d/e*f(g)"]
+    assert loader.argument_problems(good) == ()
 
 
 def test_a_default_by_number_is_warned_of(tmp_path: Path) -> None:
-    assert grub(plant(tmp_path, {"/etc/default/grub": "GRUB_DEFAULT=3\n"})).warnings()
-    assert not grub(plant(tmp_path, {})).warnings()
+    # The menu has two entries for this system's kernel, then a third of somebody's.
+    for number, is_warned in (("0", False), ("1", False), ("1>7", False), ("2", True), ("'2>0'", True), ("id", False)):
+        loader = grub(plant(tmp_path, {"/etc/default/grub": f"GRUB_DEFAULT={number}\n"}))
+        assert bool(loader.warnings()) == is_warned, number
 
 
 DRAFTS = {
