@@ -128,7 +128,7 @@ def machine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     folder = payload.build(tmp_path_factory.mktemp(host.name) / "payload")
     subprocess.run(["rm", "-rf", str(host.root / WHERE.lstrip("/"))], check=True)
     subprocess.run(["cp", "-r", str(folder), str(host.root / WHERE.lstrip("/"))], check=True)
-    assert host.apply(owner="converge", state="absent").changed
+    host.apply(owner="converge", state="absent")
     return host
 
 
@@ -194,7 +194,7 @@ def test_owners_side_by_side_in_their_order(host: Host) -> None:
     one = host.apply(owner="hugepages", state="absent")
     assert all(line.endswith("intel_iommu=on iommu=pt") and "hugepages" not in line for line in one.lines())
     refused = host.call(owner="other", args=["iommu=off"])
-    assert refused.codes == ["cmdline_conflict"]
+    assert set(refused.codes) == {"cmdline_conflict"}
     assert "The owner iommu wants" in refused.values["msg"]
 
 

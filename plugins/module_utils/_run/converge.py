@@ -40,7 +40,7 @@ def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapp
         checks: What generated files must pass, by the name that steps give.
     """
     if module.check_mode:
-        _finish(module, observe(), None)
+        _finish(module, _with_file_diffs(observe()), None)
     if os.geteuid() != 0:
         module.fail_json(
             msg="Only root can change how a machine boots, and this is run as another user. "
@@ -48,7 +48,8 @@ def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapp
         )
     try:
         with locked():
-            first = observe()
+            # What files are like now is shown later, when they are not so any more.
+            first = _with_file_diffs(observe())
             if first.refusals or not first.steps:
                 _finish(module, first, None)
             with Transaction(checks) as transaction:
@@ -91,7 +92,7 @@ def _finish(module: AnsibleModule, outcome: Outcome, receipt: Receipt | None) ->
         reboot_required=outcome.states.active is False,
         steps=[_step(step) for step in outcome.steps],
         tools=list(receipt.tools) if receipt else [],
-        diff=[*outcome.diffs, *_file_diffs(outcome)],
+        diff=list(outcome.diffs),
         **values,
     )
 
@@ -109,6 +110,10 @@ def _step(step: Step) -> dict[str, Any]:
     values: dict[str, Any] = to_json(step)
     values.pop("content", None)
     return {"kind": type(step).__name__, **values}
+
+
+def _with_file_diffs(outcome: Outcome) -> Outcome:
+    return outcome._replace(diffs=(*outcome.diffs, *_file_diffs(outcome)))
 
 
 def _file_diffs(outcome: Outcome) -> list[dict[str, str]]:
