@@ -128,7 +128,7 @@ def _bls_entry(entry: bls.Type1, variables: Variables) -> Entry | None:
     linux = entry.first("linux")
     if not linux:
         return None
-    options = entry.joined("options")
+    options = entry.first("options")  # create_entry() of blscfg.c takes no more
     if options is None:
         options = variables.get("default_kernelopts")
     title = entry.first("title") or entry.id

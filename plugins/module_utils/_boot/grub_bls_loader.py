@@ -17,11 +17,19 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 
 from .._machine.boot_config import FALLBACK, NORMAL, Change, EntryLine, Source
 from .._machine.plan import CONFIGURED, STAGED, Refusal, Step, WriteFile
+from .._plan import cmdline
 from .._plan.refusals import refuse
 from . import grub, grub_defaults
 from .grub_fallback import UNSAFE
-from .kernel_install import EARLY_PLUGIN, cmdline_source, cmdline_steps, plugin_steps, running_arguments
-from .type1 import Type1Entries
+from .kernel_install import (
+    EARLY_PLUGIN,
+    cmdline_problems,
+    cmdline_source,
+    cmdline_steps,
+    plugin_steps,
+    running_arguments,
+)
+from .type1 import GRUB, Type1Entries
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -50,7 +58,7 @@ class GrubBls:
         self._context = context
         self._folder = next((folder for folder in reversed(grub.FOLDERS) if tree.exists(folder + "/grubenv")), "")
         self._kernelopts = grub.environment(tree, self._folder).get(_KERNELOPTS) if self._folder else None
-        self._type1 = Type1Entries(tree, (grub.BLS_FOLDER,), context.kernels, self._expand)
+        self._type1 = Type1Entries(tree, (grub.BLS_FOLDER,), context.kernels, GRUB, self._expand)
 
     def _expand(self, options: str) -> str:
         return _REFERENCE.sub(lambda _match: self._kernelopts or "", options)
@@ -63,7 +71,7 @@ class GrubBls:
     @functools.cached_property
     def sources(self) -> Sequence[Source]:
         """What kernel-install, grubby and `$kernelopts` read."""
-        if self._uses_kernelopts:
+        if self._referring:
             place = self._folder + "/grubenv"
             return (Source(place, 1, _KERNELOPTS, self._kernelopts or "", ours=True),)
         bare = [entry.text for entry in self.entries if entry.role == FALLBACK]
@@ -74,9 +82,10 @@ class GrubBls:
             found.append(Source(_DEFAULTS, assignment.line, _VARIABLE, assignment.text, ours=True))
         return tuple(found)
 
-    @property
-    def _uses_kernelopts(self) -> bool:
-        return any(_REFERENCE.search(entry.joined("options") or "") for entry in self._type1.found)
+    @functools.cached_property
+    def _referring(self) -> tuple[str, ...]:
+        """The identifiers of the entries whose arguments change with the variable; what stands in their files stays."""
+        return tuple(one.id for one in self._type1.normal if _REFERENCE.search(one.joined("options") or ""))
 
     @functools.cached_property
     def _assignment(self) -> grub_defaults.Assignment | None:
@@ -85,16 +94,25 @@ class GrubBls:
 
     @functools.cached_property
     def _defaults(self) -> str:
-        content = self._tree.data(_DEFAULTS, _LIMIT)
-        return "" if content is None else content.decode("utf-8", "surrogateescape")
+        return _text(self._tree.data(_DEFAULTS, _LIMIT))
 
     def refusals(self) -> Sequence[Refusal]:
         """Return why entries can't be changed here."""
         found = []
         if not any(entry.role == NORMAL for entry in self.entries):
             found.append(refuse("bootloader_broken", f"{grub.BLS_FOLDER} has no entry for a kernel of this system."))
+        if self._referring and self._kernelopts is None:
+            found.append(
+                refuse(
+                    "cmdline_unreadable",
+                    f"The entry {self._referring[0]} gets its arguments from ${_KERNELOPTS}, which no grubenv sets.",
+                    remedy=f"Set it with grub2-editenv - set '{_KERNELOPTS}=...', to the running kernel's arguments.",
+                )
+            )
+        if not self._referring:
+            found.extend(cmdline_problems(self._tree))
         assignment = self._assignment
-        if assignment is not None and not assignment.is_certain and not self._uses_kernelopts:
+        if assignment is not None and not assignment.is_certain and not self._referring:
             found.append(
                 refuse(
                     "cmdline_unreadable", f"{_DEFAULTS}, line {assignment.line} sets {_VARIABLE} to {assignment.raw}."
@@ -103,14 +121,28 @@ class GrubBls:
         return found
 
     def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
-        """Return which units GRUB, which expands an entry's options, would not pass on as they are."""
-        return tuple(
+        """Return which units GRUB, which expands an entry's options, would not pass on, or have no room in grubenv."""
+        unsafe = tuple(
             refuse(
                 "argument_unsupported",
                 f"{unit} has one of {' '.join(UNSAFE.strip())}, which GRUB would not pass on.",
             )
             for unit in units
             if set(unit) & set(UNSAFE)
+        )
+        return unsafe + self._room_problems([unit for unit in units if not cmdline.has(self._kernelopts or "", unit)])
+
+    def _room_problems(self, units: Sequence[str]) -> tuple[Refusal, ...]:
+        block = _text(self._tree.data(f"{self._folder}/grubenv", _LIMIT)) if self._referring else ""
+        more = cmdline.appended(self._kernelopts or "", units)
+        if len(with_variable(block, _KERNELOPTS, more)) <= len(block):
+            return ()
+        return (
+            refuse(
+                "cmdline_too_long",
+                f"{self._folder}/grubenv has no room for {' '.join(units)} in {_KERNELOPTS}.",
+                danger="GRUB writes into this file without making it longer.",
+            ),
         )
 
     def warnings(self) -> Sequence[str]:
@@ -119,16 +151,11 @@ class GrubBls:
 
     def steps(self, change: Change) -> Sequence[Step]:
         """Return what brings the change about: for kernels to come, then the entries there are."""
-        shown = change
-        if self._uses_kernelopts:
-            # They change with the variable; what stands in their files stays.
-            referring = {one.id for one in self._type1.found if _REFERENCE.search(one.joined("options") or "")}
-            shown = change._replace(entries=tuple(line for line in change.entries if line.name not in referring))
         return [
             *cmdline_steps(change),
             *self._defaults_steps(change),
-            *plugin_steps(self._tree, change, EARLY_PLUGIN, grub.BLS_FOLDER),
-            *self._type1.steps(shown),
+            *plugin_steps(self._tree, change, EARLY_PLUGIN, self._type1.fallbacks),
+            *self._type1.steps(change, as_they_are=self._referring),
             *self._environment_steps(change),
         ]
 
@@ -142,9 +169,12 @@ class GrubBls:
     def _environment_steps(self, change: Change) -> Iterator[Step]:
         for line in change.sources:
             if line.name == _KERNELOPTS:
-                content = self._tree.data(line.path, _LIMIT) or b""
-                text = with_variable(content.decode("utf-8", "surrogateescape"), _KERNELOPTS, line.after)
+                text = with_variable(_text(self._tree.data(line.path, _LIMIT)), _KERNELOPTS, line.after)
                 yield WriteFile(line.path, text, STAGED, "change the arguments of every entry that refers to them")
+
+
+def _text(content: bytes | None) -> str:
+    return (content or b"").decode("utf-8", "surrogateescape")
 
 
 def with_variable(block: str, name: str, value: str) -> str:

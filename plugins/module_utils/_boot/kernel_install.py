@@ -7,11 +7,13 @@
 from __future__ import annotations
 
 import re
+import shlex
 from typing import TYPE_CHECKING, Iterator
 
 from .._machine.boot_config import Change, Source
-from .._machine.plan import CONFIGURED, RemoveFile, Step, WriteFile
+from .._machine.plan import CONFIGURED, Refusal, RemoveFile, Step, WriteFile
 from .._plan import cmdline
+from .._plan.refusals import refuse
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -25,8 +27,6 @@ _DROP_INS = ("/usr/lib/kernel/install.conf.d", "/etc/kernel/install.conf.d")
 PLUGIN = "/etc/kernel/install.d/95-vfio-workstation.install"
 #: Fedora's 20-grub.install ends the work of kernel-install with exit status 77; ours has to be done by then.
 EARLY_PLUGIN = "/etc/kernel/install.d/15-vfio-workstation.install"
-#: In the identifier of an entry that boots without our arguments, before the kernel's version.
-FALLBACK_MARK = "0-vfio-workstation-fallback-"
 
 _SETTING = re.compile(r"^[ \t]*([a-z_]+)[ \t]*=[ \t]*(\S*)[ \t]*$", re.MULTILINE)
 
@@ -51,9 +51,30 @@ def cmdline_source(tree: Tree, otherwise: str) -> Source:
     """
     content = _exact(tree, CMDLINE)
     if content is not None:
-        return Source(CMDLINE, 1, "", content, ours=True)
+        # An empty file says that kernels need no arguments, and no file that they have those of the running one. So it
+        # is not to go when ours do, and gets a line's end.
+        return Source(CMDLINE, 1, "", content or "\n", ours=True)
     vendors = _exact(tree, _VENDORS_CMDLINE)
     return Source(CMDLINE, 1, "", otherwise + "\n" if vendors is None else vendors, ours=True, is_there=False)
+
+
+def cmdline_problems(tree: Tree) -> tuple[Refusal, ...]:
+    """Return why that file can't be changed.
+
+    90-loaderentry.install of systemd 257 passes over lines that begin with `#`; that of 252, Fedora's 20-grub.install
+    and 60-ukify.install take them for arguments.
+    """
+    lines = (_exact(tree, CMDLINE) or "").splitlines()
+    return tuple(
+        refuse(
+            "cmdline_unreadable",
+            f"{CMDLINE}, line {number} begins with #: {line}",
+            danger="Some of the tools that read the file take such a line for a comment, others for arguments.",
+            remedy="Take the line out.",
+        )
+        for number, line in enumerate(lines, 1)
+        if line.lstrip().startswith("#")
+    )
 
 
 def cmdline_steps(change: Change) -> Iterator[Step]:
@@ -71,21 +92,21 @@ def running_arguments(tree: Tree) -> str:
     return " ".join(one.text for one in arguments if one.name not in ("BOOT_IMAGE", "initrd"))
 
 
-def plugin_steps(tree: Tree, change: Change, path: str, entries: str) -> Iterator[Step]:
+def plugin_steps(tree: Tree, change: Change, path: str, fallbacks: str | None) -> Iterator[Step]:
     """Yield what brings our plugin in line.
 
     Args:
         tree: The machine.
         change: What is wished for.
         path: Of the plugin.
-        entries: The folder of the entries.
+        fallbacks: Path of this system's entries without our arguments, up to the version of the kernel.
     """
-    wanted = _PLUGIN.replace("@ENTRIES@", entries).replace("@MARK@", FALLBACK_MARK)
+    wanted = _PLUGIN.replace("@FALLBACKS@", shlex.quote(fallbacks or ""))
     status = tree.status(path)
     if not change.fallback:
         if status is not None:
             yield RemoveFile(path, CONFIGURED, "no kernel has arguments of ours")
-    elif status is None or _exact(tree, path) != wanted or status.st_mode & 0o777 != 0o755:
+    elif fallbacks and (status is None or _exact(tree, path) != wanted or status.st_mode & 0o777 != 0o755):
         yield WriteFile(path, wanted, CONFIGURED, "let kernels to come have an entry without our arguments", 0o755)
 
 
@@ -101,7 +122,7 @@ _PLUGIN = r"""#!/bin/sh
 # kernel-install calls it: each kernel has an entry that boots it without the collection's arguments.
 set -e
 
-entries=@ENTRIES@
+fallbacks=@FALLBACKS@
 command=${1:-}
 version=${2:-}
 [ -n "$version" ] || exit 0
@@ -109,16 +130,19 @@ version=${2:-}
 case "$command" in
     add)
         pattern=
-        for file in "$entries"/*@MARK@*.conf; do
+        for file in "$fallbacks"*.conf; do
             if [ -e "$file" ]; then
                 pattern=$file
             fi
         done
-        [ -n "$pattern" ] || exit 0
-        old=${pattern##*@MARK@}
+        new=$fallbacks$version.conf
+        if [ -z "$pattern" ] || [ -e "$new" ]; then
+            exit 0
+        fi
+        old=${pattern#"$fallbacks"}
         old=${old%.conf}
-        new=${pattern%"$old.conf"}$version.conf
-        [ ! -e "$new" ] || exit 0
+        draft=${fallbacks%/*}/.vfio-workstation~
+        trap 'rm -f "$draft"' EXIT
         awk -v old="$old" -v new="$version" '{
             done = ""
             while ((at = index($0, old)) > 0) {
@@ -126,11 +150,11 @@ case "$command" in
                 $0 = substr($0, at + length(old))
             }
             print done $0
-        }' "$pattern" >"$entries/.vfio-workstation~"
-        mv -f "$entries/.vfio-workstation~" "$new"
+        }' "$pattern" >"$draft"
+        mv -f "$draft" "$new"
         ;;
     remove)
-        rm -f "$entries"/*@MARK@"$version".conf
+        rm -f "$fallbacks$version.conf"
         ;;
 esac
 """

@@ -13,9 +13,16 @@ from .._machine.boot_config import FALLBACK, NORMAL, Change, EntryLine, Source
 from .._machine.plan import Refusal, Step
 from .._plan import cmdline
 from .._plan.refusals import refuse
-from .kernel_install import PLUGIN, cmdline_source, cmdline_steps, plugin_steps, running_arguments
+from .kernel_install import (
+    PLUGIN,
+    cmdline_problems,
+    cmdline_source,
+    cmdline_steps,
+    plugin_steps,
+    running_arguments,
+)
 from .systemd_boot import XBOOTLDR
-from .type1 import Type1Entries
+from .type1 import SYSTEMD_BOOT, Type1Entries
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -39,8 +46,8 @@ class SystemdBoot:
         self._tree = tree
         self._context = context
         partitions = context.esps if XBOOTLDR in context.esps else (*context.esps, XBOOTLDR)
-        self._folders = [folder + _ENTRIES for folder in partitions if tree.names(folder + _ENTRIES)]
-        self._type1 = Type1Entries(tree, self._folders, context.kernels)
+        folders = [folder + _ENTRIES for folder in partitions]
+        self._type1 = Type1Entries(tree, folders, context.kernels, SYSTEMD_BOOT)
 
     @functools.cached_property
     def entries(self) -> Sequence[EntryLine]:
@@ -63,8 +70,15 @@ class SystemdBoot:
             if version not in covered and self._tree.exists(f"/boot/vmlinuz-{version}")
         ]
         if not covered:
-            return (refuse("bootloader_broken", "systemd-boot boots this machine, but has no entry for its kernels."),)
-        return tuple(
+            return (
+                refuse(
+                    "bootloader_broken",
+                    "systemd-boot boots this machine, and no entry of its names the version of an installed kernel, as "
+                    "those do that kernel-install writes.",
+                    remedy="Have kernel-install write an entry for each kernel.",
+                ),
+            )
+        return cmdline_problems(self._tree) + tuple(
             refuse(
                 "bootloader_broken",
                 f"The kernel {version} is installed and has no entry.",
@@ -83,10 +97,9 @@ class SystemdBoot:
 
     def steps(self, change: Change) -> Sequence[Step]:
         """Return what brings the change about: for kernels to come, then the entries there are."""
-        folder = self._folders[0] if self._folders else XBOOTLDR + _ENTRIES
         return [
             *cmdline_steps(change),
-            *plugin_steps(self._tree, change, PLUGIN, folder),
+            *plugin_steps(self._tree, change, PLUGIN, self._type1.fallbacks),
             *self._type1.steps(change),
         ]
 

@@ -130,3 +130,8 @@ def test_any_text_is_read(text: str) -> None:
     bls.parse(text)
     grub.parse_environment(text)
     assert bls.identifier(text) in text
+
+
+def test_grub_takes_the_first_line_of_options(tmp_path: Path) -> None:
+    files = {"boot/grub2/grub.cfg": "blscfg", "boot/loader/entries/a.conf": "linux /b\noptions c\noptions d\n"}
+    assert [entry.cmdline for entry in grub.read_entries(write(tmp_path, files), ())] == ["c"]
