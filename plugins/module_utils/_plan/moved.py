@@ -68,19 +68,23 @@ def _others(device: RecordedDevice, record: HostRecord) -> Iterator[tuple[str, I
 def _find(machine: Machine, address: str, identity: Identity, others: set[tuple[str, Identity]]) -> str | Refusal:
     """Return where a function is now.
 
-    A serial number decides. Else address and parent together do; then what is no known twin; then the parent alone.
+    A serial number decides. Without one a place does: address and bridge together, or the bridge alone, which is the
+    slot that the card is in. Else it is the one that is in no place where another like it was.
     """
-    alike = [one for one in endpoints(machine) if _may_be(identity_of(machine.pci[one]), identity)]
-    by_serial = [one for one in alike if identity.serial and identity_of(machine.pci[one]).serial == identity.serial]
+    now = {one: identity_of(machine.pci[one]) for one in endpoints(machine)}
+    alike = [one for one in now if _may_be(now[one], identity)]
+    by_serial = [one for one in alike if identity.serial and now[one].serial == identity.serial]
     if by_serial:
         alike = by_serial
-    elif address in alike and machine.pci[address].parent == identity.parent:
+    elif address in alike and now[address].parent == identity.parent:
         return address
     else:
-        known = {(one, other._replace(serial=None)) for one, other in others}
-        alike = [one for one in alike if (one, identity_of(machine.pci[one])._replace(serial=None)) not in known]
-    if len(alike) > 1:
-        alike = [one for one in alike if machine.pci[one].parent == identity.parent] or alike
+        alike = [
+            one for one in alike if (one, now[one].parent) not in {(place, other.parent) for place, other in others}
+        ]
+        in_slot = [one for one in alike if identity.parent and now[one].parent == identity.parent]
+        slots = {other.parent for _place, other in others if other.parent and other.ids == identity.ids}
+        alike = in_slot if len(in_slot) == 1 else [one for one in alike if now[one].parent not in slots]
     if len(alike) == 1:
         return alike[0]
     was = f"it was {_ids_text(identity)} at {address}"

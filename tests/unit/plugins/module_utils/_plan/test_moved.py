@@ -1,0 +1,183 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Devices that an earlier run selected are found again, and never mistaken for what sits in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.vfio.workstation.plugins.module_utils._machine import PciFunction
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import DeviceWish, Selector
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HostRecord
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.devices import DevicesPlan, plan_devices
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_record import (
+    parse_host_record,
+    render_host_record,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.notation import slot_of
+from ansible_collections.vfio.workstation.tests.machines.values import DESKTOP, function, machine
+
+GPU = DeviceWish("gpu", Selector(address="0000:41:00.0"))
+ANY_GPU = DeviceWish("gpu", Selector(class_=("03",), class_name="display", boot_display=False))
+Functions = Mapping[str, PciFunction]
+
+
+def planned(functions: Functions, record: HostRecord, *wishes: DeviceWish, accepted: str = "") -> DevicesPlan:
+    return plan_devices(machine(functions), wishes or (GPU,), record, frozenset(accepted.split()))
+
+
+def recorded(functions: Functions = DESKTOP, *wishes: DeviceWish) -> HostRecord:
+    plan = planned(functions, HostRecord(), *wishes)
+    assert plan.refusals == ()
+    record = HostRecord(plan.remembered, tuple(one.address for one in plan.bindings))
+    return parse_host_record(render_host_record(record))
+
+
+def moved(functions: Functions, places: Mapping[str, str | None], parents: Mapping[str, str | None] = {}) -> Functions:
+    """Return functions whose slots are elsewhere: `places` and `parents` say by slot where; None takes a slot out."""
+    result = {}
+    for address, one in functions.items():
+        slot = slot_of(address)
+        place = places.get(slot, slot)
+        if place is not None:
+            result[f"{place}.{address[-1]}"] = one._replace(parent=parents.get(slot, one.parent))
+    return dict(sorted(result.items()))
+
+
+def bound(plan: DevicesPlan) -> list[str]:
+    return [one.address for one in plan.bindings]
+
+
+def codes(plan: DevicesPlan) -> list[str]:
+    return [one.code for one in plan.refusals]
+
+
+def test_where_it_was_it_is() -> None:
+    plan = planned(DESKTOP, recorded())
+    assert (codes(plan), bound(plan)) == ([], ["0000:41:00.0", "0000:41:00.1"])
+    assert plan.notes == ()
+
+
+@pytest.mark.parametrize("parent", ["0000:00:03.1", "0000:00:04.1", None])
+def test_moved_and_nothing_in_its_place(parent: str | None) -> None:
+    """The rule follows, and the twin that the host keeps is not taken for it."""
+    after = moved(DESKTOP, {"0000:41:00": "0000:61:00"}, {"0000:41:00": parent})
+    plan = planned(after, recorded())
+    assert (codes(plan), bound(plan)) == ([], ["0000:61:00.0", "0000:61:00.1"])
+    assert "0000:61:00.0" in plan.notes[0]
+    assert plan.bindings[0].identity.parent == parent
+
+
+def test_moved_and_something_else_in_its_place() -> None:
+    after = moved(DESKTOP, {"0000:41:00": "0000:61:00"})
+    other = {**after, "0000:41:00.0": DESKTOP["0000:02:00.0"]}
+    plan = planned(other, recorded())
+    assert (codes(plan), bound(plan)) == ([], ["0000:61:00.0", "0000:61:00.1"])
+
+
+def test_renumbered_so_that_the_twin_has_its_address() -> None:
+    """A card between them went: both slots moved up, and each twin is still below its own bridge."""
+    after = moved(DESKTOP, {"0000:01:00": "0000:41:00", "0000:41:00": "0000:61:00"})
+    plan = planned(after, recorded())
+    assert (codes(plan), bound(plan)) == ([], ["0000:61:00.0", "0000:61:00.1"])
+
+
+def test_swapped_twins_without_a_bridge_that_tells_cannot_be_told_apart() -> None:
+    places = {"0000:01:00": "0000:71:00", "0000:41:00": "0000:61:00"}
+    parents = {"0000:01:00": "0000:00:05.1", "0000:41:00": "0000:00:06.1"}
+    plan = planned(moved(DESKTOP, places, parents), recorded())
+    assert (codes(plan), bound(plan)) == (["device_ambiguous"], [])
+    assert "0000:61:00.0" in plan.refusals[0].seen
+    assert "0000:71:00.0" in plan.refusals[0].seen
+
+
+def test_another_device_in_its_place() -> None:
+    after = {**moved(DESKTOP, {"0000:41:00": None}), "0000:41:00.0": function("144d:a80a", "010802", "nvme", "20")}
+    plan = planned(after, recorded())
+    assert (codes(plan), bound(plan)) == (["device_changed_identity"], [])
+    assert "it was 10de:2684 (subsystem 1043:88e2) at 0000:41:00.0" in plan.refusals[0].seen
+    assert "[144d:a80a], class 0108, driver nvme" in plan.refusals[0].seen
+
+
+def test_gone() -> None:
+    """The twin that the host keeps is not taken in its stead."""
+    plan = planned(moved(DESKTOP, {"0000:41:00": None}), recorded())
+    assert (codes(plan), bound(plan)) == (["device_not_found"], [])
+
+
+def test_a_swapped_card_is_told_even_where_the_selection_fits_it() -> None:
+    single = moved(DESKTOP, {"0000:01:00": None})
+    record = recorded(single, ANY_GPU)
+    new = {**moved(single, {"0000:41:00": None}), "0000:41:00.0": function("1002:744c", "030000", "amdgpu", "20")}
+    plan = planned(new, record, ANY_GPU)
+    assert codes(plan) == ["device_changed_identity"]
+    assert "would find now" in plan.refusals[0].seen
+    taken = planned(new, record, ANY_GPU, accepted="device_changed_identity")
+    assert (codes(taken), bound(taken)) == ([], ["0000:41:00.0"])
+
+
+def test_another_selection_begins_anew() -> None:
+    other = GPU._replace(select=Selector(address="0000:01:00.0"))
+    assert bound(planned(DESKTOP, recorded(), other)) == ["0000:01:00.0", "0000:01:00.1"]
+    by_id = GPU._replace(functions="selected", bind_by="function")
+    assert bound(planned(moved(DESKTOP, {"0000:41:00": "0000:61:00"}), recorded(), by_id)) == ["0000:61:00.0"]
+
+
+def test_members_of_the_group_are_found_again_too() -> None:
+    shared = {**DESKTOP, "0000:42:00.0": function("8086:1572", "020000", "i40e", "20", parent="0000:00:03.1")}
+    wish = GPU._replace(with_group=(Selector(address="0000:42:00.0"),))
+    record = recorded(shared, wish)
+    after = moved(shared, {"0000:41:00": "0000:61:00", "0000:42:00": "0000:62:00"})
+    assert bound(planned(after, record, wish)) == ["0000:61:00.0", "0000:61:00.1", "0000:62:00.0"]
+    disk = {**moved(shared, {"0000:42:00": None}), "0000:42:00.0": function("144d:a80a", "010802", "nvme", "20")}
+    assert codes(planned(disk, record, wish)) == ["device_changed_identity", "group_shared_with_host"]
+    # The card moved to a slot of its own: what shared its group stays with the host.
+    apart = {**after, "0000:62:00.0": after["0000:62:00.0"]._replace(iommu_group="21")}
+    plan = planned(apart, record, wish)
+    assert (codes(plan), bound(plan)) == ([], ["0000:61:00.0", "0000:61:00.1"])
+    assert "stays with the host" in plan.notes[-1]
+
+
+def test_two_selections_do_not_swap() -> None:
+    """Each of two twins that guests get is known by where the other was."""
+    other = DeviceWish("other", Selector(address="0000:01:00.0"))
+    record = recorded(DESKTOP, GPU, other)
+    plan = planned(moved(DESKTOP, {"0000:41:00": "0000:61:00"}), record, GPU, other)
+    assert codes(plan) == []
+    assert {one.address: one.name for one in plan.bindings if one.role == "selected"} == {
+        "0000:01:00.0": "other",
+        "0000:61:00.0": "gpu",
+    }
+
+
+def test_what_is_ours_until_the_next_boot_is_the_hosts_again() -> None:
+    """A member that is no longer named is on vfio-pci still, and will not be after the boot: the group is not free."""
+    shared = {**DESKTOP, "0000:42:00.0": function("8086:1572", "020000", "vfio-pci", "20")}
+    assert codes(planned(shared, HostRecord(bound=("0000:42:00.0",)))) == ["group_shared_with_host"]
+    assert codes(planned(shared, HostRecord())) == []
+
+
+SLOTS = ["0000:01:00", "0000:02:00", "0000:03:00", "0000:41:00", "0000:51:00", "0000:61:00"]
+
+
+@given(st.permutations(SLOTS), st.sets(st.sampled_from(SLOTS[:4])))
+def test_wherever_things_go_nothing_else_is_bound(order: list[str], gone: set[str]) -> None:
+    """Renumbered in any way below the same bridges: never is its twin taken, nor the disk, nor the NIC."""
+    places: dict[str, str | None] = dict(zip(SLOTS, order, strict=True))
+    places.update(dict.fromkeys(gone))
+    after = moved(DESKTOP, places)
+    plan = planned(after, recorded())
+    here = places["0000:41:00"]
+    assert bound(plan) == ([] if here is None else [f"{here}.0", f"{here}.1"])
+    assert codes(plan) == (
+        [] if here else ["device_changed_identity" if "0000:41:00.0" in after else "device_not_found"]
+    )
+    # Once found, it is there: a second run has nothing to tell.
+    if not plan.refusals:
+        again = planned(after, HostRecord(plan.remembered, tuple(bound(plan))))
+        assert (again.bindings, again.notes) == (plan.bindings, ())
