@@ -1,0 +1,197 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The rule in the initramfs, run as udev would on a machine of files."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import SELECTED, Binding, Identity
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.udev_rule import ids_argument, rule_text
+
+GPU = Binding(
+    "gpu", "0000:41:00.0", Identity("10de", "2684", "1043", "88e2", "030000", "0000:00:03.1"), SELECTED, "function", ()
+)
+ON_ROOT = Binding(
+    "igpu", "0000:00:02.0", Identity("8086", "9a49", None, None, "030000", None), SELECTED, "function", ()
+)
+BELOW_VMD = Binding(
+    "disk", "10000:e0:06.0", Identity("144d", "a80a", None, None, "010802", "0000:00:0e.0"), SELECTED, "function", ()
+)
+TOKEN = re.compile(r'([A-Z]+)(?:\{([^}]*)\})?(==|!=|\+=|=)"([^"]*)"')
+
+
+class Udev:
+    """Runs the few keys of udev's language that the rule uses: udev(7)."""
+
+    def __init__(self, root: Path, cmdline: str) -> None:
+        self.root, self.cmdline = root, cmdline
+        self.written: list[tuple[str, str]] = []
+        self.ran: list[str] = []
+
+    def function(self, path: str, driver: str | None = None, **attributes: str) -> None:
+        """Make a function at a path below /sys/devices."""
+        folder = self.root / "sys/devices" / path
+        folder.mkdir(parents=True)
+        attributes = {"subsystem_vendor": "0x0000", "subsystem_device": "0x0000", **attributes}
+        for name, value in {**attributes, "driver_override": "(null)"}.items():
+            (folder / name).write_text(value + "\n")
+        if driver:
+            (folder / "driver").mkdir()
+            (folder / "driver" / "name").write_text(driver)
+        link = self.root / "sys/bus/pci/devices" / folder.name
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(folder)
+
+    def event(self, address: str, text: str, action: str = "add", subsystem: str = "pci") -> None:
+        """Run the rule for an event of a function."""
+        self._properties: dict[str, str] = {}
+        label = None
+        for line in text.splitlines():
+            tokens = TOKEN.findall(line)
+            if line.startswith("#") or (label and ("LABEL", "", "=", label) not in tokens):
+                continue
+            assert TOKEN.sub("", line).strip(", ") == "", line
+            label = None
+            event = {"ACTION": action, "SUBSYSTEM": subsystem, "KERNEL": address, "DRIVER": self._driver(address)}
+            for key, of, operator, value in tokens:
+                if operator in ("==", "!="):
+                    if self._matches(key, of, value, event) != (operator == "=="):
+                        break
+                elif key == "GOTO":
+                    label = value
+                elif not self._acts(key, of, value, address):
+                    break
+
+    def _matches(self, key: str, of: str, value: str, event: dict[str, str]) -> bool:
+        if key == "TEST":
+            return (self.root / value.lstrip("/")).exists()
+        if key == "ENV":
+            found = self._properties.get(of, "")
+        elif key == "ATTR":
+            path = self._path(of, event["KERNEL"])
+            found = path.read_text().rstrip() if path.exists() else ""
+            if not path.exists():
+                return False
+        else:
+            found = event[key]
+        return found != "" if value == "?*" else found == value
+
+    def _acts(self, key: str, of: str, value: str, address: str) -> bool:
+        if (key, of) == ("IMPORT", "cmdline"):
+            words = dict(word.partition("=")[::2] for word in self.cmdline.split())
+            if value not in words:
+                return False
+            self._properties[value] = words[value] or "1"
+        elif key == "ATTR":
+            self.written.append(
+                (of if of.startswith("[") else f"[pci/{address}]{of}", value.replace("$kernel", address))
+            )
+            path = self._path(of, address)
+            if path.exists():
+                path.write_text(value + "\n")
+        elif key == "RUN":
+            self.ran.append(value)
+        else:
+            assert key == "LABEL"
+        return True
+
+    def _path(self, attribute: str, address: str) -> Path:
+        match = re.fullmatch(r"\[([a-z]+)/([^\]]+)\](.+)", attribute)
+        if match is None:
+            return self.root / "sys/bus/pci/devices" / address / attribute
+        kind, name, rest = match.groups()
+        return self.root / ("sys/bus" if kind == "subsystem" else f"sys/bus/{kind}/devices") / name / rest
+
+    def _driver(self, address: str) -> str:
+        name = self.root / "sys/bus/pci/devices" / address / "driver" / "name"
+        return name.read_text() if name.exists() else ""
+
+    def override(self, address: str) -> str:
+        return (self.root / "sys/bus/pci/devices" / address / "driver_override").read_text().rstrip()
+
+
+@pytest.fixture
+def udev(tmp_path: Path) -> Udev:
+    made = Udev(tmp_path, "ro vfio_workstation=1")
+    card = {"vendor": "0x10de", "device": "0x2684", "subsystem_vendor": "0x1043", "subsystem_device": "0x88e2"}
+    made.function("pci0000:00/0000:00:00.0", vendor="0x1022", device="0x14d8")
+    made.function("pci0000:00/0000:00:02.0", vendor="0x8086", device="0x9a49", driver="i915")
+    made.function("pci0000:00/0000:00:01.1/0000:01:00.0", **card)
+    made.function("pci0000:00/0000:00:03.1/0000:41:00.0", **card)
+    made.function("pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0", vendor="0x144d", device="0xa80a")
+    for port in ("01.1", "03.1", "0e.0"):
+        link = tmp_path / f"sys/bus/pci/devices/0000:00:{port}"
+        link.symlink_to(tmp_path / f"sys/devices/pci0000:00/0000:00:{port}")
+    return made
+
+
+def test_the_first_event_of_any_function_sets_every_override(udev: Udev) -> None:
+    udev.event("0000:00:00.0", rule_text([GPU, ON_ROOT, BELOW_VMD]))
+    assert [udev.override(one) for one in ("0000:41:00.0", "0000:00:02.0", "10000:e0:06.0")] == ["vfio-pci"] * 3
+    assert udev.override("0000:01:00.0") == "(null)"  # the twin
+    assert udev.ran == []
+
+
+def test_its_own_event_binds_it(udev: Udev) -> None:
+    udev.event("0000:41:00.0", rule_text([GPU]))
+    assert udev.ran == ["kmod load vfio-pci"]
+    assert ("[subsystem/pci]drivers_probe", "0000:41:00.0") in udev.written
+    assert not any("unbind" in name for name, _value in udev.written)
+
+
+def test_a_driver_that_was_there_first_lets_go(udev: Udev) -> None:
+    udev.event("0000:00:02.0", rule_text([ON_ROOT]))
+    names = [name for name, _value in udev.written]
+    assert names == [
+        "[pci/0000:00:02.0]driver_override",
+        "[pci/0000:00:02.0]driver/unbind",
+        "[subsystem/pci]drivers_probe",
+    ]
+
+
+@pytest.mark.parametrize("cmdline", ["ro quiet", "ro vfio_workstation=0", "ro xvfio_workstation=1"])
+def test_without_the_gate_nothing_happens(udev: Udev, cmdline: str) -> None:
+    udev.cmdline = cmdline
+    udev.event("0000:41:00.0", rule_text([GPU]))
+    assert (udev.written, udev.ran) == ([], [])
+
+
+@pytest.mark.parametrize(("action", "subsystem"), [("remove", "pci"), ("change", "pci"), ("add", "usb")])
+def test_other_events_are_none_of_its_business(udev: Udev, action: str, subsystem: str) -> None:
+    udev.event("0000:41:00.0", rule_text([GPU]), action, subsystem)
+    assert (udev.written, udev.ran) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"device": "2685"},
+        {"vendor": "10dd"},
+        {"subsystem_vendor": "1044"},
+        {"subsystem_device": "88e3"},
+        {"parent": "0000:00:01.1"},
+        {"parent": None},
+    ],
+)
+def test_whatever_else_is_at_its_address_stays_with_the_host(udev: Udev, change: dict[str, str]) -> None:
+    other = GPU._replace(identity=GPU.identity._replace(**change))
+    udev.event("0000:41:00.0", rule_text([other]))
+    assert (udev.written, udev.ran) == ([], [])
+
+
+def test_a_function_that_is_not_there_is_no_hindrance(udev: Udev) -> None:
+    udev.event("0000:41:00.0", rule_text([GPU._replace(address="0000:99:00.0"), GPU]))
+    assert udev.ran == ["kmod load vfio-pci"]
+
+
+def test_by_ids_vfio_pci_is_loaded_before_any_driver(udev: Udev) -> None:
+    by_id = GPU._replace(bind_by="id")
+    udev.event("0000:00:00.0", rule_text([by_id]))
+    assert (udev.written, udev.ran) == ([], ["kmod load vfio-pci"])
+    assert ids_argument([by_id, ON_ROOT._replace(bind_by="id")]) == "vfio-pci.ids=8086:9a49,10de:2684:1043:88e2"
+    assert ids_argument([GPU]) is None
