@@ -31,6 +31,9 @@ TOOL_CHECKS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 
+#: What else a unified kernel image may have (UAPI.5), by ukify's configuration or by kernel-install's plugins.
+_EXTRAS = (".splash", ".ucode", ".dtb", ".dtbauto", ".hwids", ".efifw", ".sbat", ".pcrsig", ".pcrpkey", ".profile")
+
 
 def check_grub_config(tree: Tree, draft: str) -> list[str]:
     """Return what is wrong with a new grub.cfg, against the files that are there and the one in use."""
@@ -51,10 +54,25 @@ def check_grub_config(tree: Tree, draft: str) -> list[str]:
 
 
 def check_unified_image(tree: Tree, draft: str) -> list[str]:
-    """Return what is wrong with a new unified kernel image."""
-    sections = Sections(tree, draft)
-    missing = [name for name in (".linux", ".initrd", ".cmdline", ".uname", ".osrel") if name not in sections]
-    return [f"it lacks the sections {', '.join(missing)}"] if missing else []
+    """Return what is wrong with a new unified kernel image, against the one beside it that it is to replace."""
+    new = Sections(tree, draft)
+    missing = [name for name in (".linux", ".initrd", ".cmdline", ".uname", ".osrel") if name not in new]
+    if missing:
+        return [f"it lacks the sections {', '.join(missing)}"]
+    folder, _slash, name = draft.rpartition("/")
+    # A draft's name is the file's with something before and after it.
+    named = [one for one in tree.names(folder) if one.lower().endswith(".efi") and one in name]
+    if not named:
+        return []
+    old = Sections(tree, f"{folder}/{max(named, key=len)}")
+    problems = [f"it lacks {one}, which the image in use has" for one in _EXTRAS if one in old and one not in new]
+    release, former = new.text(".uname"), old.text(".uname")
+    if release != former:
+        problems.append(f"it is for the kernel {release}, and the image in use for {former}")
+    root, former = _root_in(new.text(".cmdline")), _root_in(old.text(".cmdline"))
+    if root != former:
+        problems.append(f"it has root={root}, and the image in use has root={former}")
+    return problems
 
 
 def _missing_files(tree: Tree, places: tuple[str, ...], entries: list[Entry]) -> Iterator[str]:
@@ -82,7 +100,11 @@ def _lost_kernels(tree: Tree, places: tuple[str, ...], old: Menu, new: Menu) -> 
 
 
 def _root(entry: Entry) -> str:
-    return next((one.value or "" for one in cmdline.parse(entry.cmdline).arguments if one.name == "root"), "")
+    return _root_in(entry.cmdline)
+
+
+def _root_in(text: str | None) -> str:
+    return next((one.value or "" for one in cmdline.parse(text or "").arguments if one.name == "root"), "")
 
 
 #: By the name that a step gives.

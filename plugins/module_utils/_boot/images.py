@@ -39,6 +39,11 @@ class Sections:
     def __contains__(self, name: str) -> bool:
         return name in self._places
 
+    def size(self, name: str) -> int | None:
+        """Return how many bytes a section's content has, or None."""
+        place = self._places.get(name)
+        return None if place is None else place[1]
+
     def text(self, name: str) -> str | None:
         """Return a section's text without its padding, or None."""
         place = self._places.get(name)

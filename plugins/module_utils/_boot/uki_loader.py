@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 
 from .._machine.boot_config import NORMAL, OTHER, Change, EntryLine, Source
 from .._machine.plan import DRAFT, STAGED, GenerateFile, Refusal, Step
-from .._plan import cmdline
 from .._plan.refusals import refuse
 from . import uki
 from .images import Sections
@@ -27,9 +26,19 @@ if TYPE_CHECKING:
 
 _TOOLS = ("/usr/bin/ukify", "/usr/lib/systemd/ukify")
 _CONFIGURATION = "/etc/kernel/uki.conf"
+#: The first that is there counts: those of kernel-install(8), then what ukify(1) reads where it is given none.
+_CONFIGURATIONS = (
+    _CONFIGURATION,
+    *(f"{folder}/uki.conf" for folder in ("/run/kernel", "/usr/local/lib/kernel", "/usr/lib/kernel")),
+    *(f"{folder}/ukify.conf" for folder in ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd")),
+    "/usr/lib/systemd/ukify.conf",
+)
 _KERNELS = ("/lib/modules/{}/vmlinuz", "/usr/lib/modules/{}/vmlinuz", "/boot/vmlinuz-{}")
 _INITRAMFS = ("/boot/initrd.img-{}", "/boot/initramfs-{}.img")
-_KEY = re.compile(r"^\s*SecureBootPrivateKey\s*=\s*\S", re.MULTILINE)
+#: pesign finds the key by the certificate's name.
+_KEY = re.compile(r"^[ \t]*(?:SecureBootPrivateKey|SecureBootCertificateName)[ \t]*=[ \t]*\S", re.MULTILINE)
+_UNLOCKED_BY_TPM = re.compile(r"^[^#\n]*\btpm2-device=", re.MULTILINE)
+_MACHINE_ID = re.compile(r"[0-9a-f]{32}(?=-)")
 _PCR_KEY = re.compile(r"^\s*(?:PCRPrivateKey|PCRPublicKey|PCRBanks)\s*=\s*\S", re.MULTILINE)
 
 
@@ -50,6 +59,9 @@ class Uki:
         self._tool = next((tool for tool in _TOOLS if tree.exists(tool)), None)
         partitions = context.esps if XBOOTLDR in context.esps else (*context.esps, XBOOTLDR)
         self._images = uki.read_entries(tree, partitions)
+        self._config = next((file for file in _CONFIGURATIONS if tree.exists(file)), None)
+        self._settings = (tree.text(self._config) or "") if self._config else ""
+        self._machine_id = (tree.text("/etc/machine-id") or "").strip()
 
     @functools.cached_property
     def entries(self) -> Sequence[EntryLine]:
@@ -63,13 +75,23 @@ class Uki:
                 line=None,
                 role=NORMAL if self._is_ours(image) else OTHER,
                 # Without what addons append when it boots: that is not in the image, and is not to get there.
-                text=" ".join((Sections(self._tree, image.file).text(".cmdline") or "").split("\n")),
+                text=self._own_text(image),
             )
             for image in self._images
         )
 
+    def _own_text(self, image: Entry) -> str:
+        return " ".join((Sections(self._tree, image.file).text(".cmdline") or "").split("\n"))
+
     def _is_ours(self, image: Entry) -> bool:
-        return image.version in self._context.kernels and self._kernel(image.version or "") is not None
+        """Tell whether kernel-install made an image, of a kernel of this system: it names it after the two."""
+        version = image.version
+        if version is None or version not in self._context.kernels or not image.id.endswith(f"-{version}.efi"):
+            return False
+        named = _MACHINE_ID.match(image.id)
+        if named and self._machine_id and named.group() != self._machine_id:
+            return False
+        return any(self._tree.exists(f"{folder}/{version}") for folder in ("/lib/modules", "/usr/lib/modules"))
 
     def _kernel(self, version: str) -> str | None:
         return self._first(_KERNELS, version)
@@ -100,16 +122,45 @@ class Uki:
             )
         if not any(entry.role == NORMAL for entry in self.entries):
             yield refuse("bootloader_broken", "No unified kernel image is of a kernel that is installed.")
-        if self._context.secure_boot and not _KEY.search(self._tree.text(_CONFIGURATION) or ""):
+        if self._context.secure_boot and not _KEY.search(self._settings):
             yield refuse(
                 "bootloader_unsupported",
-                f"Secure Boot is on, and {_CONFIGURATION} names no SecureBootPrivateKey.",
+                f"Secure Boot is on, and {self._config or _CONFIGURATION} names no SecureBootPrivateKey.",
                 danger="The firmware would not start an image that is built anew and not signed.",
                 remedy=f"Name the key and the certificate in {_CONFIGURATION}, as ukify(1) describes.",
             )
+        covered = {entry.version: entry for entry in self.entries if entry.role == NORMAL}
+        for version in self._context.kernels:
+            if covered and version not in covered and self._kernel(version) is not None:
+                yield refuse(
+                    "bootloader_broken",
+                    f"The kernel {version} is installed and has no image.",
+                    remedy=f"Give it one with kernel-install add {version} {self._kernel(version)}, or remove it.",
+                )
         for entry in self.entries:
-            if entry.role == NORMAL and self._first(_INITRAMFS, entry.version or "") is None:
-                yield refuse("bootloader_broken", f"The initramfs of {entry.version} is not in /boot.")
+            if entry.role == NORMAL:
+                yield from self._missing_parts(entry, entry.version or "")
+
+    def _missing_parts(self, entry: EntryLine, version: str) -> Iterator[Refusal]:
+        if self._kernel(version) is None:
+            yield refuse("bootloader_broken", f"The kernel {version} has an image, and is not there as a file.")
+        initramfs = self._first(_INITRAMFS, version)
+        if initramfs is None:
+            yield refuse("bootloader_broken", f"The initramfs of {version} is not in /boot.")
+        elif self._has_other_initramfs(entry.path, initramfs):
+            # dracut and mkinitcpio make one for kernel-install alone; what is in /boot then is of former times.
+            yield refuse(
+                "bootloader_unsupported",
+                f"{entry.path} is newer than {initramfs}, and has another initramfs in it.",
+                danger="The new image would have an initramfs that this machine does not boot with now.",
+                remedy="Have kernel-install make the image from that file.",
+            )
+
+    def _has_other_initramfs(self, image: str, initramfs: str) -> bool:
+        made, file = self._tree.status(image), self._tree.status(initramfs)
+        if made is None or file is None or file.st_mtime > made.st_mtime:
+            return False
+        return Sections(self._tree, image).size(".initrd") != file.st_size
 
     def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
         """Return which units kernel-install could not write."""
@@ -117,14 +168,24 @@ class Uki:
 
     def warnings(self) -> Sequence[str]:
         """Return what comes of a command line that is measured."""
+        return (*self._addons(), *self._measured())
+
+    def _addons(self) -> Iterator[str]:
+        for image in self._images:
+            if self._is_ours(image) and image.cmdline != self._own_text(image):
+                yield (
+                    f"Addons append to the command line of {image.file} when it boots, after our arguments: "
+                    f"{image.cmdline[len(self._own_text(image)) :].strip()}"
+                )
+
+    def _measured(self) -> Iterator[str]:
         table = self._tree.text("/etc/crypttab") or ""
-        if "tpm2-device=" not in table and not _PCR_KEY.search(self._tree.text(_CONFIGURATION) or ""):
-            return ()
-        warning = (
+        if not _UNLOCKED_BY_TPM.search(table) and not _PCR_KEY.search(self._settings):
+            return
+        yield (
             "The command line is part of the image, which the firmware measures (PCR 11 and 12). A disk whose key is "
             "bound to these in the TPM will ask for its passphrase or recovery key at the next boot: have it at hand."
         )
-        return (warning,)
 
     def steps(self, change: Change) -> Sequence[Step]:
         """Return what brings the change about: for kernels to come, then an image at a time."""
@@ -139,7 +200,7 @@ class Uki:
     def _rebuild(self, entry: EntryLine, arguments: str) -> GenerateFile:
         """Return the step that calls ukify as kernel-install's 60-ukify.install does."""
         version = entry.version or ""
-        options = [f"--config={_CONFIGURATION}"] if self._tree.exists(_CONFIGURATION) else []
+        options = [f"--config={self._config}"] if self._config else []
         argv = (
             self._tool or _TOOLS[0],
             "build",
@@ -148,7 +209,8 @@ class Uki:
             f"--initrd={self._first(_INITRAMFS, version)}",
             f"--uname={version}",
             "--os-release=@/etc/os-release",
-            f"--cmdline={' '.join(cmdline.parse(arguments).texts)}",
+            # All of it, with what follows `--`. ukify takes text after an @ for a file's name, but not after a blank.
+            f"--cmdline= {arguments}",
             f"--output={DRAFT}",
         )
         return GenerateFile(entry.path, argv, "uki", STAGED, f"build {entry.id} with the arguments")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def plant(root: Path, files: dict[str, bytes | str]) -> Tree:
         "/etc/kernel/install.conf": "layout=uki\nuki_generator=ukify\n",
         "/usr/bin/ukify": "",
         f"/boot/vmlinuz-{VERSION}": "",
-        f"/boot/initrd.img-{VERSION}": "",
+        f"/boot/initrd.img-{VERSION}": "cpio",
+        f"/lib/modules/{VERSION}/modules.dep": "",
         **files,
     }
     for name, content in everything.items():
@@ -85,7 +87,7 @@ def test_an_image_is_built_as_kernel_install_builds_it(tmp_path: Path) -> None:
         f"--initrd=/boot/initrd.img-{VERSION}",
         f"--uname={VERSION}",
         "--os-release=@/etc/os-release",
-        "--cmdline=root=UUID=a ro iommu=pt",
+        "--cmdline= root=UUID=a ro iommu=pt",
         "--output={draft}",
     )
 
@@ -124,9 +126,62 @@ def test_secure_boot_needs_a_key(tmp_path: Path) -> None:
 
 
 def test_a_disk_bound_to_the_measurements_is_warned_of(tmp_path: Path) -> None:
-    assert uki(plant(tmp_path, {})).warnings() == ()
-    (warning,) = uki(plant(tmp_path, {"/etc/crypttab": "root UUID=a - tpm2-device=auto\n"})).warnings()
-    assert "recovery key" in warning
+    for table, warned in (
+        ("", False),
+        ("# a UUID=a - tpm2-device=auto\n", False),
+        ("a UUID=a - tpm2-device=auto", True),
+    ):
+        warnings = uki(plant(tmp_path, {"/etc/crypttab": table})).warnings()
+        assert any("recovery key" in warning for warning in warnings) is warned
+
+
+def test_what_addons_append_is_warned_of(tmp_path: Path) -> None:
+    (warning,) = uki(plant(tmp_path, {})).warnings()
+    assert warning.endswith(": from.addon=1")
+
+
+def test_what_follows_two_dashes_stays(tmp_path: Path) -> None:
+    loader = uki(plant(tmp_path, {IMAGE: image(cmdline="root=UUID=a ro -- single systemd.machine_id=b")}))
+    step = loader.steps(decide(WISH, records.EMPTY, loader.sources, loader.entries).change)[-1]
+    assert isinstance(step, GenerateFile)
+    assert "--cmdline= root=UUID=a ro iommu=pt -- single systemd.machine_id=b" in step.argv
+
+
+def test_the_configuration_that_kernel_install_finds_is_used(tmp_path: Path) -> None:
+    key = "[UKI]\nSecureBootPrivateKey=/k\n"
+    loader = uki(plant(tmp_path, {"/usr/lib/kernel/uki.conf": "", "/run/kernel/uki.conf": key}), True)
+    assert loader.refusals() == ()
+    step = loader.steps(decide(WISH, records.EMPTY, loader.sources, loader.entries).change)[-1]
+    assert isinstance(step, GenerateFile)
+    assert "--config=/run/kernel/uki.conf" in step.argv
+
+
+def test_only_what_kernel_install_made_for_this_system_is_built(tmp_path: Path) -> None:
+    names = [f"{'f' * 32}-{VERSION}.efi", "by-hand.efi", f"{'0' * 32}-{VERSION}+2-1.efi"]
+    files: dict[str, bytes | str] = {f"/efi/EFI/Linux/{name}": image(cmdline="root=b") for name in names}
+    loader = uki(plant(tmp_path, {"/etc/machine-id": "0" * 32 + "\n", **files}))
+    normal = {entry.title for entry in loader.entries if entry.role == NORMAL}
+    assert normal == {f"token-{VERSION}.efi", names[2]}
+
+
+def test_a_kernel_without_an_image_is_refused(tmp_path: Path) -> None:
+    tree = plant(tmp_path, {"/boot/vmlinuz-6.13.1": ""})
+    (refusal,) = Uki(tree, Context(("/efi",), ("6.13.1", VERSION), None)).refusals()
+    assert (refusal.code, "6.13.1" in refusal.seen) == ("bootloader_broken", True)
+
+
+def test_a_missing_kernel_is_refused(tmp_path: Path) -> None:
+    tree = plant(tmp_path, {})
+    (tmp_path / f"boot/vmlinuz-{VERSION}").unlink()
+    assert [one.code for one in uki(tree).refusals()] == ["bootloader_broken"]
+
+
+def test_an_initramfs_of_former_times_is_refused_and_a_newer_one_taken(tmp_path: Path) -> None:
+    tree = plant(tmp_path, {f"/boot/initrd.img-{VERSION}": "of former times"})
+    os.utime(tmp_path / f"boot/initrd.img-{VERSION}", (1, 1))
+    assert [one.code for one in uki(tree).refusals()] == ["bootloader_unsupported"]
+    os.utime(tmp_path / IMAGE.lstrip("/"), (0, 0))
+    assert uki(tree).refusals() == ()
 
 
 def test_systemd_boot_with_images_only_is_changed_through_them(tmp_path: Path) -> None:
@@ -162,3 +217,19 @@ def test_a_draft_is_looked_at(tmp_path: Path) -> None:
     assert check_unified_image(tree, "/efi/whole") == []
     assert check_unified_image(tree, "/efi/less") == ["it lacks the sections .cmdline"]
     assert len(check_unified_image(tree, "/efi/none")) == 1
+
+
+@pytest.mark.parametrize(
+    ("draft", "problem"),
+    [
+        ({"cmdline": "root=UUID=a", "ucode": "x"}, None),
+        ({"cmdline": "root=UUID=b", "ucode": "x"}, "root=UUID=b"),
+        ({"cmdline": "root=UUID=a", "ucode": "x", "uname": "6.1.9"}, "for the kernel 6.1.9"),
+        ({"cmdline": "root=UUID=a"}, "lacks .ucode"),
+    ],
+)
+def test_a_draft_is_held_against_the_image_in_use(tmp_path: Path, draft: dict[str, str], problem: str | None) -> None:
+    path = f"/efi/EFI/Linux/.{IMAGE.rpartition('/')[2]}.vfio-workstation~"
+    tree = plant(tmp_path, {IMAGE: image(cmdline="root=UUID=a", ucode="x"), path: image(**draft)})
+    found = check_unified_image(tree, path)
+    assert found == [] if problem is None else [problem in one for one in found] == [True]
