@@ -6,7 +6,7 @@
 
 New kernels get their arguments from /etc/kernel/cmdline (kernel-install, 20-grub.install); grubby keeps a copy in
 GRUB_CMDLINE_LINUX, from which `grub2-mkconfig --update-bls-cmdline` writes all entries anew. Entries of RHEL 8 say
-`$kernelopts`, which stands in grubenv.
+`$kernelopts`, which stands in grubenv, and which each grub2-mkconfig writes anew from the same variable.
 """
 
 from __future__ import annotations
@@ -71,12 +71,13 @@ class GrubBls:
     @functools.cached_property
     def sources(self) -> Sequence[Source]:
         """What kernel-install, grubby and `$kernelopts` read."""
+        found = []
         if self._referring:
-            place = self._folder + "/grubenv"
-            return (Source(place, 1, _KERNELOPTS, self._kernelopts or "", ours=True),)
-        bare = [entry.text for entry in self.entries if entry.role == FALLBACK]
-        normal = [entry.text for entry in self.entries if entry.role == NORMAL]
-        found = [cmdline_source(self._tree, (bare or normal or [running_arguments(self._tree)])[0])]
+            found.append(Source(f"{self._folder}/grubenv", 1, _KERNELOPTS, self._kernelopts or "", ours=True))
+        else:
+            bare = [entry.text for entry in self.entries if entry.role == FALLBACK]
+            normal = [entry.text for entry in self.entries if entry.role == NORMAL]
+            found.append(cmdline_source(self._tree, (bare or normal or [running_arguments(self._tree)])[0]))
         assignment = self._assignment
         if assignment is not None:
             found.append(Source(_DEFAULTS, assignment.line, _VARIABLE, assignment.text, ours=True))
@@ -112,7 +113,7 @@ class GrubBls:
         if not self._referring:
             found.extend(cmdline_problems(self._tree))
         assignment = self._assignment
-        if assignment is not None and not assignment.is_certain and not self._referring:
+        if assignment is not None and not assignment.is_certain:
             found.append(
                 refuse(
                     "cmdline_unreadable", f"{_DEFAULTS}, line {assignment.line} sets {_VARIABLE} to {assignment.raw}."

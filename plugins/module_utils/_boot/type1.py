@@ -34,14 +34,15 @@ class Dialect(NamedTuple):
 
     mark: str  # between an identifier's start and the version: an entry that has it comes after the others
     takes_all_options: bool  # else the first `options` line only
+    sorts_by_key: bool  # by `sort-key`; else by name alone
 
 
 #: Entries with a `sort-key` are sorted by it, those without by their names, in strverscmp's order, the highest first:
 #: `-0` is lower than any version (UAPI.1, "Sorting"; boot_entry_compare() of systemd's shared/bootspec.c).
-SYSTEMD_BOOT = Dialect("-0-" + _FALLBACK, takes_all_options=True)
+SYSTEMD_BOOT = Dialect("-0-" + _FALLBACK, takes_all_options=True, sorts_by_key=True)
 #: Names are taken apart at their last two dashes into name, version and release, and sorted by these as rpm does, the
 #: highest first: to have more is to be higher, unless it is a `~` (Fedora's blscfg.c, split_cmp() and create_entry()).
-GRUB = Dialect("~" + _FALLBACK, takes_all_options=False)
+GRUB = Dialect("~" + _FALLBACK, takes_all_options=False, sorts_by_key=False)
 
 
 class Type1Entries:
@@ -151,7 +152,12 @@ class Type1Entries:
             and entry.first("linux") is not None
             and not self._is_foreign(entry)
             and _entry(entry).role == EVERYDAY
+            and self._can_be_first(entry)
         )
+
+    def _can_be_first(self, entry: bls.Type1) -> bool:
+        """Tell whether the mark makes a name that comes after the entry's own: `a-0-` does for `a-6.1`, not for `a`."""
+        return not self._dialect.sorts_by_key or bool(entry.first("sort-key")) or _start(entry) != entry.id
 
     def _is_foreign(self, entry: bls.Type1) -> bool:
         """Tell whether an entry is another system's: each names its entries by its machine-id, or by a word."""

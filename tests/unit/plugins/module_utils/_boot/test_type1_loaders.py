@@ -220,6 +220,8 @@ def test_kernelopts_of_grubenv(tmp_path: Path) -> None:
     assert len(block) == 1024
     assert "kernelopts=root=UUID=b ro intel_iommu=on iommu=pt \n" in block
     assert (tmp_path / f"boot/loader/entries/{MACHINE}-6.12.1.conf").read_text() == entry
+    # From which grub2-mkconfig of RHEL 8 would make the variable anew.
+    assert (tmp_path / "etc/default/grub").read_text() == 'GRUB_CMDLINE_LINUX="rhgb intel_iommu=on iommu=pt"\n'
     converge(tmp_path, GrubBls, Wish("iommu", ()), record)
     assert seen(tmp_path) == before
 
@@ -336,6 +338,16 @@ def test_a_kernels_rescue_entry_stays_as_it_is(tmp_path: Path) -> None:
     rescue = DEBIAN.replace("quiet", "systemd.unit=rescue.target")
     loader = systemd_boot(tmp_path, {"/efi/loader/entries/debian-mine-6.12.1.conf": rescue})
     assert {one.id: one.role for one in loader.entries}["debian-mine-6.12.1"] == OTHER
+
+
+def test_an_entry_that_ours_would_come_before_is_none_of_ours(tmp_path: Path) -> None:
+    """Of two names without a sort-key, systemd-boot shows the longer one first, and starts it."""
+    by_hand = {
+        f"/efi/loader/entries/{name}.conf": text for name, text in {"mine": DEBIAN, "old-6.12.1": DEBIAN}.items()
+    }
+    without_keys = {path: text.replace("sort-key   debian\n", "") for path, text in by_hand.items()}
+    ids = {one.id: one.role for one in systemd_boot(tmp_path, without_keys).entries}
+    assert ids == {"debian-6.12.1": NORMAL, "arch": OTHER, "mine": OTHER, "old-6.12.1": NORMAL}
 
 
 def test_the_plugin_looks_where_the_entries_are(tmp_path: Path) -> None:
