@@ -46,9 +46,8 @@ def check_grub_config(tree: Tree, draft: str) -> list[str]:
     if not any(role(entry) == NORMAL for entry in entries):
         return ["it has no entry for a kernel of this system"]
     places = bases(esps)
-    problems = [*_missing_files(tree, places, entries)]
+    problems = [*_missing_files(tree, places, entries), *_other_roots(old, entries)]
     if old is not None:
-        problems.extend(_other_roots(old, entries))
         problems.extend(_lost_kernels(tree, places, old, new))
     return problems
 
@@ -80,15 +79,17 @@ def _missing_files(tree: Tree, places: tuple[str, ...], entries: list[Entry]) ->
         for path in (entry.linux, *entry.initrds):
             if path and find_file(tree, places, path) is None:
                 yield f"the entry {entry.title!r} names {path}, which is not there"
-        if not _root(entry):
-            yield f"the entry {entry.title!r} has no root="
 
 
-def _other_roots(old: Menu, entries: list[Entry]) -> Iterator[str]:
-    roots = {_root(entry) for entry in old.entries if role(entry) == NORMAL}
+def _other_roots(old: Menu | None, entries: list[Entry]) -> Iterator[str]:
+    roots = {_root(entry) for entry in (old.entries if old else ()) if role(entry) == NORMAL}
     for entry in entries:
-        if roots and _root(entry) and _root(entry) not in roots:
-            yield f"the entry {entry.title!r} has root={_root(entry)}, and those in use have {', '.join(sorted(roots))}"
+        root = _root(entry)
+        # SUSE has a variable that takes root= out, for initramfs images that know it.
+        if not root and "" not in roots:
+            yield f"the entry {entry.title!r} has no root="
+        elif roots and root not in roots:
+            yield f"the entry {entry.title!r} has root={root}, and those in use have {', '.join(sorted(roots))}"
 
 
 def _lost_kernels(tree: Tree, places: tuple[str, ...], old: Menu, new: Menu) -> Iterator[str]:

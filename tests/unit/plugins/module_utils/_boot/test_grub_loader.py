@@ -312,3 +312,10 @@ def test_a_draft_is_looked_at(tmp_path: Path, name: str) -> None:
     for problem in problems:
         assert any(problem in one for one in found), found
     assert bool(found) == bool(problems)
+
+
+def test_a_root_that_the_initramfs_knows_need_not_be_named(tmp_path: Path) -> None:
+    bare = menu("quiet").replace("root=UUID=0d9c ", "")
+    tree = plant(tmp_path, {"/boot/grub/grub.cfg": bare, "/boot/grub/.draft": bare, "/boot/grub/.other": menu("quiet")})
+    assert check_grub_config(tree, "/boot/grub/.draft") == []
+    assert any("root=UUID=0d9c" in one for one in check_grub_config(tree, "/boot/grub/.other"))
