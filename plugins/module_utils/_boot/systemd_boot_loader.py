@@ -73,8 +73,7 @@ class SystemdBoot:
             return (
                 refuse(
                     "bootloader_broken",
-                    "systemd-boot boots this machine, and no entry of its names the version of an installed kernel, as "
-                    "those do that kernel-install writes.",
+                    "systemd-boot boots this machine, and none of its entries a kernel that is installed.",
                     remedy="Have kernel-install write an entry for each kernel.",
                 ),
             )

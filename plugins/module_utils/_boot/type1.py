@@ -15,6 +15,7 @@ from .._plan import cmdline
 from . import bls
 from .entry import NORMAL as EVERYDAY
 from .entry import Entry
+from .images import kernel_release
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -34,15 +35,15 @@ class Dialect(NamedTuple):
 
     mark: str  # between an identifier's start and the version: an entry that has it comes after the others
     takes_all_options: bool  # else the first `options` line only
-    sorts_by_key: bool  # by `sort-key`; else by name alone
+    by_hand: bool  # whether systems are usual where people write the entries, and no file's name has a version
 
 
-#: Entries with a `sort-key` are sorted by it, those without by their names, in strverscmp's order, the highest first:
-#: `-0` is lower than any version (UAPI.1, "Sorting"; boot_entry_compare() of systemd's shared/bootspec.c).
-SYSTEMD_BOOT = Dialect("-0-" + _FALLBACK, takes_all_options=True, sorts_by_key=True)
+#: Entries with a `sort-key` are sorted by it, those without by their files' names, the highest first: `-` is lower than
+#: the `.` before `conf`, and `0` than any version (UAPI.1, "Sorting"; strverscmp_improved() of systemd).
+SYSTEMD_BOOT = Dialect("-0-" + _FALLBACK, takes_all_options=True, by_hand=True)
 #: Names are taken apart at their last two dashes into name, version and release, and sorted by these as rpm does, the
 #: highest first: to have more is to be higher, unless it is a `~` (Fedora's blscfg.c, split_cmp() and create_entry()).
-GRUB = Dialect("~" + _FALLBACK, takes_all_options=False, sorts_by_key=False)
+GRUB = Dialect("~" + _FALLBACK, takes_all_options=False, by_hand=False)
 
 
 class Type1Entries:
@@ -72,15 +73,19 @@ class Type1Entries:
         self._machine_id = tree.text("/etc/machine-id") or ""
         #: All entries; and those that boot this system's installed kernels.
         self.found = tuple(self._read(one) for folder in folders for one in bls.read_entries(tree, folder))
+        self._by_hand = False
         self.normal = tuple(one for one in self.found if self._is_normal(one))
+        if not self.normal and dialect.by_hand:
+            self._by_hand = True
+            self.normal = tuple(one for one in self.found if self._is_normal(one))
         self._starts = {self._machine_id, *(_start(one) for one in self.normal)}
 
     @property
     def fallbacks(self) -> str | None:
-        """The path of entries without our arguments, up to the version; None where no kernel has an entry."""
+        """The path of entries without our arguments, up to the version; None where no file's name has a version."""
         order = {version: position for position, version in enumerate(self._kernels)}
-        normal = sorted(self.normal, key=lambda one: order[one.first("version") or ""])
-        return self._place(normal[0], "") if normal else None
+        normal = sorted(self.normal, key=lambda one: order[self._version(one) or ""])
+        return self._place(normal[0], "") if normal and not self._by_hand else None
 
     def _place(self, one: bls.Type1, version: str) -> str:
         return "{}/{}{}{}".format(one.file.rpartition("/")[0], _start(one), self._dialect.mark, version)
@@ -95,7 +100,7 @@ class Type1Entries:
             EntryLine(
                 id=entry.id,
                 title=entry.first("title") or entry.id,
-                version=entry.first("version"),
+                version=self._version(entry),
                 path=entry.file,
                 line=self._line(entry),
                 role=self._role(entry),
@@ -148,16 +153,19 @@ class Type1Entries:
     def _is_normal(self, entry: bls.Type1) -> bool:
         """Tell whether an entry boots an installed kernel of this system, every day."""
         return (
-            entry.first("version") in self._installed
+            self._version(entry) in self._installed
             and entry.first("linux") is not None
             and not self._is_foreign(entry)
             and _entry(entry).role == EVERYDAY
-            and self._can_be_first(entry)
         )
 
-    def _can_be_first(self, entry: bls.Type1) -> bool:
-        """Tell whether the mark makes a name that comes after the entry's own: `a-0-` does for `a-6.1`, not for `a`."""
-        return not self._dialect.sorts_by_key or bool(entry.first("sort-key")) or _start(entry) != entry.id
+    def _version(self, entry: bls.Type1) -> str | None:
+        """Return the version of the kernel that an entry boots: as it says, or as the image does where it says none."""
+        version = entry.first("version")
+        if version in self._installed or not self._by_hand:
+            return version
+        partition = entry.file.rpartition("/loader/entries/")[0]
+        return kernel_release(self._tree, partition + (entry.first("linux") or "")) or version
 
     def _is_foreign(self, entry: bls.Type1) -> bool:
         """Tell whether an entry is another system's: each names its entries by its machine-id, or by a word."""
