@@ -77,12 +77,12 @@ def _list_refusals(machine: Machine, cpus: Sequence[int], keep: int) -> Iterator
     loose = wanted.difference(missing, *(core.cpus for core in machine.cpus.cores))
     if loose:
         yield refuse("cpus_unknown", f"CPU {numbers_text(loose)} is named, and the kernel does not tell its siblings")
-    for core in machine.cpus.cores:
-        inside = wanted.intersection(core.cpus)
-        if inside and len(inside) < len(core.cpus):
-            outside = set(core.cpus) - inside
-            seen = f"CPU {numbers_text(inside)} is named, and not CPU {numbers_text(outside)} of the same core"
-            yield refuse("cpus_split_core", seen)
+    split = [set(core.cpus) for core in machine.cpus.cores if wanted.intersection(core.cpus)]
+    split = [cpus for cpus in split if not wanted >= cpus]
+    if split:
+        of_them = {cpu for cpus in split for cpu in cpus}
+        inside, outside = numbers_text(of_them & wanted), numbers_text(of_them - wanted)
+        yield refuse("cpus_split_core", f"CPU {inside} is named, and not its sibling, CPU {outside}")
     left = [core for core in machine.cpus.cores if not wanted.intersection(core.cpus)]
     first = hosts_core(machine)
     if wanted.intersection(first.cpus):
@@ -138,8 +138,10 @@ def _reason(machine: Machine, chosen: Sequence[Core], nodes: Sequence[int]) -> s
     """Say in one sentence why these."""
     cpus = numbers_text(cpu for core in chosen for cpu in core.cpus)
     kinds = {core.kind for core in chosen}
-    (kind,) = kinds if len(kinds) == 1 else ("mixed",)
+    (kind,) = kinds if len(kinds) == 1 else (None,)
     parts = [f"{len(chosen)} whole {f'{kind} ' if kind else ''}{'core' if len(chosen) == 1 else 'cores'}"]
+    if len(kinds) > 1:
+        parts[0] += " of both kinds"
     parts.append(_caches(machine, pools(chosen, hosts_core(machine), machine)))
     if nodes:
         parts.append(f"on the devices' node {numbers_text(core.node for core in chosen if core.node is not None)}")

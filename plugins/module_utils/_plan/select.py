@@ -17,6 +17,7 @@ from .refusals import refuse
 
 # Class 06 is all bridges: to the host bus, ISA, PCI. 0806 is the IOMMU itself. They stay with the kernel.
 _NEVER_GIVEN = ("06", "0806")
+_GRAPHICS, _PROCESSOR = "1002", "1022"
 _MOST_LISTED = 12
 
 
@@ -53,8 +54,14 @@ def endpoints(machine: Machine, addresses: Iterable[str] | None = None) -> tuple
 
 
 def functions_of_slot(machine: Machine, address: str) -> tuple[str, ...]:
-    """Return the functions of a function's slot that may go to a guest, itself among them."""
-    return tuple(one for one in endpoints(machine) if slot_of(one) == slot_of(address))
+    """Return the functions of a function's slot that may go to a guest with it, itself among them.
+
+    AMD's processors with graphics have these (maker 1002) in one slot with USB controllers, the security processor and
+    sound (maker 1022), each in a group of its own. On no card are there both.
+    """
+    apart = {_GRAPHICS: _PROCESSOR, _PROCESSOR: _GRAPHICS}.get(machine.pci[address].vendor or "")
+    slot = (one for one in endpoints(machine) if slot_of(one) == slot_of(address))
+    return tuple(one for one in slot if apart is None or machine.pci[one].vendor != apart)
 
 
 def fitting(machine: Machine, selector: Selector, among: Iterable[str]) -> tuple[str, ...]:

@@ -76,7 +76,7 @@ def test_auto(clusters: list[dict[str, Any]], near: tuple[int, ...], wish: dict[
         (TWO_NODES, (1,), {"cores": 9}, "cpus_too_few", "node 1"),
         ([{"count": 1, "node": 0}, {"count": 4, "node": 1}], (0,), {}, "cpus_too_few", "Node 0"),
         (ONE_CACHE, (), {"cpus": (4, 5, 99)}, "cpus_unknown", "99"),
-        (ONE_CACHE, (), {"cpus": (4, 5, 6)}, "cpus_split_core", "not CPU 7"),
+        (ONE_CACHE, (), {"cpus": (4, 5, 6)}, "cpus_split_core", "CPU 6 is named, and not its sibling, CPU 7"),
         (ONE_CACHE, (), {"cpus": (0, 1)}, "cpus_leave_none_for_host", "CPU 0-1"),
         (ONE_CACHE, (), {"cpus": (2, 3, 4, 5), "keep_for_host": 7}, "cpus_leave_none_for_host", "6 of 8"),
     ],

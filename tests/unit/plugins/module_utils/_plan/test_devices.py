@@ -99,6 +99,19 @@ def test_candidates_are_told_apart() -> None:
     assert "driver amdgpu, group 15, boot display" in refusal.seen
 
 
+def test_what_amds_processors_have_in_the_slot_of_their_graphics_is_not_the_gpus() -> None:
+    own = {
+        "0000:c1:00.0": function("1002:15bf", "030000", "amdgpu", "30"),
+        "0000:c1:00.1": function("1002:1640", "040300", "snd_hda_intel", "31"),
+        "0000:c1:00.2": function("1022:15c7", "108000", "ccp", "32"),
+        "0000:c1:00.3": function("1022:15b9", "0c0330", "xhci_hcd", "33"),
+    }
+    host = machine({**DESKTOP, **own})
+    for address, together in (("c1:00.0", [".0", ".1"]), ("c1:00.3", [".2", ".3"])):
+        plan = planned(host, f"[{{name: x, select: {{address: '{address}'}}}}]")
+        assert [one.address[-2:] for one in plan.bindings] == together
+
+
 def test_selected_functions_alone_leave_the_group_shared() -> None:
     (refusal,) = planned(machine(), SECOND_TWIN.replace("}}]", "}, functions: selected}]")).refusals
     assert refusal.code == "group_shared_with_host"

@@ -1,0 +1,93 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is planned for captured machines, and what is refused: each GPU of each, as `plans/*.yml` has it.
+
+`plans/described/*.yml` has the same for some of the described machines (tests/machines).
+
+Those files were reviewed by eye. Where a rule changes, so do they, by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.vfio.workstation.plugins.module_utils._machine import Machine, to_json
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import Desired
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HostPlan, HostRecord
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import plan_host
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.notation import numbers_text
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
+from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
+from ansible_collections.vfio.workstation.tests.machines import build
+
+_PLANS = Path(__file__).parent / "plans"
+_DESCRIBED = _PLANS / "described"
+_ADDRESS = re.compile(r"\b[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\b")
+
+
+def _expected(captured: Path) -> list[dict[str, Any]]:
+    # pytest puts a number after the name of a folder
+    (path,) = (path for path in _PLANS.glob("*.yml") if re.fullmatch(re.escape(path.stem) + "[0-9]", captured.name))
+    return _cases(path)
+
+
+def _cases(path: Path) -> list[dict[str, Any]]:
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert content["about"]
+    assert content["cases"]
+    cases: list[dict[str, Any]] = content["cases"]
+    return cases
+
+
+def _planned(host: Machine, wish: dict[str, Any]) -> dict[str, Any]:
+    """Return what comes of a wish, as the files have it."""
+    desired = parse_desired(wish)
+    assert isinstance(desired, Desired), desired
+    plan = plan_host(host, desired, HostRecord())
+    if not isinstance(plan, HostPlan):
+        return {"refused": [{one.code: list(dict.fromkeys(_ADDRESS.findall(one.seen)))} for one in plan]}
+    found: dict[str, Any] = {"arguments": to_json(plan.arguments)}
+    if plan.bindings:
+        found["bound"] = [one.address for one in plan.bindings]
+    if plan.cpus:
+        found["guests"], found["why"] = numbers_text(plan.cpus.guests), plan.cpus.reason
+    if plan.hugepages and plan.hugepages.runtime:
+        found["runtime"] = [to_json(one) for one in plan.hugepages.runtime]
+    return found
+
+
+@pytest.fixture(scope="session")
+def host(captured: Path) -> Machine:
+    """Return the machine."""
+    return probe(str(captured)).host
+
+
+def test_as_reviewed(captured: Path, host: Machine) -> None:
+    for case in _expected(captured):
+        wish = case.pop("wish")
+        assert _planned(host, wish) == case, wish
+
+
+def test_every_gpu_is_in_the_review(captured: Path, host: Machine) -> None:
+    gpus = {address for address, one in host.pci.items() if (one.class_ or "").startswith("03")}
+    devices = [device for case in _expected(captured) for device in case["wish"].get("devices", [])]
+    assert gpus <= {device["select"].get("address") for device in devices}
+
+
+def test_every_processor_is_in_the_review(captured: Path, host: Machine) -> None:
+    assert bool(host.cpus.cores) == any("cpu_isolation" in case["wish"] for case in _expected(captured))
+
+
+@pytest.mark.parametrize("path", sorted(_DESCRIBED.glob("*.yml")), ids=lambda path: str(path.stem))
+def test_described_machines(path: Path, tmp_path: Path) -> None:
+    host = probe(build(path.stem, tmp_path)).host
+    for case in _cases(path):
+        wish = case.pop("wish")
+        assert _planned(host, wish) == case, wish
