@@ -15,7 +15,7 @@ from .._machine.plan import DRAFT, STAGED, GenerateFile, Refusal, Step
 from .._plan.refusals import refuse
 from . import uki
 from .images import Sections
-from .kernel_install import cmdline_source, cmdline_steps, running_arguments, setting
+from .kernel_install import cmdline_problems, cmdline_source, cmdline_steps, running_arguments, setting
 from .systemd_boot import XBOOTLDR
 from .systemd_boot_loader import white_space_problems
 
@@ -37,9 +37,17 @@ _KERNELS = ("/lib/modules/{}/vmlinuz", "/usr/lib/modules/{}/vmlinuz", "/boot/vml
 _INITRAMFS = ("/boot/initrd.img-{}", "/boot/initramfs-{}.img")
 #: pesign finds the key by the certificate's name.
 _KEY = re.compile(r"^[ \t]*(?:SecureBootPrivateKey|SecureBootCertificateName)[ \t]*=[ \t]*\S", re.MULTILINE)
+#: In crypttab(5), or as rd.luks.options= on the command line.
 _UNLOCKED_BY_TPM = re.compile(r"^[^#\n]*\btpm2-device=", re.MULTILINE)
 _MACHINE_ID = re.compile(r"[0-9a-f]{32}(?=-)")
-_PCR_KEY = re.compile(r"^\s*(?:PCRPrivateKey|PCRPublicKey|PCRBanks)\s*=\s*\S", re.MULTILINE)
+_PCR_KEY = re.compile(r"^[ \t]*(?:PCRPrivateKey|PCRPublicKey|PCRPKey)[ \t]*=[ \t]*\S", re.MULTILINE)
+#: ukify puts these before the one it is given.
+_MORE_INITRAMFS = re.compile(r"^[ \t]*Initrd[ \t]*=[ \t]*\S", re.MULTILINE)
+#: Programs that make images without kernel-install: folder and ending of their configuration, and what in it says so.
+_OTHER_MAKERS = (
+    ("mkinitcpio", "/etc/mkinitcpio.d", ".preset", re.compile(r"^[ \t]*\w+_uki=.", re.MULTILINE)),
+    ("dracut", "/etc/dracut.conf.d", ".conf", re.compile(r"^[ \t]*uefi=[\"']?yes", re.MULTILINE)),
+)
 
 
 class Uki:
@@ -108,20 +116,37 @@ class Uki:
 
     def refusals(self) -> Sequence[Refusal]:
         """Return why images can't be built anew here."""
-        return tuple(self._obstacles())
+        found = (*self._maker_problems(), *cmdline_problems(self._tree), *self._unsigned(), *self._lacking())
+        normal = (entry for entry in self.entries if entry.role == NORMAL)
+        return (*found, *(problem for entry in normal for problem in self._missing_parts(entry, entry.version or "")))
 
-    def _obstacles(self) -> Iterator[Refusal]:
+    def _maker_problems(self) -> Iterator[Refusal]:
         if self._tool is None:
             yield refuse("bootloader_unsupported", "Unified kernel images boot this machine, and ukify is not there.")
         layout, maker = setting(self._tree, "layout"), setting(self._tree, "uki_generator")
+        other = self._other_maker()
         if layout != "uki" or maker not in (None, "ukify"):
             yield refuse(
                 "bootloader_unsupported",
                 "Unified kernel images boot this machine, and kernel-install does not have them made by ukify "
-                f"(layout={layout or ''}, uki_generator={maker or ''}).",
+                f"(layout={layout or ''}, uki_generator={maker or ''}){other}.",
             )
-        if not any(entry.role == NORMAL for entry in self.entries):
-            yield refuse("bootloader_broken", "No unified kernel image is of a kernel that is installed.")
+        elif not any(entry.role == NORMAL for entry in self.entries):
+            yield refuse(
+                "bootloader_broken",
+                "No unified kernel image is of a kernel that is installed and named as kernel-install names it"
+                f"{other}.",
+            )
+
+    def _other_maker(self) -> str:
+        """Return who else is configured to make images, as the end of a sentence."""
+        for program, folder, ending, sign in _OTHER_MAKERS:
+            for name in self._tree.names(folder):
+                if name.endswith(ending) and sign.search(self._tree.text(f"{folder}/{name}") or ""):
+                    return f"; {program} makes images, as {folder}/{name} says"
+        return ""
+
+    def _unsigned(self) -> Iterator[Refusal]:
         if self._context.secure_boot and not _KEY.search(self._settings):
             yield refuse(
                 "bootloader_unsupported",
@@ -129,7 +154,9 @@ class Uki:
                 danger="The firmware would not start an image that is built anew and not signed.",
                 remedy=f"Name the key and the certificate in {_CONFIGURATION}, as ukify(1) describes.",
             )
-        covered = {entry.version: entry for entry in self.entries if entry.role == NORMAL}
+
+    def _lacking(self) -> Iterator[Refusal]:
+        covered = {entry.version for entry in self.entries if entry.role == NORMAL}
         for version in self._context.kernels:
             if covered and version not in covered and self._kernel(version) is not None:
                 yield refuse(
@@ -137,13 +164,12 @@ class Uki:
                     f"The kernel {version} is installed and has no image.",
                     remedy=f"Give it one with kernel-install add {version} {self._kernel(version)}, or remove it.",
                 )
-        for entry in self.entries:
-            if entry.role == NORMAL:
-                yield from self._missing_parts(entry, entry.version or "")
 
     def _missing_parts(self, entry: EntryLine, version: str) -> Iterator[Refusal]:
         if self._kernel(version) is None:
             yield refuse("bootloader_broken", f"The kernel {version} has an image, and is not there as a file.")
+        if "\ufffd" in entry.text:
+            yield refuse("cmdline_unreadable", f"{entry.path} has a command line that is not UTF-8: {entry.text}")
         initramfs = self._first(_INITRAMFS, version)
         if initramfs is None:
             yield refuse("bootloader_broken", f"The initramfs of {version} is not in /boot.")
@@ -160,7 +186,10 @@ class Uki:
         made, file = self._tree.status(image), self._tree.status(initramfs)
         if made is None or file is None or file.st_mtime > made.st_mtime:
             return False
-        return Sections(self._tree, image).size(".initrd") != file.st_size
+        size = Sections(self._tree, image).size(".initrd")
+        if size is not None and _MORE_INITRAMFS.search(self._settings):
+            return size < file.st_size
+        return size != file.st_size
 
     def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
         """Return which units kernel-install could not write."""
@@ -179,13 +208,20 @@ class Uki:
                 )
 
     def _measured(self) -> Iterator[str]:
-        table = self._tree.text("/etc/crypttab") or ""
-        if not _UNLOCKED_BY_TPM.search(table) and not _PCR_KEY.search(self._settings):
+        lines = [entry.text for entry in self.entries if entry.role == NORMAL]
+        texts = (self._tree.text("/etc/crypttab") or "", *lines)
+        signs = _PCR_KEY.search(self._settings) is not None
+        if not signs and not any(_UNLOCKED_BY_TPM.search(text) for text in texts):
             return
-        yield (
-            "The command line is part of the image, which the firmware measures (PCR 11 and 12). A disk whose key is "
-            "bound to these in the TPM will ask for its passphrase or recovery key at the next boot: have it at hand."
+        # The firmware measures the whole program into 4, systemd-stub(7) its sections into 11.
+        warning = (
+            "The command line is part of the image, which is measured when it boots (PCR 4 and 11). A disk whose key "
+            "is bound to the values of these in the TPM will ask for its passphrase or recovery key at the next boot, "
+            "until the key is bound anew: have it at hand."
         )
+        if signs:
+            warning += f" One that is bound to the key that signs for PCR 11, as {self._config} says, opens as before."
+        yield warning
 
     def steps(self, change: Change) -> Sequence[Step]:
         """Return what brings the change about: for kernels to come, then an image at a time."""
@@ -198,7 +234,10 @@ class Uki:
         return [*cmdline_steps(change), *images]
 
     def _rebuild(self, entry: EntryLine, arguments: str) -> GenerateFile:
-        """Return the step that calls ukify as kernel-install's 60-ukify.install does."""
+        """Return the step that calls ukify as kernel-install's 60-ukify.install does.
+
+        What that leaves to the configuration and to ukify is left to them here: os-release(5), stub, keys, splash.
+        """
         version = entry.version or ""
         options = [f"--config={self._config}"] if self._config else []
         argv = (
@@ -208,7 +247,6 @@ class Uki:
             f"--linux={self._kernel(version)}",
             f"--initrd={self._first(_INITRAMFS, version)}",
             f"--uname={version}",
-            "--os-release=@/etc/os-release",
             # All of it, with what follows `--`. ukify takes text after an @ for a file's name, but not after a blank.
             f"--cmdline= {arguments}",
             f"--output={DRAFT}",
@@ -217,5 +255,5 @@ class Uki:
 
 
 def is_in_use(tree: Tree, context: Context) -> bool:
-    """Tell whether the kernels that are installed boot as unified kernel images, under whatever boot loader."""
-    return any(entry.role == NORMAL for entry in Uki(tree, context).entries)
+    """Tell whether an installed kernel boots as a unified kernel image, under whatever boot loader and of any maker."""
+    return any(entry.version in context.kernels for entry in Uki(tree, context).entries if entry.version)

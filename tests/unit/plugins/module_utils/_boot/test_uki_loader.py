@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.vfio.workstation.plugins.module_utils._boot.checks import check_unified_image
 from ansible_collections.vfio.workstation.plugins.module_utils._boot.choose import choose
 from ansible_collections.vfio.workstation.plugins.module_utils._boot.loader import Context
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.systemd_boot_loader import SystemdBoot
 from ansible_collections.vfio.workstation.plugins.module_utils._boot.uki_loader import Uki
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_config import NORMAL, OTHER
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import GenerateFile, Refusal, WriteFile
@@ -86,7 +87,6 @@ def test_an_image_is_built_as_kernel_install_builds_it(tmp_path: Path) -> None:
         f"--linux=/boot/vmlinuz-{VERSION}",
         f"--initrd=/boot/initrd.img-{VERSION}",
         f"--uname={VERSION}",
-        "--os-release=@/etc/os-release",
         "--cmdline= root=UUID=a ro iommu=pt",
         "--output={draft}",
     )
@@ -99,7 +99,12 @@ def test_nothing_is_built_where_the_image_is_right(tmp_path: Path) -> None:
     assert list(loader.steps(decide(WISH, record, loader.sources, loader.entries).change)) == []
 
 
+PRESET = "PRESETS=('default')\ndefault_uki=\"/efi/EFI/Linux/arch-linux.efi\"\n"
 REFUSED: dict[str, tuple[dict[str, bytes | str], str]] = {
+    "mkinitcpio": ({"/etc/kernel/install.conf": "", "/etc/mkinitcpio.d/linux.preset": PRESET}, "mkinitcpio makes"),
+    "dracut": ({"/etc/kernel/install.conf": "", "/etc/dracut.conf.d/uki.conf": 'uefi="yes"\n'}, "dracut makes images"),
+    "a comment among arguments": ({"/etc/kernel/cmdline": "# mine\nroot=a\n"}, "line 1 begins with #"),
+    "not UTF-8": ({IMAGE: image(cmdline="root=a").replace(b"root=a", b"root=\xff")}, "not UTF-8"),
     "no layout": ({"/etc/kernel/install.conf": ""}, "does not have them made by ukify"),
     "another maker": ({"/etc/kernel/install.conf": "layout=uki\nuki_generator=dracut\n"}, "uki_generator=dracut"),
     "another kernel": ({IMAGE: image(cmdline="ro", uname="9.9.8")}, "No unified kernel image"),
@@ -133,6 +138,13 @@ def test_a_disk_bound_to_the_measurements_is_warned_of(tmp_path: Path) -> None:
     ):
         warnings = uki(plant(tmp_path, {"/etc/crypttab": table})).warnings()
         assert any("recovery key" in warning for warning in warnings) is warned
+
+
+def test_whom_the_measurements_warn_and_what_of(tmp_path: Path) -> None:
+    by_arguments = plant(tmp_path / "a", {IMAGE: image(cmdline="root=a rd.luks.options=tpm2-device=auto")})
+    assert any("PCR 4 and 11" in warning for warning in uki(by_arguments).warnings())
+    signed = plant(tmp_path / "b", {"/etc/kernel/uki.conf": "[PCRSignature:all]\nPCRPrivateKey=/k\n"})
+    assert any("/etc/kernel/uki.conf says, opens as before" in warning for warning in uki(signed).warnings())
 
 
 def test_what_addons_append_is_warned_of(tmp_path: Path) -> None:
@@ -182,6 +194,39 @@ def test_an_initramfs_of_former_times_is_refused_and_a_newer_one_taken(tmp_path:
     assert [one.code for one in uki(tree).refusals()] == ["bootloader_unsupported"]
     os.utime(tmp_path / IMAGE.lstrip("/"), (0, 0))
     assert uki(tree).refusals() == ()
+
+
+def test_an_initramfs_of_the_configuration_comes_on_top(tmp_path: Path) -> None:
+    more = {IMAGE: image(cmdline="root=a", initrd="microcodecpio"), "/etc/kernel/uki.conf": "[UKI]\nInitrd=/m\n"}
+    tree = plant(tmp_path, dict(more))
+    os.utime(tmp_path / f"boot/initrd.img-{VERSION}", (1, 1))
+    assert uki(tree).refusals() == ()
+    (tmp_path / "etc/kernel/uki.conf").unlink()
+    assert [one.code for one in uki(Tree(str(tmp_path))).refusals()] == ["bootloader_unsupported"]
+
+
+def test_entries_and_images_of_the_same_kernels_are_refused(tmp_path: Path) -> None:
+    entry = f"title a\nversion {VERSION}\nlinux /vmlinuz\noptions root=UUID=a\n"
+    path = f"/efi/loader/entries/token-{VERSION}.conf"
+    tree = plant(tmp_path, {path: entry})
+    found = choose(tree, "systemd-boot", Context(("/efi",), (VERSION,), None))
+    assert isinstance(found, Refusal)
+    assert path in found.seen
+    assert IMAGE in found.seen
+    # An image that somebody made by hand is theirs.
+    (tmp_path / IMAGE.lstrip("/")).rename(tmp_path / "efi/EFI/Linux/by-hand.efi")
+    found = choose(Tree(str(tmp_path)), "systemd-boot", Context(("/efi",), (VERSION,), None))
+    assert isinstance(found, SystemdBoot)
+
+
+def test_images_of_another_maker_under_systemd_boot_are_refused_as_images(tmp_path: Path) -> None:
+    tree = plant(tmp_path, {"/etc/kernel/install.conf": "", "/etc/mkinitcpio.d/linux.preset": PRESET})
+    (tmp_path / IMAGE.lstrip("/")).rename(tmp_path / "efi/EFI/Linux/arch-linux.efi")
+    found = choose(tree, "systemd-boot", Context(("/efi",), (VERSION,), None))
+    assert isinstance(found, Uki)
+    (refusal,) = found.refusals()
+    assert refusal.code == "bootloader_unsupported"
+    assert refusal.seen.endswith("; mkinitcpio makes images, as /etc/mkinitcpio.d/linux.preset says.")
 
 
 def test_systemd_boot_with_images_only_is_changed_through_them(tmp_path: Path) -> None:
