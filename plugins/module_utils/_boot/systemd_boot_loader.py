@@ -7,12 +7,15 @@
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, Sequence
+import re
+from typing import TYPE_CHECKING, Iterator, Sequence
 
 from .._machine.boot_config import FALLBACK, NORMAL, Change, EntryLine, Source
 from .._machine.plan import Refusal, Step
 from .._plan import cmdline
 from .._plan.refusals import refuse
+from . import uki
+from .images import Sections
 from .kernel_install import (
     PLUGIN,
     cmdline_problems,
@@ -26,9 +29,11 @@ from .type1 import SYSTEMD_BOOT, Type1Entries
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
+    from .entry import Entry
     from .loader import Context
 
 _ENTRIES = "/loader/entries"
+_SYSTEM = re.compile(r"^ID=[\"']?([^\"'\n]*)", re.MULTILINE)  # os-release(5)
 
 
 class SystemdBoot:
@@ -46,6 +51,7 @@ class SystemdBoot:
         self._tree = tree
         self._context = context
         partitions = context.esps if XBOOTLDR in context.esps else (*context.esps, XBOOTLDR)
+        self._partitions = partitions
         folders = [folder + _ENTRIES for folder in partitions]
         self._type1 = Type1Entries(tree, folders, context.kernels, SYSTEMD_BOOT)
 
@@ -77,7 +83,7 @@ class SystemdBoot:
                     remedy="Have kernel-install write an entry for each kernel.",
                 ),
             )
-        return cmdline_problems(self._tree) + tuple(
+        without = (
             refuse(
                 "bootloader_broken",
                 f"The kernel {version} is installed and has no entry.",
@@ -85,6 +91,25 @@ class SystemdBoot:
             )
             for version in lacking
         )
+        return (*cmdline_problems(self._tree), *self._images_beside(), *without)
+
+    def _images_beside(self) -> Iterator[Refusal]:
+        """Yield the images of this system: kernel-install's layout was changed, or something else makes them."""
+        for image in uki.read_entries(self._tree, self._partitions):
+            if image.version in self._context.kernels or (image.version is None and self._is_of_this_system(image)):
+                yield refuse(
+                    "bootloader_unsupported",
+                    f"systemd-boot offers {image.file}, a unified kernel image of this system, beside its entries.",
+                    danger="The entries would be changed and the image would not, and either may be what boots.",
+                    remedy="Keep one kind, and remove the other with its files.",
+                )
+
+    def _is_of_this_system(self, image: Entry) -> bool:
+        names = [
+            _SYSTEM.search(text or "")
+            for text in (Sections(self._tree, image.file).text(".osrel"), self._tree.text("/etc/os-release"))
+        ]
+        return len({name.group(1) if name else "" for name in names}) == 1
 
     def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
         """Return which units kernel-install could not write."""

@@ -340,57 +340,6 @@ def test_a_kernels_rescue_entry_stays_as_it_is(tmp_path: Path) -> None:
     assert {one.id: one.role for one in loader.entries}["debian-mine-6.12.1"] == OTHER
 
 
-ARCH = "6.12.1-arch1-1"
-
-
-def image(version: str) -> str:
-    """A kernel's header (Documentation/arch/x86/boot.rst) that gives this version."""
-    header = b"HdrS".rjust(0x206, b"\0").ljust(0x20E, b"\0") + (0x100).to_bytes(2, "little")
-    return (header.ljust(0x300, b"\0") + version.encode() + b" (arch@host)\0").decode("latin-1")
-
-
-def arch(root: Path, files: dict[str, str] | None = None) -> SystemdBoot:
-    """Entries as archinstall writes them: nothing in them has the kernel's version."""
-    entry = "title Arch Linux\nlinux /vmlinuz-linux\ninitrd /initramfs-linux.img\noptions root=PARTUUID=a rw\n"
-    everything = {
-        "/etc/machine-id": MACHINE + "\n",
-        f"/usr/lib/modules/{ARCH}/vmlinuz": "",
-        "/boot/EFI/systemd/systemd-bootx64.efi": "",
-        "/boot/vmlinuz-linux": image(ARCH),
-        "/boot/loader/entries/arch.conf": entry,
-        "/boot/loader/entries/arch-fallback.conf": entry.replace("linux.img", "linux-fallback.img"),
-        "/boot/loader/entries/other.conf": "title Other\nlinux /other/vmlinuz-linux\noptions root=/dev/sdb1\n",
-        "/boot/other/vmlinuz-linux": image("6.11.9-arch1-1"),
-        **(files or {}),
-    }
-    return SystemdBoot(plant(root, everything), Context(("/boot",), (ARCH,), None))
-
-
-def test_entries_written_by_hand_where_there_are_no_others(tmp_path: Path) -> None:
-    loader = arch(tmp_path)
-    assert loader.refusals() == ()
-    before = seen(tmp_path)
-    record = records.EMPTY
-    for wish in (WISH, WISH._replace(units=("a=b",)), WISH._replace(units=())):
-        loader = SystemdBoot(Tree(str(tmp_path)), Context(("/boot",), (ARCH,), None))
-        decision = decide(wish, record, loader.sources, loader.entries)
-        carry_out(tmp_path, list(loader.steps(decision.change)))
-        record = decision.record
-        loader = SystemdBoot(Tree(str(tmp_path)), Context(("/boot",), (ARCH,), None))
-        assert list(loader.steps(decide(wish, record, loader.sources, loader.entries).change)) == []
-        assert {one.id: (one.role, one.version, one.text) for one in loader.entries if one.role != OTHER} == {
-            "arch": (NORMAL, ARCH, " ".join(["root=PARTUUID=a rw", *wish.units])),
-            **({"arch-0-vfio-workstation-fallback-": (FALLBACK, ARCH, "root=PARTUUID=a rw")} if wish.units else {}),
-        }
-        assert not (tmp_path / PLUGIN.lstrip("/")).exists()
-    assert seen(tmp_path) == before
-
-
-def test_entries_written_by_hand_beside_others_are_none_of_ours(tmp_path: Path) -> None:
-    with_version = {f"/boot/loader/entries/arch-{ARCH}.conf": DEBIAN.replace("6.12.1", ARCH)}
-    assert [one.id for one in arch(tmp_path, with_version).entries if one.role == NORMAL] == [f"arch-{ARCH}"]
-
-
 def test_the_plugin_looks_where_the_entries_are(tmp_path: Path) -> None:
     files = {f"/boot{place}": text for place, text in {"/loader/entries/debian-6.12.1.conf": DEBIAN}.items()}
     systemd_boot(tmp_path, files)
