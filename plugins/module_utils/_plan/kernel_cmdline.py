@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Iterable, Iterator, NamedTuple, Sequence, TypeVar
 
 from .._machine.boot_config import NORMAL, Change, Created, EntryLine, LineChange, Record, Replaced, Shared, Source
@@ -15,6 +16,8 @@ from .arguments import contradiction
 from .refusals import refuse
 
 _Item = TypeVar("_Item")
+# Boot loader specification, "Boot counting": how often to try, and how often it was tried.
+_TRIES = re.compile(r"\+[0-9]+(?:-[0-9]+)?(?=\.(?:conf|efi)$)")
 
 #: COMMAND_LINE_SIZE of x86 and arm64 with its closing zero, less what GRUB puts before: BOOT_IMAGE= and a path.
 MOST_CHARACTERS = 2047 - 128
@@ -123,14 +126,19 @@ def _entry_places(entries: Sequence[EntryLine], record: Record) -> Iterator[_Pla
 
 
 def _ours(record: Record, path: str, name: str) -> tuple[str, ...]:
-    return tuple(unit for unit in record.provided if Shared(path, name, unit) not in record.shared)
+    return tuple(unit for unit in record.provided if Shared(_lasting(path), name, unit) not in record.shared)
+
+
+def _lasting(path: str) -> str:
+    """Return a file's path without the count of tries, which a boot that went well takes out of an entry's name."""
+    return _TRIES.sub("", path)
 
 
 def _shared(places: Sequence[_Place], foreign: dict[_Place, str], provided: Sequence[str]) -> Iterator[Shared]:
     for place in places:
         for unit in provided if place.ours else ():
             if cmdline.has(foreign[place], unit):
-                yield Shared(place.path, place.name, unit)
+                yield Shared(_lasting(place.path), place.name, unit)
 
 
 def _given(unit: str, places: Sequence[_Place]) -> bool:
@@ -207,7 +215,9 @@ def _stand_back(
     for conflict in conflicts:
         place = conflict.place
         after = cmdline.without(foreign[place], (conflict.argument,))
-        replaced.append(Replaced(place.path, place.name, conflict.argument, conflict.unit, foreign[place], after))
+        replaced.append(
+            Replaced(_lasting(place.path), place.name, conflict.argument, conflict.unit, foreign[place], after)
+        )
         foreign[place] = after
     return tuple(dict.fromkeys(replaced)), foreign
 
@@ -219,7 +229,8 @@ def _stands_in_the_way(argument: str, wanted: Sequence[str]) -> bool:
 def _put_back(place: _Place, over: Sequence[Replaced], places: Sequence[_Place]) -> str:
     """Return others' arguments of a place with what stood back there, where it stood if the rest is as it was."""
     foreign = place.foreign
-    own = [item for item in over if (item.path, item.name) == (place.path, place.name)]
+    place_name = (_lasting(place.path), place.name)
+    own = [item for item in over if (item.path, item.name) == place_name]
     for item in reversed(own):
         if foreign == item.after:
             foreign = item.before
@@ -239,7 +250,7 @@ def _put_back(place: _Place, over: Sequence[Replaced], places: Sequence[_Place])
 def _changed(place: _Place, foreign: str, provided: Sequence[str], shared: Sequence[Shared]) -> LineChange:
     after = foreign
     if place.ours:
-        new = tuple(unit for unit in provided if Shared(place.path, place.name, unit) not in shared)
+        new = tuple(unit for unit in provided if Shared(_lasting(place.path), place.name, unit) not in shared)
         is_right = foreign == place.foreign and cmdline.settled(place.text, place.old, new)
         after = place.text if is_right else cmdline.appended(foreign, new)
     return LineChange(place.path, place.line, place.name, place.text, after)

@@ -227,3 +227,13 @@ def test_a_file_that_is_made_for_ours_goes_with_them_unless_somebody_changed_it(
     assert (gone.change.sources[0].after, gone.record) == ("", records.EMPTY)
     theirs = [there[0]._replace(text="root=1 ro splash intel_iommu=on iommu=pt\n")]
     assert decide(Wish("iommu", ()), decision.record, theirs, entries).change.sources[0].after == "root=1 ro splash\n"
+
+
+def test_an_entry_whose_boot_went_well_is_the_same_entry() -> None:
+    """systemd-boot takes the count of tries out of its name; what is others' in it stays theirs."""
+    counted = [entry("ro iommu=pt intel_iommu=off")._replace(path="/efi/a+3.conf"), entry("ro", "b")]
+    decision, sources, entries = converge(IOMMU._replace(replace=True), records.EMPTY, [source("ro")], counted)
+    assert entries[0].text == "ro iommu=pt intel_iommu=on"
+    blessed = [entries[0]._replace(path="/efi/a.conf"), entries[1]]
+    _decision, _sources, after = converge(Wish("iommu", ()), decision.record, sources, blessed)
+    assert [one.text for one in after] == ["ro iommu=pt intel_iommu=off", "ro"]
