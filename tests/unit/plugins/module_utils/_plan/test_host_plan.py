@@ -106,6 +106,16 @@ def test_one_section_at_a_time_comes_to_the_same(order: list[str]) -> None:
     assert record == together.record
 
 
+def test_huge_pages_go_by_the_cpus_that_an_earlier_run_chose() -> None:
+    pages = {"hugepages": "[{size: 1G, count: 4}]"}
+    chosen = plan(server(), cpu_isolation="{cpus: '8-11'}")
+    found = plan(server(), chosen.record, **pages)
+    assert found.arguments == {"hugepages": ("hugepagesz=1G hugepages=1:4",)}
+    assert found.arguments == {
+        "hugepages": plan(server(), cpu_isolation="{cpus: '8-11'}", **pages).arguments["hugepages"]
+    }
+
+
 def test_after_the_boot_that_it_asks_for_it_asks_for_the_same() -> None:
     """Bare: the IOMMU is off, no groups. Then: it is on because of us, and vfio-pci has the functions."""
     before = plan(server(iommu_state="disabled_in_kernel"), **SECTIONS)

@@ -87,6 +87,21 @@ def test_renumbered_so_that_the_twin_has_its_address() -> None:
     assert (codes(plan), bound(plan)) == ([], ["0000:61:00.0", "0000:61:00.1"])
 
 
+def test_renumbered_while_a_third_twin_came() -> None:
+    """The one below its bridge it is, not the new one."""
+    third = {"0000:21:00.0": DESKTOP["0000:41:00.0"]._replace(parent="0000:00:02.1", iommu_group="30")}
+    after = moved(DESKTOP, {"0000:01:00": "0000:02:00", "0000:02:00": "0000:03:00", "0000:41:00": "0000:42:00"})
+    plan = planned({**after, **third}, recorded())
+    assert (codes(plan), bound(plan)) == ([], ["0000:42:00.0", "0000:42:00.1"])
+
+
+def test_moved_where_no_bridge_tells() -> None:
+    """Functions on the root bus have none: the twin is known by its address."""
+    root = moved(DESKTOP, {}, {"0000:01:00": None, "0000:41:00": None})
+    plan = planned(moved(root, {"0000:41:00": "0000:61:00"}), recorded(root))
+    assert (codes(plan), bound(plan)) == ([], ["0000:61:00.0", "0000:61:00.1"])
+
+
 def test_swapped_twins_without_a_bridge_that_tells_cannot_be_told_apart() -> None:
     places = {"0000:01:00": "0000:71:00", "0000:41:00": "0000:61:00"}
     parents = {"0000:01:00": "0000:00:05.1", "0000:41:00": "0000:00:06.1"}
