@@ -58,6 +58,10 @@ def check_unified_image(tree: Tree, draft: str) -> list[str]:
     missing = [name for name in (".linux", ".initrd", ".cmdline", ".uname", ".osrel") if name not in new]
     if missing:
         return [f"it lacks the sections {', '.join(missing)}"]
+    status = tree.status(draft)
+    if status is None or status.st_size < new.end:
+        # The table of sections comes first, so that a file that was cut off still has it.
+        return [f"it ends before its sections do, which take {new.end} bytes"]
     folder, _slash, name = draft.rpartition("/")
     # A draft's name is the file's with something before and after it.
     named = [one for one in tree.names(folder) if one.lower().endswith(".efi") and one in name]

@@ -44,6 +44,11 @@ class Sections:
         place = self._places.get(name)
         return None if place is None else place[1]
 
+    @property
+    def end(self) -> int:
+        """How many bytes the file has at least, if it is whole."""
+        return max((at + size for at, size in self._places.values()), default=0)
+
     def text(self, name: str) -> str | None:
         """Return a section's text without its padding, or None."""
         place = self._places.get(name)

@@ -264,6 +264,13 @@ def test_a_draft_is_looked_at(tmp_path: Path) -> None:
     assert len(check_unified_image(tree, "/efi/none")) == 1
 
 
+def test_a_draft_that_was_cut_off_is_none(tmp_path: Path) -> None:
+    whole = image(cmdline="root=a", last="x" * 64)
+    tree = plant(tmp_path, {"/efi/whole": whole, "/efi/cut": whole[:-1]})
+    assert check_unified_image(tree, "/efi/whole") == []
+    assert check_unified_image(tree, "/efi/cut") == [f"it ends before its sections do, which take {len(whole)} bytes"]
+
+
 @pytest.mark.parametrize(
     ("draft", "problem"),
     [
