@@ -40,26 +40,10 @@ def choose(tree: Tree, loader: str | None, context: Context) -> BootLoader | Ref
     if loader == SYSTEMD_BOOT:
         found = SystemdBoot(tree, context)
         # It offers images beside its entries.
-        if any(entry.role == NORMAL for entry in found.entries):
-            return _both(found, Uki(tree, context)) or found
-        return Uki(tree, context) if is_in_use(tree, context) else found
+        has_entries = any(entry.role == NORMAL for entry in found.entries)
+        return found if has_entries or not is_in_use(tree, context) else Uki(tree, context)
     if loader == UKI:
         return Uki(tree, context)
     if loader is None:
         return refuse("bootloader_unsupported", "What boots this machine can't be told.")
     return refuse("bootloader_unsupported", f"{loader} boots this machine, and is not among those that can be changed.")
-
-
-def _both(found: SystemdBoot, images: Uki) -> Refusal | None:
-    """Return why a menu of both kinds can't be changed, as there is after kernel-install's layout was set anew."""
-    kept = {entry.version: entry for entry in found.entries if entry.role == NORMAL}
-    for image in images.entries:
-        entry = kept.get(image.version) or next(iter(kept.values()))
-        if image.role == NORMAL:
-            return refuse(
-                "bootloader_unsupported",
-                f"systemd-boot offers {image.path}, a unified kernel image, beside {entry.path}.",
-                danger="One kind would be changed and the other would not, and either may be what boots.",
-                remedy="Keep one kind: remove the other with its files, and set kernel-install's layout to the one.",
-            )
-    return None

@@ -210,13 +210,8 @@ def test_entries_and_images_of_the_same_kernels_are_refused(tmp_path: Path) -> N
     path = f"/efi/loader/entries/token-{VERSION}.conf"
     tree = plant(tmp_path, {path: entry})
     found = choose(tree, "systemd-boot", Context(("/efi",), (VERSION,), None))
-    assert isinstance(found, Refusal)
-    assert path in found.seen
-    assert IMAGE in found.seen
-    # An image that somebody made by hand is theirs.
-    (tmp_path / IMAGE.lstrip("/")).rename(tmp_path / "efi/EFI/Linux/by-hand.efi")
-    found = choose(Tree(str(tmp_path)), "systemd-boot", Context(("/efi",), (VERSION,), None))
     assert isinstance(found, SystemdBoot)
+    assert any(IMAGE in one.seen for one in found.refusals())
 
 
 def test_images_of_another_maker_under_systemd_boot_are_refused_as_images(tmp_path: Path) -> None:
