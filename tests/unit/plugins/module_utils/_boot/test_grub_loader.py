@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.workstation.plugins.module_utils._boot.checks import check_grub_config
 from ansible_collections.vfio.workstation.plugins.module_utils._boot.grub_fallback import DROP_IN, SCRIPT
 from ansible_collections.vfio.workstation.plugins.module_utils._boot.grub_loader import Grub
 from ansible_collections.vfio.workstation.plugins.module_utils._boot.loader import Context
@@ -292,30 +291,3 @@ def test_a_default_by_number_is_warned_of(tmp_path: Path) -> None:
     for number, is_warned in (("0", False), ("1", False), ("1>7", False), ("2", True), ("'2>0'", True), ("id", False)):
         loader = grub(plant(tmp_path, {"/etc/default/grub": f"GRUB_DEFAULT={number}\n"}))
         assert bool(loader.warnings()) == is_warned, number
-
-
-DRAFTS = {
-    "as it was": (menu("quiet"), []),
-    "with a fallback": (menu("quiet iommu=pt", "quiet"), []),
-    "nothing": ("", ["no entry for a kernel"]),
-    "half": (menu("quiet")[:60], ["no entry for a kernel"]),
-    "another kernel": (menu("quiet").replace(VERSION, "9.9.9"), ["is not there", "has no entry any more"]),
-    "no root": (menu("quiet").replace("root=UUID=0d9c", ""), ["has no root="]),
-    "another root": (menu("quiet").replace("root=UUID=0d9c", "root=/dev/sdz9"), ["root=/dev/sdz9, and those in use"]),
-}
-
-
-@pytest.mark.parametrize("name", DRAFTS)
-def test_a_draft_is_looked_at(tmp_path: Path, name: str) -> None:
-    text, problems = DRAFTS[name]
-    found = check_grub_config(plant(tmp_path, {"/boot/grub/.draft": text}), "/boot/grub/.draft")
-    for problem in problems:
-        assert any(problem in one for one in found), found
-    assert bool(found) == bool(problems)
-
-
-def test_a_root_that_the_initramfs_knows_need_not_be_named(tmp_path: Path) -> None:
-    bare = menu("quiet").replace("root=UUID=0d9c ", "")
-    tree = plant(tmp_path, {"/boot/grub/grub.cfg": bare, "/boot/grub/.draft": bare, "/boot/grub/.other": menu("quiet")})
-    assert check_grub_config(tree, "/boot/grub/.draft") == []
-    assert any("root=UUID=0d9c" in one for one in check_grub_config(tree, "/boot/grub/.other"))
