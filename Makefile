@@ -112,7 +112,7 @@ lint-types: venv ## mypy --strict on every plugin
 # Shell scripts by their first line, whatever they are called.
 .PHONY: lint-shell
 lint-shell: packages
-	@git ls-files -z --cached --others --exclude-standard | xargs -0 grep -lE '^(#!/(usr/bin/env bash|bin/(ba)?sh)|# shellcheck shell=)' | xargs shellcheck
+	@git ls-files -z --cached --others --exclude-standard | xargs -0 awk 'FNR == 1 && /^(#!\/(usr\/bin\/env bash|bin\/(ba)?sh)|# shellcheck shell=)/ { printf "%s%c", FILENAME, 0 } { nextfile }' | xargs -0 shellcheck --external-sources
 
 .PHONY: lint-changelog
 lint-changelog: venv

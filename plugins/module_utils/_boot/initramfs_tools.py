@@ -32,9 +32,9 @@ _HEAD = """\
 
 case "${1:-}" in
 prereqs)
-	echo "udev"
-	exit 0
-	;;
+    echo "udev"
+    exit 0
+    ;;
 esac
 
 . /usr/share/initramfs-tools/hook-functions
@@ -42,24 +42,24 @@ esac
 complete=yes
 
 put() {
-	place="${DESTDIR}$2"
-	mkdir -p "${place%/*}" && rm -f "$place" && cp "$1" "$place" && chmod "$3" "$place" && return
-	echo "W: vfio-workstation: $2 could not be put in" >&2
-	complete=no
+    place="${DESTDIR}$2"
+    mkdir -p "${place%/*}" && rm -f "$place" && cp "$1" "$place" && chmod "$3" "$place" && return
+    echo "W: vfio-workstation: $2 could not be put in" >&2
+    complete=no
 }
 
 # A module that is built in, or that this kernel does not have, is never asked for.
 add() {
-	if grep -qsE "$1" "/lib/modules/${version}/modules.dep"; then
-		manual_add_modules "$2"
-	fi
+    if grep -qsE "$1" "/lib/modules/${version}/modules.dep"; then
+        manual_add_modules "$2"
+    fi
 }
 
 """
 _TAIL = """
 if [ "$complete" = yes ]; then
-	mkdir -p "${DESTDIR}/%(folder)s"
-	: >"${DESTDIR}/%(marker)s"
+    mkdir -p "${DESTDIR}/%(folder)s"
+    : >"${DESTDIR}/%(marker)s"
 fi
 """
 

@@ -28,17 +28,17 @@ echo "Found linux image: /boot/vmlinuz-6.1.0-28-amd64" >&2
 entry="menuentry 'Debian GNU/Linux, with Linux 6.1.0-28-amd64' --class debian --class gnu-linux --class gnu --class os"
 cat <<END
 function gfxmode {
-	set gfxpayload="\${1}"
+    set gfxpayload="\${1}"
 }
 set linux_gfx_mode=
 export linux_gfx_mode
 $entry \$menuentry_id_option 'gnulinux-6.1.0-28-amd64-advanced-0d9c' {
-	load_video
-	insmod gzio
-	if [ x\$grub_platform = xxen ]; then insmod xzio; insmod lzopio; fi
-	echo	'Loading Linux 6.1.0-28-amd64 ...'
-	linux	/boot/vmlinuz-6.1.0-28-amd64 root=UUID=0d9c ro $GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT
-	initrd	/boot/initrd.img-6.1.0-28-amd64
+    load_video
+    insmod gzio
+    if [ x\$grub_platform = xxen ]; then insmod xzio; insmod lzopio; fi
+    echo    'Loading Linux 6.1.0-28-amd64 ...'
+    linux    /boot/vmlinuz-6.1.0-28-amd64 root=UUID=0d9c ro $GRUB_CMDLINE_LINUX $GRUB_CMDLINE_LINUX_DEFAULT
+    initrd    /boot/initrd.img-6.1.0-28-amd64
 }
 END
 """
@@ -127,8 +127,8 @@ def test_titles_of_other_distributions(tmp_path: Path, behind: str) -> None:
 
 
 def test_a_body_with_quotes_and_options_stays_as_it_is(tmp_path: Path) -> None:
-    line = "\tsearch --fs-uuid --set=root --hint='a' --hint='b'  0d9c\n"
-    assert line in run(tmp_path, " ".join(OURS), LINUX.replace("\tinsmod gzio\n", line))
+    line = "    search --fs-uuid --set=root --hint='a' --hint='b'  0d9c\n"
+    assert line in run(tmp_path, " ".join(OURS), LINUX.replace("    insmod gzio\n", line))
 
 
 @pytest.mark.parametrize("linux", ["#!/bin/sh\n", "#!/bin/sh\nexit 1\n", "#!/bin/sh\necho 'menuentry x {'\necho '}'\n"])
