@@ -112,8 +112,9 @@ def groups_of(functions: Mapping[str, PciFunction]) -> dict[str, IommuGroup]:
     return {number: IommuGroup("DMA-FQ", tuple(found), ()) for number, found in members.items()}
 
 
-def machine(functions: Mapping[str, PciFunction] = DESKTOP, **changes: Any) -> Machine:
+def machine(functions: Mapping[str, PciFunction] | None = None, **changes: Any) -> Machine:
     """Return an AMD desktop with everything in order; some changes are for parts of it, the rest whole values."""
+    functions = DESKTOP if functions is None else functions
     groups = groups_of(functions)
     state = changes.pop("iommu_state", "enabled")
     made = Machine(

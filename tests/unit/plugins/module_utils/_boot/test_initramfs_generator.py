@@ -14,9 +14,12 @@ from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._apply import Transaction
 from ansible_collections.vfio.workstation.plugins.module_utils._boot.dracut import MODULE, Dracut
-from ansible_collections.vfio.workstation.plugins.module_utils._boot.initramfs_generator import generator
-from ansible_collections.vfio.workstation.plugins.module_utils._boot.initramfs_tools import HOOK, InitramfsTools
-from ansible_collections.vfio.workstation.plugins.module_utils._boot.mkinitcpio import DROP_IN, Mkinitcpio
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.initramfs_generator import (
+    InitramfsGenerator,
+    generator,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.initramfs_tools import HOOK
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.mkinitcpio import DROP_IN
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramfs import STORE, File, Image, Wish
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import (
     DRAFT,
@@ -60,8 +63,6 @@ RULE = File("/etc/udev/rules.d/10-a.rules", "# a\n", 0o644)
 SECRET = File("/etc/secret", "s", 0o600)
 WISH = Wish((RULE, SECRET), ("vfio-pci", "vfio_iommu_type1"))
 
-Made = InitramfsTools | Dracut | Mkinitcpio
-
 
 @pytest.fixture(params=sorted(MADE))
 def name(request: pytest.FixtureRequest) -> str:
@@ -75,7 +76,7 @@ def plant(root: Path, name: str, **more: str) -> None:
         (root / path).write_text(content)
 
 
-def made(root: Path) -> Made:
+def made(root: Path) -> InitramfsGenerator:
     found = generator(Tree(str(root)))
     assert not isinstance(found, Refusal)
     return found

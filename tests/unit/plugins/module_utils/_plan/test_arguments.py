@@ -49,17 +49,17 @@ PEACEFUL = [
 ]
 
 
-@pytest.mark.parametrize(("ours", "theirs"), BOTH_WAYS)
-def test_contradictions_are_seen_from_both_sides_with_their_source(ours: str, theirs: str) -> None:
-    for reason in (contradiction(ours, theirs), contradiction(theirs, ours)):
+@pytest.mark.parametrize(("one", "other"), BOTH_WAYS)
+def test_contradictions_are_seen_from_both_sides_with_their_source(one: str, other: str) -> None:
+    for reason in (contradiction(one, other), contradiction(other, one)):
         assert reason is not None
         assert "(" in reason
 
 
-@pytest.mark.parametrize(("ours", "theirs"), PEACEFUL)
-def test_what_gets_along_is_let_alone(ours: str, theirs: str) -> None:
-    assert contradiction(ours, theirs) is None
-    assert contradiction(theirs, ours) is None
+@pytest.mark.parametrize(("one", "other"), PEACEFUL)
+def test_what_gets_along_is_let_alone(one: str, other: str) -> None:
+    assert contradiction(one, other) is None
+    assert contradiction(other, one) is None
 
 
 def test_every_row_has_a_source() -> None:

@@ -31,21 +31,23 @@ def planned(functions: Functions, record: HostRecord, *wishes: DeviceWish, accep
     return plan_devices(machine(functions), wishes or (GPU,), record, frozenset(accepted.split()))
 
 
-def recorded(functions: Functions = DESKTOP, *wishes: DeviceWish) -> HostRecord:
-    plan = planned(functions, HostRecord(), *wishes)
+def recorded(functions: Functions | None = None, *wishes: DeviceWish) -> HostRecord:
+    plan = planned(DESKTOP if functions is None else functions, HostRecord(), *wishes)
     assert plan.refusals == ()
     record = HostRecord(plan.remembered, tuple(one.address for one in plan.bindings))
     return parse_host_record(render_host_record(record))
 
 
-def moved(functions: Functions, places: Mapping[str, str | None], parents: Mapping[str, str | None] = {}) -> Functions:
+def moved(
+    functions: Functions, places: Mapping[str, str | None], parents: Mapping[str, str | None] | None = None
+) -> Functions:
     """Return functions whose slots are elsewhere: `places` and `parents` say by slot where; None takes a slot out."""
     result = {}
     for address, one in functions.items():
         slot = slot_of(address)
         place = places.get(slot, slot)
         if place is not None:
-            result[f"{place}.{address[-1]}"] = one._replace(parent=parents.get(slot, one.parent))
+            result[f"{place}.{address[-1]}"] = one._replace(parent=(parents or {}).get(slot, one.parent))
     return dict(sorted(result.items()))
 
 
