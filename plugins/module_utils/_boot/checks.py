@@ -34,6 +34,10 @@ TOOL_CHECKS: dict[str, tuple[tuple[str, ...], ...]] = {
 #: What else a unified kernel image may have (UAPI.5), by ukify's configuration or by kernel-install's plugins.
 _EXTRAS = (".splash", ".ucode", ".dtb", ".dtbauto", ".hwids", ".efifw", ".sbat", ".pcrsig", ".pcrpkey", ".profile")
 
+_LIMIT = 1 << 20
+#: In `### BEGIN /etc/grub.d/10_linux ###`, which grub-mkconfig writes before what a script prints, and likewise behind.
+_WORDS = 4
+
 
 def check_grub_config(tree: Tree, draft: str) -> list[str]:
     """Return what is wrong with a new grub.cfg, against the files that are there and the one in use."""
@@ -46,9 +50,10 @@ def check_grub_config(tree: Tree, draft: str) -> list[str]:
     if not any(role(entry) == NORMAL for entry in entries):
         return ["it has no entry for a kernel of this system"]
     places = bases(esps)
-    problems = [*_missing_files(tree, places, entries), *_other_roots(old, entries)]
+    problems = [*_unfinished(tree, draft), *_missing_files(tree, places, entries), *_other_roots(old, entries)]
     if old is not None:
         problems.extend(_lost_kernels(tree, places, old, new))
+        problems.extend(_lost_initramfs(old, entries))
     return problems
 
 
@@ -78,6 +83,15 @@ def check_unified_image(tree: Tree, draft: str) -> list[str]:
     return problems
 
 
+def _unfinished(tree: Tree, draft: str) -> Iterator[str]:
+    """Our reader takes a file that was cut off as far as it goes; GRUB loses an entry that has no end."""
+    lines = (line.split() for line in (tree.text(draft, _LIMIT) or "").splitlines() if line.startswith("### "))
+    marks = {(line[1], line[2]) for line in lines if len(line) == _WORDS}
+    for kind, name in sorted(marks):
+        if kind == "BEGIN" and ("END", name) not in marks:
+            yield f"what {name} printed has no end"
+
+
 def _missing_files(tree: Tree, places: tuple[str, ...], entries: list[Entry]) -> Iterator[str]:
     for entry in entries:
         for path in (entry.linux, *entry.initrds):
@@ -102,6 +116,13 @@ def _lost_kernels(tree: Tree, places: tuple[str, ...], old: Menu, new: Menu) -> 
         is_there = role(entry) == NORMAL and find_file(tree, places, entry.linux) is not None
         if is_there and entry.linux not in kept:
             yield f"the kernel {version_in_name(entry.linux or '') or entry.linux} has no entry any more"
+
+
+def _lost_initramfs(old: Menu, entries: list[Entry]) -> Iterator[str]:
+    having = {entry.linux for entry in old.entries if role(entry) == NORMAL and entry.initrds}
+    for entry in entries:
+        if entry.linux in having and not entry.initrds:
+            yield f"the entry {entry.title!r} names no initramfs, and the one in use does"
 
 
 def _root(entry: Entry) -> str:

@@ -106,6 +106,14 @@ BAD = {
         MENU.replace("initrd.img-" + OLD, "initramfs-6.1.0.img"),
         [f"the entry 'Debian, gnulinux-{OLD}-advanced-0d9c' names /boot/initramfs-6.1.0.img, which is not there"],
     ),
+    "an initramfs less": (
+        MENU.replace(f"\tinitrd\t/boot/initrd.img-{OLD}\n", ""),
+        [f"the entry 'Debian, gnulinux-{OLD}-advanced-0d9c' names no initramfs, and the one in use does"],
+    ),
+    "a script without end": (
+        f"### BEGIN /etc/grub.d/10_linux ###\n{MENU}",
+        ["what /etc/grub.d/10_linux printed has no end"],
+    ),
     "a kernel less": (SIMPLE, [f"the kernel {OLD} has no entry any more"]),
 }
 
@@ -121,14 +129,16 @@ def test_a_draft_that_is_not_there_does_not_pass(tmp_path: Path) -> None:
     assert check_grub_config(plant(tmp_path, None), DRAFTED) == ["it can't be read"]
 
 
-@given(st.integers(min_value=0, max_value=len((SIMPLE + ADVANCED).rstrip("\n}"))))
-def test_a_draft_that_was_cut_off_boots_every_kernel_or_does_not_pass(
-    tmp_path_factory: pytest.TempPathFactory, length: int
-) -> None:
-    """Our own reader is lenient, so that a cut within the last entry may pass; the distribution's checker is not."""
-    draft = (SIMPLE + ADVANCED)[:length]
-    found = check_grub_config(plant(tmp_path_factory.mktemp("cut"), draft), DRAFTED)
-    assert found or draft.endswith("quiet") or "initrd" in draft.rpartition("quiet")[2]
+WHOLE = f"### BEGIN /etc/grub.d/10_linux ###\n{SIMPLE}{ADVANCED}### END /etc/grub.d/10_linux ###\n"
+
+
+@given(st.integers(min_value=0, max_value=WHOLE.index("### END")))
+def test_a_draft_that_was_cut_off_does_not_pass(tmp_path_factory: pytest.TempPathFactory, length: int) -> None:
+    assert check_grub_config(plant(tmp_path_factory.mktemp("cut"), WHOLE[:length], WHOLE), DRAFTED) != []
+
+
+def test_a_draft_of_which_nothing_is_missing_passes(tmp_path: Path) -> None:
+    assert check_grub_config(plant(tmp_path, WHOLE, WHOLE), DRAFTED) == []
 
 
 def test_files_that_are_missing_now_are_missing(tmp_path: Path) -> None:
