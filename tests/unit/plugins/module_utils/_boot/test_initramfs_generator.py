@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -31,6 +32,9 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan imp
     WriteFile,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
+
+if TYPE_CHECKING:
+    from ansible_collections.vfio.workstation.plugins.module_utils._boot.initramfs_generator import InitramfsGenerator
 
 VERSION = "6.12.48+deb13-amd64"
 MADE = {
