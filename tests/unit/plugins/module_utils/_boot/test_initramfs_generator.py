@@ -16,7 +16,6 @@ from hypothesis import strategies as st
 from ansible_collections.vfio.workstation.plugins.module_utils._apply import Transaction
 from ansible_collections.vfio.workstation.plugins.module_utils._boot.dracut import MODULE, Dracut
 from ansible_collections.vfio.workstation.plugins.module_utils._boot.initramfs_generator import (
-    InitramfsGenerator,
     generator,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._boot.initramfs_tools import HOOK
