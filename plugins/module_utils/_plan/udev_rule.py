@@ -58,9 +58,10 @@ def _override(binding: Binding) -> str:
     address = binding.address
     here = f"[pci/{address}]"
     matches = [f'ATTR{{{here}{name}}}=="0x{value}"' for name, value in _attributes(binding.identity)]
-    place = f'TEST=="{_place(address, binding.identity.parent)}"'
+    place = [f'TEST=="{path}"' for path in _places(address, binding.identity.parent)]
     unset = f'ATTR{{{here}driver_override}}!="{DRIVER}"'
-    return ", ".join([*matches, place, unset, f'ATTR{{{here}driver_override}}="{DRIVER}"']) + "\n"
+    keys = [*matches, *place, unset, f'ATTR{{{here}driver_override}}="{DRIVER}"']
+    return f"# {binding.name}\n{', '.join(keys)}\n"
 
 
 def _bind(address: str) -> str:
@@ -76,14 +77,18 @@ def _attributes(identity: Identity) -> Iterator[tuple[str, str]]:
     yield from ((name, value) for name, value in zip(names, identity.ids) if value is not None)
 
 
-def _place(address: str, parent: str | None) -> str:
-    """Return the path that exists if the function sits below that bridge, or on its domain's root."""
-    root = f"pci{':'.join(address.split(':')[:2])}"
+def _places(address: str, parent: str | None) -> Iterator[str]:
+    """Yield the path that exists if the function sits below that bridge.
+
+    On a root bus there is none, and where that bus is in /sys/devices differs between architectures.
+    """
     if parent is None:
-        return f"/sys/devices/{root}/{address}"
-    if parent.split(":")[0] != address.split(":", maxsplit=1)[0]:  # a VMD controller, with a domain of its own below
-        return f"/sys/bus/pci/devices/{parent}/{root}/{address}"
-    return f"/sys/bus/pci/devices/{parent}/{address}"
+        return
+    domain, bus, _slot = address.split(":")
+    if parent.startswith(domain + ":"):
+        yield f"/sys/bus/pci/devices/{parent}/{address}"
+    else:  # a VMD controller, with a domain of its own below
+        yield f"/sys/bus/pci/devices/{parent}/pci{domain}:{bus}/{address}"
 
 
 def ids_argument(bindings: Iterable[Binding]) -> str | None:
