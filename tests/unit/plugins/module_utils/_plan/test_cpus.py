@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import Cpus
@@ -169,6 +169,7 @@ WISHES = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(CLUSTERS, WISHES, st.lists(st.integers(0, 3), max_size=2).map(tuple), st.randoms())
 def test_whatever_is_planned_leaves_whole_cores_to_both(
     clusters: list[dict[str, Any]], wish: CpuIsolationWish, near: tuple[int, ...], random: Any
@@ -200,6 +201,7 @@ def test_whatever_is_planned_leaves_whole_cores_to_both(
         assert plan_cpus(host._replace(cpus=host.cpus._replace(cores=tuple(shuffled))), wish, near) == result
 
 
+@settings(deadline=None)
 @given(CLUSTERS, st.integers(1, 12))
 def test_slow_cores_come_after_all_fast_ones(clusters: list[dict[str, Any]], count: int) -> None:
     host = machine(cpus=cores(clusters))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import Machine
@@ -195,6 +195,7 @@ HOSTS = [
 ]
 
 
+@settings(deadline=None)
 @given(st.sampled_from(HOSTS), st.fixed_dictionaries({}, optional=PARTS))
 def test_a_plan_is_one_that_the_other_rules_take_and_a_refusal_is_nothing_but_that(
     host: Machine, sections: dict[str, str]

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import Selector
@@ -45,6 +45,7 @@ SAMPLE = HostRecord(
 )
 
 
+@settings(deadline=None)
 @given(RECORDS)
 def test_reads_back(record: HostRecord) -> None:
     assert parse_host_record(render_host_record(record)) == record

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import Memory
@@ -123,6 +123,7 @@ def test_a_guess_at_the_node_is_told() -> None:
     assert planned(memory(32, 32), HugePagesWish(BIG, 8), near=(1,)).notes == ()
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.integers(0, 64), min_size=1, max_size=4),
     st.lists(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import PciFunction
@@ -182,6 +182,7 @@ def test_what_is_ours_until_the_next_boot_is_the_hosts_again() -> None:
 SLOTS = ["0000:01:00", "0000:02:00", "0000:03:00", "0000:41:00", "0000:51:00", "0000:61:00"]
 
 
+@settings(deadline=None)
 @given(st.permutations(SLOTS), st.sets(st.sampled_from(SLOTS[:4])))
 def test_wherever_things_go_nothing_else_is_bound(order: list[str], gone: set[str]) -> None:
     """Renumbered in any way below the same bridges: never is its twin taken, nor the disk, nor the NIC."""

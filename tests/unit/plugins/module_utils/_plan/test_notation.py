@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._plan import notation
@@ -35,6 +35,7 @@ def test_sizes(text: str, size: int | None) -> None:
     assert notation.parse_size(text) == size
 
 
+@settings(deadline=None)
 @given(st.integers(0, 1 << 45))
 def test_a_size_for_a_person_is_near_the_size(size: int) -> None:
     text = notation.size_text(size)
@@ -65,6 +66,7 @@ def test_lists_of_numbers(text: str, numbers: tuple[int, ...] | None) -> None:
     assert notation.parse_numbers(text) == numbers
 
 
+@settings(deadline=None)
 @given(st.sets(st.integers(0, 300), min_size=1))
 def test_a_list_reads_back(numbers: set[int]) -> None:
     assert notation.parse_numbers(notation.numbers_text(numbers)) == tuple(sorted(numbers))

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import (
@@ -209,6 +209,7 @@ JUNK = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(KEYS, JUNK, max_size=5))
 def test_any_nonsense_is_wishes_or_mistakes(raw: dict[str, Any]) -> None:
     found = parse_desired(raw)
