@@ -64,7 +64,7 @@ class Machine:
         hook = self.root / "etc/initramfs-tools/hooks/vfio-workstation"
         text = hook.read_text() if hook.exists() else ""
         names = ["etc/passwd", *re.findall(r"^put \S+ /(\S+)", text, re.MULTILINE)]
-        names += re.findall(r'^\t: >"\${DESTDIR}/(.+)"', text, re.MULTILINE)
+        names += re.findall(r'^ +: >"\${DESTDIR}/(.+)"', text, re.MULTILINE)
         modules = (self.root / f"lib/modules/{version}/modules.dep").read_text()
         for name in re.findall(r"^add \S+ (\S+)", text, re.MULTILINE):
             if f"/{name}.ko" in modules:
