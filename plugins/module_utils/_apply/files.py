@@ -11,6 +11,8 @@ import os
 import stat
 from typing import NamedTuple
 
+from .._machine.plan import DRAFT_END, TOOLS_DRAFT_END
+
 #: Folders that are ours, and go when they are empty.
 _OUR_FOLDER = "vfio-workstation"
 _LABEL = "security.selinux"
@@ -112,12 +114,12 @@ def real(path: str) -> str:
 def draft_path(place: str) -> str:
     """Return where to write what will become a file: beside it, by a name that no tool reads drop-ins from."""
     folder, name = os.path.split(place)
-    return os.path.join(folder, f".{name}.vfio-workstation~")
+    return os.path.join(folder, f".{name}{DRAFT_END}")
 
 
 def discard(draft: str) -> None:
     """Remove a draft, and what grub-mkconfig calls its own draft of it."""
-    for path in (draft, draft + ".new"):
+    for path in (draft, draft + TOOLS_DRAFT_END):
         try:
             os.unlink(path)
         except FileNotFoundError:

@@ -11,7 +11,7 @@ import stat
 from types import TracebackType
 from typing import Callable, Mapping, NamedTuple, Sequence
 
-from .._machine.plan import DRAFT, GenerateFile, RemoveFile, RunTool, Step, WriteFile
+from .._machine.plan import DRAFT, GenerateFile, RemoveFile, RunTool, Step, WriteFile, is_draft
 from . import files
 from .commands import ToolFailed, run
 
@@ -103,7 +103,8 @@ class Transaction:
             files.write(self._prefix + step.path, step.content.encode("utf-8", "surrogateescape"), step.mode, before)
             self._written.append(step.path)
         elif isinstance(step, RemoveFile):
-            self._keep(step.path)
+            if not is_draft(os.path.basename(step.path)):  # which is nothing to put back
+                self._keep(step.path)
             files.remove(self._prefix + step.path)
             self._removed.append(step.path)
         elif isinstance(step, GenerateFile):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Sequence
 
-from .._machine.plan import GenerateFile, Refusal, RunTool, Step, WriteFile
+from .._machine.plan import GenerateFile, Refusal, RemoveFile, RunTool, Step, WriteFile, is_draft
 from .._plan.refusals import refuse
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ def storage_refusals(tree: Tree, steps: Sequence[Step]) -> tuple[Refusal, ...]:
         folders.setdefault(device, folder)
         if isinstance(step, GenerateFile):
             draft[device] = max(draft.get(device, 0), _draft_size(step))
-        elif isinstance(step, WriteFile):
-            written[device] = written.get(device, 0) + len(step.content) + 4096
+        written[device] = written.get(device, 0) + _growth(step)
         if os.statvfs(folder).f_flag & os.ST_RDONLY:
             read_only.setdefault(device, step.path)
     found = []
@@ -59,12 +58,25 @@ def storage_refusals(tree: Tree, steps: Sequence[Step]) -> tuple[Refusal, ...]:
     return tuple(found)
 
 
+def _growth(step: Step) -> int:
+    """Return how many bytes a step adds to what is there until all steps are done."""
+    if isinstance(step, WriteFile):
+        return len(step.content) + 4096
+    if isinstance(step, RemoveFile) and is_draft(os.path.basename(step.path)):
+        return -_size(step.path)  # it goes before anything is written, and is not put back
+    return 0
+
+
 def _draft_size(step: GenerateFile) -> int:
+    size = _size(step.path)
+    return size + min(size, _GROWTH)
+
+
+def _size(path: str) -> int:
     try:
-        size = os.stat(step.path).st_size
+        return os.stat(path).st_size
     except OSError:
         return 0
-    return size + min(size, _GROWTH)
 
 
 def _nearest_folder(folder: str) -> str:

@@ -52,6 +52,11 @@ class RunTool(NamedTuple):
 #: In the arguments of a tool: the path that it shall write to.
 DRAFT = "{draft}"
 
+#: What a draft's name ends with; it begins with a dot, so that no tool takes it for one of its files.
+DRAFT_END = ".vfio-workstation~"
+#: What grub-mkconfig appends to a name for a draft of its own.
+TOOLS_DRAFT_END = ".new"
+
 Step = Union[WriteFile, RemoveFile, GenerateFile, RunTool]
 
 
@@ -70,3 +75,8 @@ class States(NamedTuple):
     configured: bool  # the files that future kernels inherit from hold it
     staged: bool  # every installed kernel would boot with it
     active: bool | None  # the running kernel shows it; None where that can't be read
+
+
+def is_draft(name: str) -> bool:
+    """Tell whether a file has the name of a draft of ours, or of the draft that a tool makes of one."""
+    return name.startswith(".") and name.endswith((DRAFT_END, DRAFT_END + TOOLS_DRAFT_END))

@@ -13,6 +13,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._apply import Busy, Failed, Receipt, Transaction, locked
 from .._apply.transaction import Check
+from .._boot.remains import removals
 from .._boot.storage import storage_refusals
 from .._machine import to_json
 from .._machine.plan import Refusal, RemoveFile, States, Step, WriteFile
@@ -40,7 +41,7 @@ def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapp
         checks: What generated files must pass, by the name that steps give.
     """
     if module.check_mode:
-        _finish(module, _with_file_diffs(observe()), None)
+        _finish(module, _with_file_diffs(_look(observe)), None)
     if os.geteuid() != 0:
         module.fail_json(
             msg="Only root can change how a machine boots, and this is run as another user. "
@@ -49,7 +50,7 @@ def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapp
     try:
         with locked():
             # What files are like now is shown later, when they are not so any more.
-            first = _with_file_diffs(observe())
+            first = _with_file_diffs(_look(observe))
             if first.refusals or not first.steps:
                 _finish(module, first, None)
             with Transaction(checks) as transaction:
@@ -57,11 +58,17 @@ def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapp
                 if refusals:
                     _finish(module, first._replace(refusals=refusals), None)
                 transaction.apply(first.steps)
-                last = observe()
+                last = _look(observe)
                 _insist(last)
             _finish(module, first._replace(states=last.states, warnings=last.warnings), transaction.receipt)
     except (Busy, Failed) as error:
         module.fail_json(msg=f"{error}\nNothing is changed: every file is as it was.", refusals=[])
+
+
+def _look(observe: Callable[[], Outcome]) -> Outcome:
+    """Look at the machine with the wish in mind; what killed runs left is to go, unless nothing may be changed."""
+    outcome = observe()
+    return outcome if outcome.refusals else outcome._replace(steps=(*removals(outcome.tree), *outcome.steps))
 
 
 def _insist(outcome: Outcome) -> None:
