@@ -26,10 +26,13 @@ _SEGMENT = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-# Within double quotes a backslash stands for itself before anything else.
-_ESCAPED = re.compile(r'\\([$`"\\\n])')
-#: An empty piece at the end of a value that had no quotes, nor anything else: so that it can have neither again.
+_QUOTES = {"single": "'", "double": '"'}
+#: A character within double quotes: a backslash stands for itself before any but these.
+_CHARACTER = re.compile(r'\\[$`"\\\n]|.', re.DOTALL)
+_NEEDS_NO_QUOTES = re.compile(r"[A-Za-z0-9_.,:/=+-]*")
+#: An empty piece at the end of a value that had no quotes: so that it can have none again.
 _NOTHING = '""'
+_HAD_NO_QUOTES = re.compile(r'"(?:[^"\\]|\\.)*"' + _NOTHING, re.DOTALL)
 _REFERENCE = re.compile(r"\$\{?([A-Za-z0-9_]+)")
 _SUBSTITUTION = re.compile(r"`|\\\$|\$\(")
 
@@ -45,6 +48,13 @@ class Assignment(NamedTuple):
     text: str  # what a shell makes of it, references left as they are
     is_certain: bool  # whether it runs always, and all of it can be told without running it
     is_last_word: bool  # whether what the variable was before is lost
+
+
+class _Atom(NamedTuple):
+    raw: str  # a character as it is spelled, or a quote
+    text: str  # what a shell makes of it
+    quotes: str  # that it stands within
+    is_quote: bool = False
 
 
 def assignments(text: str) -> Iterator[Assignment]:
@@ -72,25 +82,36 @@ def assignments(text: str) -> Iterator[Assignment]:
 
 def _assignment(text: str, match: re.Match[str], line: int, is_certain: bool) -> Assignment:
     start = position = match.end()
-    parts = []
     while True:
         segment = _SEGMENT.match(text, position)
         if segment is None:
             break
         kind = segment.lastgroup or ""
-        inside = segment.group(kind)
-        is_certain = is_certain and not (kind != "single" and _SUBSTITUTION.search(inside))
-        parts.append(_ESCAPED.sub(_unescaped, inside) if kind == "double" else inside)
+        is_certain = is_certain and not (kind != "single" and _SUBSTITUTION.search(segment.group(kind)))
         position = segment.end()
     rest = text[position : position + 1]
     is_certain = is_certain and rest in ("", "\n", " ", "\t", ";")
-    name, value = match.group(1), "".join(parts)
+    raw = text[start:position]
+    name, value = match.group(1), "".join(atom.text for atom in _atoms(raw))
     replaces = not match.group(2) and name not in _REFERENCE.findall(value)
-    return Assignment(name, line, start, position, text[start:position], value, is_certain, is_certain and replaces)
+    return Assignment(name, line, start, position, raw, value, is_certain, is_certain and replaces)
 
 
-def _unescaped(match: re.Match[str]) -> str:
-    return "" if match.group(1) == "\n" else match.group(1)
+def _atoms(raw: str) -> Iterator[_Atom]:
+    """Yield the characters of a value as they are spelled, and its quotes."""
+    for segment in _SEGMENT.finditer(raw):
+        quotes = _QUOTES.get(segment.lastgroup or "", "")
+        if segment.lastgroup == "escape":
+            yield _Atom(segment.group(), segment.group("escape").strip("\n"), "")
+        elif not quotes:
+            yield from (_Atom(character, character, "") for character in segment.group())
+        else:
+            yield _Atom(quotes, "", quotes, is_quote=True)
+            inside = segment.group()[1:-1]
+            for spelled in _CHARACTER.findall(inside) if quotes == '"' else inside:
+                text = spelled[1:].strip("\n") if len(spelled) > 1 else spelled
+                yield _Atom(spelled, text, quotes)
+            yield _Atom(quotes, "", quotes, is_quote=True)
 
 
 def replaced(text: str, found: Assignment, after: str) -> str | None:
@@ -111,23 +132,72 @@ def replaced(text: str, found: Assignment, after: str) -> str | None:
 
 def _spellings(raw: str, before: str, after: str) -> Iterator[str]:
     """Yield ways to write a value, the one that changes least first."""
-    if not _is_one_piece(raw):
-        if not raw or raw.endswith('"' + _NOTHING):
-            yield f'"{_escaped(after)}"{_NOTHING}' if after else ""
-        # Words without quotes keep their spelling; what comes behind them gets quotes of its own, and goes with these.
-        if after.startswith(before):
-            yield raw + '"' + _escaped(after[len(before) :]) + '"'
-        for match in re.finditer(r'"', raw):
-            yield raw[: match.start()]
-    if raw.startswith("'") and "'" not in after:
-        yield f"'{after}'"
+    has_none = _NEEDS_NO_QUOTES.fullmatch(raw)
+    if has_none or _HAD_NO_QUOTES.fullmatch(raw):
+        if _NEEDS_NO_QUOTES.fullmatch(after):
+            yield after
+        elif has_none:
+            yield f'"{_escaped(after)}"{_NOTHING}'
+    start, end = _kept(before, after)
+    yield _minimal(list(_atoms(raw)), start, len(before) - end, after[start : len(after) - end])
     yield f'"{_escaped(after)}"'
 
 
-def _is_one_piece(raw: str) -> bool:
-    """Tell whether a value is one quoted piece."""
-    match = _SEGMENT.fullmatch(raw)
-    return match is not None and match.lastgroup in ("single", "double")
+def _kept(before: str, after: str) -> tuple[int, int]:
+    """Return how many characters two values have in common at the beginning and at the end, in whole words."""
+    most = min(len(before), len(after))
+    start = next((at for at in range(most) if before[at] != after[at]), most)
+    while not (_is_between_words(before, start) and _is_between_words(after, start)):
+        start -= 1
+    most -= start
+    end = next((at for at in range(most) if before[-1 - at] != after[-1 - at]), most)
+    while not (_is_between_words(before, len(before) - end) and _is_between_words(after, len(after) - end)):
+        end -= 1
+    return start, end
+
+
+def _is_between_words(text: str, at: int) -> bool:
+    return at in (0, len(text)) or text[at].isspace() or text[at - 1].isspace()
+
+
+def _minimal(atoms: list[_Atom], start: int, stop: int, inserted: str) -> str:
+    """Return a value with other text between two places, and the rest spelled as it was.
+
+    What is put in somewhere and then taken out leaves what was there before.
+    """
+    position = place = 0
+    while position < start:
+        position += len(atoms[place].text)
+        place += 1
+    kept, rest = atoms[:place], atoms[place:]
+    if start == stop:
+        # Within the quotes that the whole value may have, else behind the character before.
+        if not kept and rest and rest[0].is_quote:
+            kept.append(rest.pop(0))
+        quotes = kept[-1].quotes if kept else ""
+        return _joined(kept) + _spelled(inserted, quotes) + _joined(rest)
+    quotes = ""
+    behind: list[_Atom] = []
+    for atom in rest:
+        if not atom.text or position >= stop:
+            behind.append(atom)
+        elif position == start:
+            kept, behind, quotes = kept + behind, [], atom.quotes
+        position += len(atom.text)
+    if not inserted and len(kept) > 1 and kept[-1].is_quote and behind and behind[0] == kept[-1]:
+        # A pair that has lost all that was in it, behind something else.
+        del kept[-1], behind[0]
+    return _joined(kept) + _spelled(inserted, quotes) + _joined(behind)
+
+
+def _joined(atoms: list[_Atom]) -> str:
+    return "".join(atom.raw for atom in atoms)
+
+
+def _spelled(text: str, quotes: str) -> str:
+    if quotes:
+        return _escaped(text) if quotes == '"' else text
+    return text if _NEEDS_NO_QUOTES.fullmatch(text) else f'"{_escaped(text)}"'
 
 
 def _escaped(value: str) -> str:

@@ -71,7 +71,7 @@ class Grub:
     def _files(self) -> dict[str, str]:
         """The text of each file of assignments, in the order in which they are read; ours left out."""
         names = self._tree.names(_DROP_INS) if self._has_drop_ins else ()
-        paths = [DEFAULTS, *(f"{_DROP_INS}/{name}" for name in names if name.endswith(".cfg"))]
+        paths = [DEFAULTS, *(f"{_DROP_INS}/{name}" for name in names if _is_drop_in(name))]
         texts = ((path, _as_it_is(self._tree, path)) for path in paths if path != DROP_IN)
         return {path: text for path, text in texts if text is not None}
 
@@ -148,7 +148,8 @@ class Grub:
         found = [*self._missing_parts()]
         if not found and not self._lines(_is_normal):
             found.append(refuse("bootloader_broken", f"{self._config} has no entry that {LINUX_SCRIPT} made."))
-        return (*found, *(self._late_files() if self._has_drop_ins else self._unreadable_line()))
+        own = self._late_files() if self._has_drop_ins else self._unreadable_line()
+        return (*found, *own, *self._lines_that_end_early())
 
     def _missing_parts(self) -> Iterator[Refusal]:
         if self._tool is None:
@@ -177,6 +178,23 @@ class Grub:
                 f"{path}, line {found.line} has {VARIABLE}={found.raw}, and what it becomes depends on what else runs.",
                 remedy=f"Give {VARIABLE} a value in quotes, outside of any condition, and run this again.",
             )
+
+    def _lines_that_end_early(self) -> Iterator[Refusal]:
+        for path, found in self._assignments:
+            where = f"{path}, line {found.line} has {found.name}={found.raw}"
+            if "\n" in found.text:
+                yield refuse(
+                    "cmdline_unreadable",
+                    f"{where}, with an end of line in it: GRUB takes what follows that for another command.",
+                    remedy=f"Write the arguments of {found.name} in one line, and run this again.",
+                )
+            # In a line that ours are put into, they are put before it.
+            if "--" in found.text.split() and (path, found) != (None if self._has_drop_ins else self._ours):
+                yield refuse(
+                    "bootloader_unsupported",
+                    f"{where}: what follows -- is for init, and so would be what we put behind it.",
+                    remedy=f"Take -- out of {found.name}: the kernel hands what it does not know to init anyway.",
+                )
 
     def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
         """Return which units would not come through the shell and GRUB as they are."""
@@ -301,6 +319,10 @@ def role(entry: Entry) -> str:
     if _is_fallback(entry):
         return FALLBACK
     return NORMAL if _is_normal(entry) else OTHER
+
+
+def _is_drop_in(name: str) -> bool:
+    return name.endswith(".cfg") and not name.startswith(".")  # as the shell's *.cfg
 
 
 def _is_fallback(entry: Entry) -> bool:

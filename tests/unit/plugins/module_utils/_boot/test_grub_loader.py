@@ -291,3 +291,25 @@ def test_a_default_by_number_is_warned_of(tmp_path: Path) -> None:
     for number, is_warned in (("0", False), ("1", False), ("1>7", False), ("2", True), ("'2>0'", True), ("id", False)):
         loader = grub(plant(tmp_path, {"/etc/default/grub": f"GRUB_DEFAULT={number}\n"}))
         assert bool(loader.warnings()) == is_warned, number
+
+
+@pytest.mark.parametrize("drop_ins", [True, False])
+def test_lines_behind_which_nothing_reaches_the_kernel_are_refused(tmp_path: Path, drop_ins: bool) -> None:
+    for line, code in (
+        ('GRUB_CMDLINE_LINUX="a -- b"', "bootloader_unsupported"),
+        ('GRUB_CMDLINE_LINUX="a\nb"', "cmdline_unreadable"),
+        ('GRUB_CMDLINE_LINUX_DEFAULT="a\nb"', "cmdline_unreadable"),
+    ):
+        loader = grub(plant(tmp_path, {"/etc/default/grub": line + "\n"}, drop_ins))
+        (refusal,) = loader.refusals()
+        assert refusal.code == code
+        assert refusal.seen.startswith("/etc/default/grub, line 1 has GRUB_CMDLINE_LINUX")
+    # Where ours stand in that very line, they stand before it.
+    text = 'GRUB_CMDLINE_LINUX_DEFAULT="a -- b"\n'
+    assert len(grub(plant(tmp_path, {"/etc/default/grub": text}, drop_ins)).refusals()) == drop_ins
+
+
+def test_files_that_the_shell_would_not_find_are_none(tmp_path: Path) -> None:
+    text = 'GRUB_CMDLINE_LINUX_DEFAULT="not read"\n'
+    files = {f"/etc/default/grub.d/{name}": text for name in (".a.cfg", "a.cfg.bak", "a.conf")}
+    assert [one.path for one in grub(plant(tmp_path, files)).sources] == ["/etc/default/grub"] * 2
