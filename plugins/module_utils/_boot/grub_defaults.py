@@ -133,7 +133,12 @@ def replaced(text: str, found: Assignment, after: str) -> str | None:
 def _spellings(raw: str, before: str, after: str) -> Iterator[str]:
     """Yield ways to write a value, the one that changes least first."""
     has_none = _NEEDS_NO_QUOTES.fullmatch(raw)
-    if has_none or _HAD_NO_QUOTES.fullmatch(raw):
+    had_none = _HAD_NO_QUOTES.fullmatch(raw)
+    if had_none and _NEEDS_NO_QUOTES.fullmatch(before):
+        # Somebody spelled it so: we only put that piece behind what needs quotes. What we add must not look like it.
+        if after.startswith(before):
+            yield f'{raw}"{_escaped(after[len(before) :])}"'
+    elif has_none or had_none:
         if _NEEDS_NO_QUOTES.fullmatch(after):
             yield after
         elif has_none:
