@@ -15,7 +15,7 @@ import functools
 import re
 from typing import TYPE_CHECKING, Iterator, Sequence
 
-from .._machine.boot_config import FALLBACK, NORMAL, Change, EntryLine, Source
+from .._machine.boot_config import NORMAL, Change, EntryLine, Source
 from .._machine.plan import CONFIGURED, STAGED, Refusal, Step, WriteFile
 from .._plan import cmdline
 from .._plan.refusals import refuse
@@ -27,7 +27,6 @@ from .kernel_install import (
     cmdline_source,
     cmdline_steps,
     plugin_steps,
-    running_arguments,
 )
 from .type1 import GRUB, Type1Entries
 
@@ -75,9 +74,7 @@ class GrubBls:
         if self._referring:
             found.append(Source(f"{self._folder}/grubenv", 1, _KERNELOPTS, self._kernelopts or "", ours=True))
         else:
-            bare = [entry.text for entry in self.entries if entry.role == FALLBACK]
-            normal = [entry.text for entry in self.entries if entry.role == NORMAL]
-            found.append(cmdline_source(self._tree, (bare or normal or [running_arguments(self._tree)])[0]))
+            found.append(cmdline_source(self._tree, self.entries))
         assignment = self._assignment
         if assignment is not None:
             found.append(Source(_DEFAULTS, assignment.line, _VARIABLE, assignment.text, ours=True))
@@ -95,7 +92,7 @@ class GrubBls:
 
     @functools.cached_property
     def _defaults(self) -> str:
-        return _text(self._tree.data(_DEFAULTS, _LIMIT))
+        return self._tree.exact(_DEFAULTS, _LIMIT) or ""
 
     def refusals(self) -> Sequence[Refusal]:
         """Return why entries can't be changed here."""
@@ -134,7 +131,7 @@ class GrubBls:
         return unsafe + self._room_problems([unit for unit in units if not cmdline.has(self._kernelopts or "", unit)])
 
     def _room_problems(self, units: Sequence[str]) -> tuple[Refusal, ...]:
-        block = _text(self._tree.data(f"{self._folder}/grubenv", _LIMIT)) if self._referring else ""
+        block = (self._tree.exact(f"{self._folder}/grubenv", _LIMIT) or "") if self._referring else ""
         more = cmdline.appended(self._kernelopts or "", units)
         if len(with_variable(block, _KERNELOPTS, more)) <= len(block):
             return ()
@@ -170,12 +167,8 @@ class GrubBls:
     def _environment_steps(self, change: Change) -> Iterator[Step]:
         for line in change.sources:
             if line.name == _KERNELOPTS:
-                text = with_variable(_text(self._tree.data(line.path, _LIMIT)), _KERNELOPTS, line.after)
+                text = with_variable(self._tree.exact(line.path, _LIMIT) or "", _KERNELOPTS, line.after)
                 yield WriteFile(line.path, text, STAGED, "change the arguments of every entry that refers to them")
-
-
-def _text(content: bytes | None) -> str:
-    return (content or b"").decode("utf-8", "surrogateescape")
 
 
 def with_variable(block: str, name: str, value: str) -> str:

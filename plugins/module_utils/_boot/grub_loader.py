@@ -72,7 +72,7 @@ class Grub:
         """The text of each file of assignments, in the order in which they are read; ours left out."""
         names = self._tree.names(_DROP_INS) if self._has_drop_ins else ()
         paths = [DEFAULTS, *(f"{_DROP_INS}/{name}" for name in names if _is_drop_in(name))]
-        texts = ((path, _as_it_is(self._tree, path)) for path in paths if path != DROP_IN)
+        texts = ((path, self._tree.exact(path, _LIMIT)) for path in paths if path != DROP_IN)
         return {path: text for path, text in texts if text is not None}
 
     @functools.cached_property
@@ -267,7 +267,7 @@ class Grub:
             if not change.new:
                 if status is not None:
                     yield RemoveFile(path, CONFIGURED, "our arguments go")
-            elif status is None or _as_it_is(self._tree, path) != text or status.st_mode & 0o777 != mode:
+            elif status is None or self._tree.exact(path, _LIMIT) != text or status.st_mode & 0o777 != mode:
                 yield WriteFile(path, text, CONFIGURED, "let every grub-mkconfig know our arguments", mode)
 
     def _source_edits(self, change: Change) -> Iterator[Step]:
@@ -366,9 +366,3 @@ def _edited(text: str, line: LineChange) -> str:
     mark = _MARK if text.endswith("\n") or not text else _MARK_IN_LINE
     quoted = line.after.replace('"', '\\"')
     return f'{text}{mark}{line.name}="{quoted}"\n'
-
-
-def _as_it_is(tree: Tree, path: str) -> str | None:
-    """Return a file's text with every byte kept: what is no UTF-8 comes back as it was."""
-    content = tree.data(path, _LIMIT)
-    return None if content is None else content.decode("utf-8", "surrogateescape")

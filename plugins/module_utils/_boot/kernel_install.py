@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING, Iterator, Sequence
 
-from .._machine.boot_config import Change, Source
+from .._machine.boot_config import FALLBACK, NORMAL, Change, EntryLine, Source
 from .._machine.plan import CONFIGURED, Refusal, RemoveFile, Step, WriteFile
 from .._plan import cmdline
 from .._plan.refusals import refuse
@@ -41,21 +41,30 @@ def setting(tree: Tree, name: str) -> str | None:
     return values[-1] if values else None
 
 
-def cmdline_source(tree: Tree, otherwise: str) -> Source:
+def cmdline_source(tree: Tree, entries: Sequence[EntryLine]) -> Source:
     """Return the file that new kernels get their arguments from, as it is, or as it would have to be.
 
     Args:
         tree: The machine.
-        otherwise: What kernels have that are installed now, for where there is no such file. kernel-install itself
-            would take the running kernel's command line then, with what somebody typed into the boot menu.
+        entries: Those of kernels that are installed now: what they have counts where there is no such file.
+            kernel-install itself would take the running kernel's command line then, with what somebody typed into the
+            boot menu.
     """
-    content = _exact(tree, CMDLINE)
+    content = tree.exact(CMDLINE)
     if content is not None:
         # An empty file says that kernels need no arguments, and no file that they have those of the running one. So it
         # is not to go when ours do, and gets a line's end.
         return Source(CMDLINE, 1, "", content or "\n", ours=True)
-    vendors = _exact(tree, _VENDORS_CMDLINE)
-    return Source(CMDLINE, 1, "", otherwise + "\n" if vendors is None else vendors, ours=True, is_there=False)
+    vendors = tree.exact(_VENDORS_CMDLINE)
+    text = _installed_arguments(tree, entries) + "\n" if vendors is None else vendors
+    return Source(CMDLINE, 1, "", text, ours=True, is_there=False)
+
+
+def _installed_arguments(tree: Tree, entries: Sequence[EntryLine]) -> str:
+    """Return what kernels have without our arguments, as far as entries tell, else the running one's."""
+    bare = [entry.text for entry in entries if entry.role == FALLBACK]
+    normal = [entry.text for entry in entries if entry.role == NORMAL]
+    return (bare or normal or [running_arguments(tree)])[0]
 
 
 def cmdline_problems(tree: Tree) -> tuple[Refusal, ...]:
@@ -64,7 +73,7 @@ def cmdline_problems(tree: Tree) -> tuple[Refusal, ...]:
     90-loaderentry.install of systemd 257 passes over lines that begin with `#`; that of 252, Fedora's 20-grub.install
     and 60-ukify.install take them for arguments.
     """
-    lines = (_exact(tree, CMDLINE) or "").splitlines()
+    lines = (tree.exact(CMDLINE) or "").splitlines()
     return tuple(
         refuse(
             "cmdline_unreadable",
@@ -74,6 +83,15 @@ def cmdline_problems(tree: Tree) -> tuple[Refusal, ...]:
         )
         for number, line in enumerate(lines, 1)
         if line.lstrip().startswith("#")
+    )
+
+
+def white_space_problems(units: Sequence[str]) -> tuple[Refusal, ...]:
+    """Return which units would not come through kernel-install, which parts /etc/kernel/cmdline at white space."""
+    return tuple(
+        refuse("argument_unsupported", f"{unit} has white space that kernel-install would fold into one blank.")
+        for unit in units
+        if any("  " in one.text or "\t" in one.text for one in cmdline.parse(unit).arguments)
     )
 
 
@@ -106,13 +124,8 @@ def plugin_steps(tree: Tree, change: Change, path: str, fallbacks: str | None) -
     if not change.fallback:
         if status is not None:
             yield RemoveFile(path, CONFIGURED, "no kernel has arguments of ours")
-    elif fallbacks and (status is None or _exact(tree, path) != wanted or status.st_mode & 0o777 != 0o755):
+    elif fallbacks and (status is None or tree.exact(path) != wanted or status.st_mode & 0o777 != 0o755):
         yield WriteFile(path, wanted, CONFIGURED, "let kernels to come have an entry without our arguments", 0o755)
-
-
-def _exact(tree: Tree, path: str) -> str | None:
-    content = tree.data(path)
-    return None if content is None else content.decode("utf-8", "surrogateescape")
 
 
 # The entry of another kernel is taken as the pattern: files, title and identifier differ by the version only. It asks

@@ -61,6 +61,11 @@ def find_file(tree: Tree, bases: Sequence[str], path: str | None) -> str | None:
     return None
 
 
+def has_modules(tree: Tree, version: str) -> bool:
+    """Tell whether a kernel's modules are installed, which tells a kernel of this system from another's."""
+    return any(tree.exists(f"{folder}/{version}") for folder in _MODULE_FOLDERS)
+
+
 def bases(partitions: tuple[str, ...]) -> tuple[str, ...]:
     """Return where a boot loader's own paths may begin, given the folders of its partitions."""
     return tuple(dict.fromkeys(("/boot", *partitions, "")))

@@ -25,9 +25,14 @@ def esp_folders(tree: Tree) -> tuple[str, ...]:
     return tuple(folder for folder in _ESP_FOLDERS if tree.names(folder + "/EFI"))
 
 
+def boot_partitions(esps: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the folders of the partitions that entries and images lie on."""
+    return esps if XBOOTLDR in esps else (*esps, XBOOTLDR)
+
+
 def read_entries(tree: Tree, esps: tuple[str, ...]) -> tuple[Entry, ...]:
     """Return the entries that systemd-boot offers: files of both partitions, then unified kernel images."""
-    partitions = esps if XBOOTLDR in esps else (*esps, XBOOTLDR)
+    partitions = boot_partitions(esps)
     entries = []
     seen = set()
     for partition in partitions:

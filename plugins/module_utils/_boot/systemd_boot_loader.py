@@ -10,9 +10,8 @@ import functools
 import re
 from typing import TYPE_CHECKING, Iterator, Sequence
 
-from .._machine.boot_config import FALLBACK, NORMAL, Change, EntryLine, Source
+from .._machine.boot_config import NORMAL, Change, EntryLine, Source
 from .._machine.plan import Refusal, Step
-from .._plan import cmdline
 from .._plan.refusals import refuse
 from . import uki
 from .images import Sections
@@ -22,9 +21,9 @@ from .kernel_install import (
     cmdline_source,
     cmdline_steps,
     plugin_steps,
-    running_arguments,
+    white_space_problems,
 )
-from .systemd_boot import XBOOTLDR
+from .systemd_boot import boot_partitions
 from .type1 import SYSTEMD_BOOT, Type1Entries
 
 if TYPE_CHECKING:
@@ -50,9 +49,8 @@ class SystemdBoot:
     def __init__(self, tree: Tree, context: Context) -> None:
         self._tree = tree
         self._context = context
-        partitions = context.esps if XBOOTLDR in context.esps else (*context.esps, XBOOTLDR)
-        self._partitions = partitions
-        folders = [folder + _ENTRIES for folder in partitions]
+        self._partitions = boot_partitions(context.esps)
+        folders = [folder + _ENTRIES for folder in self._partitions]
         self._type1 = Type1Entries(tree, folders, context.kernels, SYSTEMD_BOOT)
 
     @functools.cached_property
@@ -63,9 +61,7 @@ class SystemdBoot:
     @functools.cached_property
     def sources(self) -> Sequence[Source]:
         """The file that kernel-install reads."""
-        bare = [entry.text for entry in self.entries if entry.role == FALLBACK]
-        normal = [entry.text for entry in self.entries if entry.role == NORMAL]
-        return (cmdline_source(self._tree, (bare or normal or [running_arguments(self._tree)])[0]),)
+        return (cmdline_source(self._tree, self.entries),)
 
     def refusals(self) -> Sequence[Refusal]:
         """Return why entries can't be changed here."""
@@ -126,12 +122,3 @@ class SystemdBoot:
             *plugin_steps(self._tree, change, PLUGIN, self._type1.fallbacks),
             *self._type1.steps(change),
         ]
-
-
-def white_space_problems(units: Sequence[str]) -> tuple[Refusal, ...]:
-    """Return which units would not come through kernel-install, which parts /etc/kernel/cmdline at white space."""
-    return tuple(
-        refuse("argument_unsupported", f"{unit} has white space that kernel-install would fold into one blank.")
-        for unit in units
-        if any("  " in one.text or "\t" in one.text for one in cmdline.parse(unit).arguments)
-    )

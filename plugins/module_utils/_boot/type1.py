@@ -16,6 +16,7 @@ from . import bls
 from .entry import NORMAL as EVERYDAY
 from .entry import Entry
 from .images import kernel_release
+from .kernels import has_modules
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -69,7 +70,7 @@ class Type1Entries:
         self._dialect = dialect
         self._expand = expand
         self._kernels = kernels
-        self._installed = {version for version in kernels if _has_modules(tree, version)}
+        self._installed = {version for version in kernels if has_modules(tree, version)}
         self._machine_id = tree.text("/etc/machine-id") or ""
         #: All entries; and those that boot this system's installed kernels.
         self.found = tuple(self._read(one) for folder in folders for one in bls.read_entries(tree, folder))
@@ -183,8 +184,7 @@ class Type1Entries:
         return text.count("\n", 0, lines[-1].start()) + 1 if lines else None
 
     def _text(self, path: str) -> str:
-        content = self._tree.data(path)
-        return "" if content is None else content.decode("utf-8", "surrogateescape")
+        return self._tree.exact(path) or ""
 
 
 def with_options(text: str, after: str, takes_all: bool = True) -> str:
@@ -257,7 +257,3 @@ def _same(one: dict[str, tuple[str, ...]], other: dict[str, tuple[str, ...]]) ->
         ]
 
     return essence(one) == essence(other)
-
-
-def _has_modules(tree: Tree, version: str) -> bool:
-    return tree.exists(f"/lib/modules/{version}") or tree.exists(f"/usr/lib/modules/{version}")

@@ -15,9 +15,9 @@ from .._machine.plan import DRAFT, STAGED, GenerateFile, Refusal, Step
 from .._plan.refusals import refuse
 from . import uki
 from .images import Sections
-from .kernel_install import cmdline_problems, cmdline_source, cmdline_steps, running_arguments, setting
-from .systemd_boot import XBOOTLDR
-from .systemd_boot_loader import white_space_problems
+from .kernel_install import cmdline_problems, cmdline_source, cmdline_steps, setting, white_space_problems
+from .kernels import has_modules
+from .systemd_boot import boot_partitions
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -65,8 +65,7 @@ class Uki:
         self._tree = tree
         self._context = context
         self._tool = next((tool for tool in _TOOLS if tree.exists(tool)), None)
-        partitions = context.esps if XBOOTLDR in context.esps else (*context.esps, XBOOTLDR)
-        self._images = uki.read_entries(tree, partitions)
+        self._images = uki.read_entries(tree, boot_partitions(context.esps))
         self._config = next((file for file in _CONFIGURATIONS if tree.exists(file)), None)
         self._settings = (tree.text(self._config) or "") if self._config else ""
         self._machine_id = (tree.text("/etc/machine-id") or "").strip()
@@ -99,7 +98,7 @@ class Uki:
         named = _MACHINE_ID.match(image.id)
         if named and self._machine_id and named.group() != self._machine_id:
             return False
-        return any(self._tree.exists(f"{folder}/{version}") for folder in ("/lib/modules", "/usr/lib/modules"))
+        return has_modules(self._tree, version)
 
     def _kernel(self, version: str) -> str | None:
         return self._first(_KERNELS, version)
@@ -111,8 +110,7 @@ class Uki:
     @functools.cached_property
     def sources(self) -> Sequence[Source]:
         """The file that kernel-install hands to ukify."""
-        normal = [entry.text for entry in self.entries if entry.role == NORMAL]
-        return (cmdline_source(self._tree, (normal or [running_arguments(self._tree)])[0]),)
+        return (cmdline_source(self._tree, self.entries),)
 
     def refusals(self) -> Sequence[Refusal]:
         """Return why images can't be built anew here."""

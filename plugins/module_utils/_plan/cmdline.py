@@ -116,10 +116,10 @@ def carries(text: str, wanted: Sequence[str]) -> bool:
     line = parse(text).arguments
     position = 0
     for unit in wanted:
-        found = _find(line, _meanings(unit), position)
+        found = _find(line, meanings(unit), position)
         if found is None:
             return False
-        position = found + len(_meanings(unit))
+        position = found + len(meanings(unit))
     return True
 
 
@@ -134,10 +134,10 @@ def without(text: str, unwanted: Sequence[str]) -> str:
     arguments = list(line.arguments)
     # From the right: ours stand after what others wrote.
     for unit in reversed(unwanted):
-        meanings = _meanings(unit)
-        for start in range(len(arguments) - len(meanings), -1, -1):
-            if _find(arguments[start : start + len(meanings)], meanings, 0) == 0:
-                del arguments[start : start + len(meanings)]
+        wanted = meanings(unit)
+        for start in range(len(arguments) - len(wanted), -1, -1):
+            if _find(arguments[start : start + len(wanted)], wanted, 0) == 0:
+                del arguments[start : start + len(wanted)]
                 break
     if arguments and len(arguments) < len(line.arguments):
         arguments[0] = arguments[0]._replace(space=line.arguments[0].space)
@@ -176,12 +176,13 @@ def settled(text: str, old: Sequence[str], new: Sequence[str]) -> bool:
     return carries(text, new) and not any(has(text, unit) for unit in gone)
 
 
-def _meanings(unit: str) -> list[tuple[str, str | None]]:
+def meanings(unit: str) -> list[tuple[str, str | None]]:
+    """Return what each argument of a unit means to the kernel."""
     return [argument.meaning for argument in parse(unit).arguments]
 
 
-def _find(line: Sequence[Argument], meanings: Sequence[tuple[str, str | None]], start: int) -> int | None:
-    for position in range(start, len(line) - len(meanings) + 1):
-        if all(line[position + offset].meaning == meaning for offset, meaning in enumerate(meanings)):
+def _find(line: Sequence[Argument], wanted: Sequence[tuple[str, str | None]], start: int) -> int | None:
+    for position in range(start, len(line) - len(wanted) + 1):
+        if all(line[position + offset].meaning == meaning for offset, meaning in enumerate(wanted)):
             return position
     return None

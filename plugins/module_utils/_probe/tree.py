@@ -130,6 +130,11 @@ class Tree:
         content = self.data(path, limit, head)
         return None if content is None else content.decode("utf-8", "replace").strip()
 
+    def exact(self, path: str, limit: int = ATTRIBUTE_LIMIT) -> str | None:
+        """Return a file's text that can be written back to the byte, or None; bytes that are not UTF-8 included."""
+        content = self.data(path, limit)
+        return None if content is None else content.decode("utf-8", "surrogateescape")
+
     def names(self, path: str) -> tuple[str, ...]:
         """Return the names in a directory, sorted; none where there is no such directory.
 

@@ -29,11 +29,11 @@ from .._plan.refusals import refuse
 from .._probe.boot import read_boot
 from .._probe.tree import FILE_LIMIT, Tree
 from .converge import Outcome, converge
+from .owner import check_owner
 
 if TYPE_CHECKING:
     from .._boot.initramfs_generator import InitramfsGenerator
 
-_OWNER = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 _MODE = re.compile(r"0?[0-7]{3}")
 _STAMP_FIELDS = ("st_dev", "st_ino", "st_size", "st_mtime_ns")
 
@@ -67,11 +67,7 @@ def run_initramfs() -> NoReturn:
 
 def check_parameters(params: dict[str, Any]) -> list[str]:
     """Return everything that is wrong with the parameters, each with what was found, what was expected, what to do."""
-    errors = []
-    if not _OWNER.fullmatch(params["owner"]):
-        errors.append(
-            f"owner: {params['owner']!r} is no name of an owner. It has up to 64 of a-z, 0-9, _ and -, a letter first."
-        )
+    errors = check_owner(params["owner"])
     wrong = [file for file in params["files"] if not _MODE.fullmatch(file["mode"])]
     errors.extend(
         f"files: the mode {file['mode']!r} of {file['path']} is not of three octal digits, such as '0644'."

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import re
 from typing import Any, Iterator, NoReturn, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
@@ -31,10 +30,10 @@ from .._probe.boot import read_boot
 from .._probe.tree import Tree
 from .converge import Outcome, converge
 from .info import check_root
+from .owner import check_owner
 
 #: What the running kernel was started with and nobody wants any more; a reboot empties it, as it should.
 RETIRED_FILE = "/run/vfio-workstation/retired-arguments.json"
-_OWNER = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "owner": {"type": "str", "required": True},
@@ -68,10 +67,7 @@ def check_parameters(params: dict[str, Any], check_mode: bool) -> list[str]:
     errors = check_root(params["root"])
     if params["root"].rstrip("/") and not check_mode:
         errors.append(f"root: {params['root']} is a captured machine, which can't be changed. Use check mode with it.")
-    if not _OWNER.fullmatch(params["owner"]):
-        errors.append(
-            f"owner: {params['owner']!r} is no name of an owner. It has up to 64 of a-z, 0-9, _ and -, a letter first."
-        )
+    errors.extend(check_owner(params["owner"]))
     errors.extend(
         f"accept: {code!r} is no code of a refusal. There are: {', '.join(sorted(CODES))}."
         for code in params["accept"]
@@ -89,7 +85,7 @@ def _argument_errors(args: Sequence[str]) -> Iterator[str]:
         if problem is not None:
             yield f"args[{number}]: {text!r} {problem}"
     for one, other in itertools.combinations(cmdline.units(args), 2):
-        if _meanings(one) == _meanings(other):
+        if cmdline.meanings(one) == cmdline.meanings(other):
             yield f"args: {one} is there twice. Leave one out."
             continue
         reason = contradiction(one, other)
@@ -110,10 +106,6 @@ def _argument_problem(text: str) -> str | None:
     if any(argument.name == "" for argument in parsed.arguments):
         return "has a value without a name. Write name=value."
     return None
-
-
-def _meanings(unit: str) -> list[tuple[str, str | None]]:
-    return [argument.meaning for argument in cmdline.parse(unit).arguments]
 
 
 def draft_checks(root: str) -> dict[str, Check]:
