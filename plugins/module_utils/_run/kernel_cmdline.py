@@ -207,16 +207,25 @@ def _entries(loader: BootLoader, change: Change) -> list[dict[str, Any]]:
     normal = [entry for entry in loader.entries if entry.role == NORMAL]
     fallback = [entry for entry in loader.entries if entry.role == FALLBACK]
     shown = [_entry(entry, entry.text, after.get((entry.path, entry.id), entry.text)) for entry in normal]
-    shown.extend(_entry(entry, entry.text, entry.text if change.fallback else None) for entry in fallback)
-    if not change.fallback or not loader.has_fallback:
-        return shown
-    there = {entry.version for entry in fallback}
     # Of several entries of one kernel, the last is the one that is named after it.
-    for entry in {entry.version: entry for entry in normal if entry.version not in there}.values():
-        bare = cmdline.without(after.get((entry.path, entry.id), entry.text), change.new)
+    bare = {
+        entry.version: cmdline.without(after.get((entry.path, entry.id), entry.text), change.new)
+        for entry in normal
+        if change.fallback and loader.has_fallback
+    }
+    shown.extend(_entry(entry, entry.text, _as_it_was(entry.text, bare.get(entry.version))) for entry in fallback)
+    there = {entry.version for entry in fallback}
+    for entry in {entry.version: entry for entry in normal if entry.version in bare.keys() - there}.values():
         new = entry._replace(id="", title=f"{entry.title} without VFIO", role=FALLBACK)
-        shown.append({**_entry(new, None, bare), "id": None})
+        shown.append({**_entry(new, None, bare[entry.version]), "id": None})
     return shown
+
+
+def _as_it_was(before: str, after: str | None) -> str | None:
+    """Return a fallback entry's command line after the run: the tools that write it have an order of their own."""
+    if after is None or sorted(map(str, cmdline.meanings(before))) != sorted(map(str, cmdline.meanings(after))):
+        return after
+    return before
 
 
 def _entry(entry: EntryLine, before: str | None, after: str | None) -> dict[str, Any]:

@@ -94,6 +94,35 @@ def test_a_capture_can_be_planned_for(tmp_path: Path) -> None:
     assert outcome.diffs[0]["after"] == "root=UUID=a\nro\nquiet\niommu=pt\n"
 
 
+FALLBACKS = """\
+menuentry 'Debian without VFIO' $menuentry_id_option 'vfio-workstation-fallback-gnulinux-a' {
+\tlinux\t/boot/vmlinuz-6.1.0 root=UUID=a %s
+}
+menuentry 'Gone without VFIO' $menuentry_id_option 'vfio-workstation-fallback-gnulinux-b' {
+\tlinux\t/boot/vmlinuz-6.0.0 root=UUID=a ro
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("units", "has", "after"),
+    [
+        (("iommu=pt",), "ro quiet", "root=UUID=a ro quiet"),
+        (("iommu=pt",), "quiet ro", "root=UUID=a quiet ro"),
+        (("iommu=pt",), "ro console=ttyS0", "root=UUID=a ro quiet"),
+        ((), "ro quiet", None),
+    ],
+)
+def test_what_becomes_of_fallbacks_is_foretold(
+    tmp_path: Path, units: tuple[str, ...], has: str, after: str | None
+) -> None:
+    tree = machine(tmp_path)
+    (tmp_path / "boot/grub/grub.cfg").write_text(CONFIG + FALLBACKS % has)
+    entries = observe(tree, Wish("iommu", units)).values["entries"]
+    shown = [(one["kernel"], one["before"], one["after"]) for one in entries if one["role"] == "fallback"]
+    assert shown == [("6.1.0", f"root=UUID=a {has}", after), ("6.0.0", "root=UUID=a ro", None)]
+
+
 def test_nothing_of_ours_and_nothing_wanted_is_nobodys_business(tmp_path: Path) -> None:
     tree = machine(tmp_path)
     (tmp_path / "usr/sbin/grub-mkconfig").unlink()
