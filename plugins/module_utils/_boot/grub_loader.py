@@ -147,9 +147,20 @@ class Grub:
         """Return why grub.cfg can't be made anew here."""
         found = [*self._missing_parts()]
         if not found and not self._lines(_is_normal):
-            found.append(refuse("bootloader_broken", f"{self._config} has no entry that {LINUX_SCRIPT} made."))
+            found.append(self._nothing_of_the_script())
         own = self._late_files() if self._has_drop_ins else self._unreadable_line()
         return (*found, *own, *self._lines_that_end_early())
+
+    def _nothing_of_the_script(self) -> Refusal:
+        # 10_linux_zfs, which Ubuntu has for a root on ZFS, calls its entries as 10_linux does.
+        entries = self._menu.entries if self._menu else ()
+        others = sorted({entry.script for entry in entries if entry.script and entry.id.startswith("gnulinux-")})
+        if others:
+            made = (
+                f"The entries of {self._config} are made by {', '.join(others)}, and only {LINUX_SCRIPT} is supported."
+            )
+            return refuse("bootloader_unsupported", made)
+        return refuse("bootloader_broken", f"{self._config} has no entry that {LINUX_SCRIPT} made.")
 
     def _missing_parts(self) -> Iterator[Refusal]:
         if self._tool is None:
@@ -259,7 +270,7 @@ class Grub:
         return ("/usr/bin/env", *unset, *(f"{name}={value}" for name, value in settings.items()))
 
     def _own_files(self, change: Change) -> Iterator[Step]:
-        wanted = {DROP_IN: (drop_in(change.new), 0o644), SCRIPT: (script(change.new), 0o755)}
+        wanted = {DROP_IN: (drop_in(change.new), 0o644), SCRIPT: (script(self._put_in(change)), 0o755)}
         if not self._has_drop_ins:
             del wanted[DROP_IN]
         for path, (text, mode) in wanted.items():
@@ -269,6 +280,17 @@ class Grub:
                     yield RemoveFile(path, CONFIGURED, "our arguments go")
             elif status is None or self._tree.exact(path, _LIMIT) != text or status.st_mode & 0o777 != mode:
                 yield WriteFile(path, text, CONFIGURED, "let every grub-mkconfig know our arguments", mode)
+
+    def _put_in(self, change: Change) -> tuple[str, ...]:
+        """The units that are there because of us; one that somebody wrote into our line, in another way, is theirs."""
+        if self._has_drop_ins:
+            return change.new
+        path, found = self._ours or (DEFAULTS, None)
+        text = found.text if found else ""
+        for line in change.sources:
+            if line.path == path and line.name == VARIABLE and line.before == text:
+                text = line.after
+        return tuple(unit for unit in change.new if f" {unit} " in f" {text} ")
 
     def _source_edits(self, change: Change) -> Iterator[Step]:
         texts: dict[str, str] = {}
@@ -294,7 +316,7 @@ class Grub:
             return "have an entry without our arguments for every kernel"
         for image, lines in fallback.items():
             # What others gave the kernel too it has without us.
-            bare = [cmdline.without(line, change.new) for line in made[image]]
+            bare = [cmdline.without(line, self._put_in(change)) for line in made[image]]
             for unit in dict.fromkeys((*change.new, *change.old)):
                 if any(cmdline.has(line, unit) for line in lines) and not any(cmdline.has(line, unit) for line in bare):
                     return f"take {unit} out of the entries without our arguments"

@@ -313,3 +313,15 @@ def test_files_that_the_shell_would_not_find_are_none(tmp_path: Path) -> None:
     text = 'GRUB_CMDLINE_LINUX_DEFAULT="not read"\n'
     files = {f"/etc/default/grub.d/{name}": text for name in (".a.cfg", "a.cfg.bak", "a.conf")}
     assert [one.path for one in grub(plant(tmp_path, files)).sources] == ["/etc/default/grub"] * 2
+
+
+def test_entries_that_another_script_makes_are_refused_by_its_name(tmp_path: Path) -> None:
+    """As Ubuntu has them where / is on ZFS."""
+    text = "### BEGIN /etc/grub.d/10_linux ###\n### END /etc/grub.d/10_linux ###\n"
+    text += "### BEGIN /etc/grub.d/10_linux_zfs ###\n" + entry("gnulinux-rpool/ROOT/ubuntu_1x5gh3-6.2.0", "quiet")
+    text += "### END /etc/grub.d/10_linux_zfs ###\n"
+    (refusal,) = grub(plant(tmp_path, {"/boot/grub/grub.cfg": text})).refusals()
+    assert refusal.code == "bootloader_unsupported"
+    assert "/etc/grub.d/10_linux_zfs" in refusal.seen
+    (refusal,) = grub(plant(tmp_path, {"/boot/grub/grub.cfg": entry("custom", "mine")})).refusals()
+    assert refusal.code == "bootloader_broken"
