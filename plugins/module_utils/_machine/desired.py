@@ -70,6 +70,24 @@ class CpuIsolationWish(NamedTuple):
     mode: str = DYNAMIC
 
 
+class AccessWish(NamedTuple):
+    """Who may use devices of guests without being root. Of nothing: nobody."""
+
+    group: str | None = None  # may open the devices that VFIO has
+    memlock_users: tuple[str, ...] = ()  # may lock memory, as VFIO does with all of a guest's
+    memlock_groups: tuple[str, ...] = ()
+    memlock_bytes: int | None = None  # how much; None: as much as they like
+
+
+class KvmWish(NamedTuple):
+    """How KVM is set. None leaves an option to the kernel and the distribution."""
+
+    nested: bool | None = None  # guests can run guests
+    ignore_msrs: bool | None = None  # a register that KVM does not know is no fault in the guest
+    report_ignored_msrs: bool | None = None  # each such access has a line in the kernel's log
+    interrupt_virtualization: bool | None = None  # APICv or AVIC
+
+
 class Desired(NamedTuple):
     """All of it."""
 
@@ -77,5 +95,8 @@ class Desired(NamedTuple):
     devices: tuple[DeviceWish, ...] | None = None
     hugepages: tuple[HugePagesWish, ...] | None = None
     cpu_isolation: CpuIsolationWish | None = None
+    access: AccessWish | None = None
+    kvm: KvmWish | None = None
+    arguments: tuple[str, ...] | None = None  # units of the kernel's command line, of the person's own
     memory_for_host: int | None = None  # bytes that huge pages must leave; None: the rule of _plan.hugepages
     accepted: frozenset[str] = frozenset()  # codes of refusals that the person takes upon them

@@ -27,11 +27,15 @@ from .._machine.desired import (
     Selector,
 )
 from .notation import numbers_text, page_size_text, parse_numbers, size_text
+from .parse_extras import read_access, read_arguments, read_kvm
 from .parse_selector import read_selector
 from .refusals import CODES
 from .variables import Variables
 
-_SECTIONS = ("iommu", "devices", "hugepages", "cpu_isolation", "memory_for_host", "accept")
+_SECTIONS = (
+    *("iommu", "devices", "hugepages", "cpu_isolation", "access", "kvm", "arguments"),
+    *("memory_for_host", "accept"),
+)
 _DEVICE = ("name", "select", "functions", "bind_by", "with_group")
 _HUGEPAGES = ("size", "memory", "count", "nodes", "at")
 _CPU_ISOLATION = ("cpus", "keep_for_host", "count", "mode")
@@ -53,6 +57,9 @@ def parse_desired(raw: Mapping[str, Any], prefix: str = "") -> Desired | list[st
         devices=_devices(found, values.get("devices")),
         hugepages=_hugepages(found, values.get("hugepages")),
         cpu_isolation=_cpu_isolation(found, values.get("cpu_isolation")),
+        access=read_access(found, values.get("access")),
+        kvm=read_kvm(found, values.get("kvm")),
+        arguments=read_arguments(found, values.get("arguments")),
         memory_for_host=found.size("memory_for_host", values.get("memory_for_host")),
         accepted=_accepted(found, values.get("accept")),
     )
