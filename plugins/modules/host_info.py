@@ -22,7 +22,7 @@ description:
   - Works without root as far as the kernel allows. What it had no right to read is listed in RV(unreadable), with the
     values that rest on it.
   - Every key of RV(host) is always there. What is not known is V(null).
-  - Never asks the devices themselves, so that a sleeping GPU sleeps on.
+  - Leaves alone what sleeps, so that a sleeping GPU sleeps on.
 extends_documentation_fragment:
   - vfio.workstation.attributes
   - vfio.workstation.attributes.info
@@ -321,6 +321,14 @@ host:
                   description: Lanes, at most.
                   type: int
                   sample: 16
+            serial_number:
+              description:
+                - Serial number of PCI Express, as lspci prints it, which tells twins apart wherever they sit. Functions
+                  of one card have the same.
+                - V(null) where there is none, for bridges, while the function sleeps, and without root. All zeros and
+                  all ones count as none.
+              type: str
+              sample: 40-a6-b7-ff-ff-21-5c-d0
             in_use_by:
               description: What the host would lose with this function, or with what lies below this bridge.
               type: list

@@ -93,8 +93,9 @@ RESTS_ON: list[tuple[str, str]] = [
     ("/etc", r"boot\..*|os.*"),
 ]
 
-#: Losses that let more be told: what sleeps is not asked for its link, and only this file tells that it sleeps.
-TELLS_MORE = (r".*/power(/runtime_status)?", r"pci\..*\.(link.*|bars\[\d+\]\.resizable_to_bytes)")
+#: Losses that let more be told: what sleeps is not asked for its link, nor for its serial number, and only this file
+#: tells that it sleeps.
+TELLS_MORE = (r".*/power(/runtime_status)?", r"pci\..*\.(link.*|serial_number|bars\[\d+\]\.resizable_to_bytes)")
 
 _ADDRESS = r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
 _IDENTITY = re.compile(

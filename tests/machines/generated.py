@@ -39,6 +39,7 @@ def described(functions: int) -> dict[str, Any]:
             continue
         identity, class_, driver, bars = _KINDS[pair % len(_KINDS)]
         pci[f"{domain:04x}:{slot + 1:02x}:00.0"] = {
+            "serial": f"40-a6-b7-ff-ff-{domain:02x}-{slot:02x}-01",
             "id": identity,
             "class": class_,
             "driver": driver,

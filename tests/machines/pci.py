@@ -146,7 +146,7 @@ def _uevent(address: str, function: dict[str, Any], subsystem: list[str]) -> str
 
 
 def _config(vendor: str, device: str, subsystem: list[str], function: dict[str, Any]) -> bytes:
-    """Return a configuration space of 256 bytes, what root reads of a function of conventional PCI."""
+    """Return a configuration space, as root reads it: 256 bytes of conventional PCI, or 4096 with a serial number."""
     bridge = "bus" in function
     header = struct.pack(
         "<HHHHBBBBBBBB",
@@ -166,7 +166,20 @@ def _config(vendor: str, device: str, subsystem: list[str], function: dict[str, 
         config[0x18:0x1B] = bytes([0, int(str(function["bus"]), 16), int(str(function["bus"]), 16)])
     else:
         struct.pack_into("<HH", config, 0x2C, int(subsystem[0], 16), int(subsystem[1], 16))
+    if "serial" in function:
+        config += _extended(function["serial"])
+        # A list of capabilities with PCI Express, an endpoint of version 2: lspci looks for extended ones then.
+        config[0x34], config[0x40], config[0x42] = 0x40, 0x10, 0x02
     return bytes(config)
+
+
+def _extended(serial: str) -> bytes:
+    """Return the extended capabilities: error reporting, whose registers stay 0, and the serial number behind it."""
+    extended = bytearray(4096 - 256)
+    struct.pack_into("<I", extended, 0x00, 0x148 << 20 | 1 << 16 | 0x0001)
+    struct.pack_into("<I", extended, 0x48, 1 << 16 | 0x0003)
+    extended[0x4C:0x54] = bytes.fromhex(serial.replace("-", ""))[::-1]
+    return bytes(extended)
 
 
 def _write_resources(files: Files, folder: str, function: dict[str, Any], cursor: list[int]) -> None:

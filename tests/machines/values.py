@@ -56,6 +56,7 @@ def function(ids: str, class_: str, driver: str | None, group: str | None, **cha
         reset_methods=("flr",),
         bars=(),
         link=None,
+        serial_number=None,
         in_use_by=(),
     )
     return made._replace(**changes)

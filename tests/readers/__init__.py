@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .hwloc import Hwloc, read_hwloc
 from .lscpu import LscpuRow, read_lscpu, read_lscpu_summary
-from .lspci import LspciFunction, read_lspci
+from .lspci import LspciFunction, read_lspci, read_serial_numbers, serial_numbers
 
 __all__ = [
     "Hwloc",
@@ -18,4 +18,6 @@ __all__ = [
     "read_lscpu",
     "read_lscpu_summary",
     "read_lspci",
+    "read_serial_numbers",
+    "serial_numbers",
 ]

@@ -211,6 +211,7 @@ FUNCTION = _exactly(
                 }
             )
         ),
+        "serial_number": _or_null(_text("[0-9a-f]{2}(-[0-9a-f]{2}){7}")),
         "in_use_by": _list(
             _exactly(
                 {

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from typing import NamedTuple
 
@@ -42,6 +43,28 @@ def read_lspci(root: str = "") -> dict[str, LspciFunction]:
             fields = dict(line.split(":\t", 1) for line in record.splitlines())
             functions[fields["Slot"]] = _function(fields)
     return functions
+
+
+def read_serial_numbers(root: str) -> dict[str, str]:
+    """Return the serial numbers of a tree's functions by full address, of those that have one."""
+    output = subprocess.run(
+        ["lspci", "-A", "linux-sysfs", "-O", f"sysfs.path={root}/sys/bus/pci", "-vvvnD"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"LC_ALL": "C", "PATH": _PATH},
+    ).stdout
+    return serial_numbers(output)
+
+
+def serial_numbers(output: str) -> dict[str, str]:
+    """Return the serial numbers in what `lspci -vvvD` printed, by full address."""
+    found = {}
+    for record in output.strip().split("\n\n"):
+        match = re.search(r"\] Device Serial Number ([0-9a-f-]+)$", record, re.MULTILINE)
+        if match:
+            found[record.split(" ", 1)[0]] = match.group(1)
+    return found
 
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"

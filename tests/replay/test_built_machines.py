@@ -12,8 +12,8 @@ import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import to_json
 from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
-from ansible_collections.vfio.workstation.tests.machines import build, generate
-from ansible_collections.vfio.workstation.tests.readers import read_hwloc, read_lscpu, read_lspci
+from ansible_collections.vfio.workstation.tests.machines import build, generate, load
+from ansible_collections.vfio.workstation.tests.readers import read_hwloc, read_lscpu, read_lspci, read_serial_numbers
 from ansible_collections.vfio.workstation.tests.readers.contract import violations
 
 _BUILT = ("amd-desktop", "hybrid-laptop", "intel-server-apicv", "kvm-guest", "twin-gpus", "x3d")
@@ -30,6 +30,15 @@ def test_others_read_a_built_machine_as_the_probe_does(name: str, tmp_path: Path
         assert (ours["vendor"], ours["device"], ours["class"][:4]) == (theirs.vendor, theirs.device, theirs.class_)
         assert (ours["driver"], ours["iommu_group"]) == (theirs.driver, theirs.iommu_group)
         assert ours["numa_node"] == theirs.numa_node
+    # lspci does not ask whether a function sleeps
+    theirs_serial = {
+        address: number
+        for address, number in read_serial_numbers(root).items()
+        if not load(name)["pci"][address].get("asleep")
+    }
+    assert {
+        address: one["serial_number"] for address, one in host["pci"].items() if one["serial_number"]
+    } == theirs_serial
     rows = read_lscpu(root)
     assert rows is not None
     assert [row.cpu for row in rows] == host["cpus"]["online"]
@@ -52,3 +61,6 @@ def test_generated_machines_have_so_many_functions(functions: int, tmp_path: Pat
     behind = [function for function in host["pci"].values() if function["parent"]]
     assert len(behind) == functions // 2
     assert all(host["pci"][function["parent"]]["bridge"] for function in behind)
+    serials = {address: one["serial_number"] for address, one in host["pci"].items() if one["serial_number"]}
+    assert serials == read_serial_numbers(root)
+    assert len(serials) == len(behind)

@@ -59,4 +59,5 @@ class PciFunction(NamedTuple):
     reset_methods: tuple[str, ...] | None  # None before Linux 5.15
     bars: tuple[Bar, ...] | None
     link: Link | None
+    serial_number: str | None  # of PCI Express, "00-11-22-ff-ff-33-44-55"; None for bridges, and while it sleeps
     in_use_by: tuple[Use, ...]

@@ -103,12 +103,12 @@ def _resolve(machine: Machine, wish: DeviceWish, record: HostRecord, accepted: A
     if whole_slot:
         for address in functions_of_slot(machine, choice.addresses[0]):
             roles.setdefault(address, SAME_SLOT)
-    found.remembered.append(remember(machine, wish.name, 0, wish.select, choice.addresses))
+    found.remembered.append(remember(machine, record, wish.name, 0, wish.select, choice.addresses))
     for position, selector in enumerate(wish.with_group, 1):
         members = _members(machine, wish, position, choice.addresses, record, accepted, found)
         found.refusals.extend(members.refusals)
         if members.addresses:
-            found.remembered.append(remember(machine, wish.name, position, selector, members.addresses))
+            found.remembered.append(remember(machine, record, wish.name, position, selector, members.addresses))
         for address in members.addresses:
             roles.setdefault(address, NAMED)
     for address, role in roles.items():

@@ -15,6 +15,7 @@ from .._machine import Machine
 from .._machine.desired import Selector
 from .._machine.host_plan import HostRecord, Identity, RecordedDevice
 from .._machine.plan import Refusal
+from .notation import slot_of
 from .refusals import refuse
 from .select import Choice, describe, endpoints, identity_of, listed
 
@@ -28,16 +29,28 @@ def recorded(record: HostRecord, name: str, position: int, selector: Selector) -
 
 
 def remember(
-    machine: Machine, name: str, position: int, selector: Selector, addresses: tuple[str, ...]
+    machine: Machine, record: HostRecord, name: str, position: int, selector: Selector, addresses: tuple[str, ...]
 ) -> RecordedDevice:
-    """Return what is to be kept of a selection."""
-    functions = tuple((address, identity_of(machine.pci[address])) for address in addresses)
-    twins = tuple(
-        (address, identity_of(machine.pci[address]))
-        for address in twins_of(machine, addresses[0])
-        if address not in addresses
-    )
-    return RecordedDevice(name, position, selector, functions, twins)
+    """Return what is to be kept of a selection.
+
+    What sleeps shows no serial number: where it was, it is what it was.
+    """
+    earlier = recorded(record, name, position, selector)
+    known = {} if earlier is None else {place: one.serial for place, one in (*earlier.functions, *earlier.twins)}
+    places = set() if earlier is None else {_without_serial(*one) for one in (*earlier.functions, *earlier.twins)}
+
+    def kept(address: str) -> tuple[str, Identity]:
+        identity = identity_of(machine.pci[address])
+        if identity.serial is None and (address, identity) in places:
+            identity = identity._replace(serial=known[address])
+        return address, identity
+
+    twins = tuple(kept(address) for address in twins_of(machine, addresses[0]) if address not in addresses)
+    return RecordedDevice(name, position, selector, tuple(map(kept, addresses)), twins)
+
+
+def _without_serial(address: str, identity: Identity) -> tuple[str, Identity]:
+    return address, identity._replace(serial=None)
 
 
 def twins_of(machine: Machine, address: str) -> tuple[str, ...]:
@@ -68,12 +81,19 @@ def _others(device: RecordedDevice, record: HostRecord) -> Iterator[tuple[str, I
 def _find(machine: Machine, address: str, identity: Identity, others: set[tuple[str, Identity]]) -> str | Refusal:
     """Return where a function is now.
 
-    A serial number decides. Without one a place does: address and bridge together, or the bridge alone, which is the
-    slot that the card is in. Else it is the one that is in no place where another like it was.
+    A serial number decides, if no other card had the same. Without one a place does: address and bridge together, or
+    the bridge alone, which is the slot that the card is in. Else it is the one that is in no place where another like
+    it was.
     """
     now = {one: identity_of(machine.pci[one]) for one in endpoints(machine)}
-    alike = [one for one in now if _may_be(now[one], identity)]
-    by_serial = [one for one in alike if identity.serial and now[one].serial == identity.serial]
+    others_serials = {other.serial for place, other in others if slot_of(place) != slot_of(address)} - {None}
+    alike = [
+        one
+        for one in now
+        if _may_be(now[one], identity) and (now[one].serial == identity.serial or now[one].serial not in others_serials)
+    ]
+    telling = identity.serial is not None and identity.serial not in others_serials
+    by_serial = _of_card([one for one in alike if telling and now[one].serial == identity.serial], address)
     if by_serial:
         alike = by_serial
     elif address in alike and now[address].parent == identity.parent:
@@ -97,6 +117,16 @@ def _find(machine: Machine, address: str, identity: Identity, others: set[tuple[
             "device_changed_identity", f"{was}, and is nowhere now; there is:\n    {describe(machine, address)}"
         )
     return refuse("device_not_found", f"{was}, where nothing is now, and it is nowhere else")
+
+
+def _of_card(same: list[str], address: str) -> list[str]:
+    """Return which of the functions with a serial number it is: those of one card share it, and differ by their number.
+
+    Nothing where several cards have it: some makers give all of a model the same.
+    """
+    if len({slot_of(one) for one in same}) != 1:
+        return []
+    return [one for one in same if one[-1] == address[-1]] or same
 
 
 def _may_be(found: Identity, wanted: Identity) -> bool:

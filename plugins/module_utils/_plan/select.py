@@ -37,6 +37,7 @@ def identity_of(function: PciFunction) -> Identity:
         subsystem_device=function.subsystem_device,
         class_=function.class_,
         parent=function.parent,
+        serial=function.serial_number,
     )
 
 

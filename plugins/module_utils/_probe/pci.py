@@ -4,9 +4,9 @@
 
 """PCI functions.
 
-Source: Documentation/ABI/testing/sysfs-bus-pci and Documentation/PCI/sysfs-pci.rst. Nothing here reads the
-configuration space: that would wake a sleeping GPU. For the same reason the attributes that the kernel answers by
-asking the device (link, resizable sizes) are left alone while it sleeps.
+Source: Documentation/ABI/testing/sysfs-bus-pci and Documentation/PCI/sysfs-pci.rst. The configuration space is left
+alone while a function sleeps, since reading it would wake a GPU (pci_config_pm_runtime_get), and so are the attributes
+that the kernel answers by asking the device (link, resizable sizes). Awake, it is read for the serial number only.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from .._machine import Bar, Link, PciFunction, Use
 from .display import read_framebuffer
 from .names import PciNames
 from .parse import address_order, cpu_list, hex_digits, integer, is_pci_address, key_values
+from .serial_number import serial_number
 from .tree import Folder, Tree
 
 _DEVICES = "/sys/bus/pci/devices"
@@ -31,6 +32,7 @@ _IORESOURCE_MEM_64 = 0x00100000
 
 _STANDARD_BARS = 6  # the lines of `resource` after these are the expansion ROM, SR-IOV and bridge windows
 _BRIDGE_CLASSES = ("0604", "0607", "0609")  # PCI-to-PCI, CardBus, semi-transparent: headers of type 1 and 2
+_ALL_BRIDGES = "06"  # to the host bus and others too: none of them goes to a guest
 _SPEED = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,2})?) ?GT/s")
 _RESOURCE = re.compile(r"0x([0-9a-fA-F]{1,16}) 0x([0-9a-fA-F]{1,16}) 0x([0-9a-fA-F]{1,16})")
 _UNUSED = " ".join(["0x" + "0" * 16] * 3)
@@ -95,7 +97,9 @@ def _function(folder: Folder, kernel: _Kernel, names: PciNames, place: _Place) -
     vendor_id = hex_digits(vendor, 4) or hex_digits(folder.text("vendor"), 4)
     device_id = hex_digits(device, 4) or hex_digits(folder.text("device"), 4)
     vendor_name, device_name = names.look_up(vendor_id, device_id)
-    asleep = folder.text_below("power", "runtime_status") == "suspended" and folder.has("current_link_speed")
+    status = folder.text_below("power", "runtime_status")
+    asleep = status == "suspended" and folder.has("current_link_speed")
+    link = _link(folder, asleep)
     return PciFunction(
         vendor=vendor_id,
         device=device_id,
@@ -115,7 +119,8 @@ def _function(folder: Folder, kernel: _Kernel, names: PciNames, place: _Place) -
         bridge=None if class_code is None else class_code[:4] in _BRIDGE_CLASSES,
         reset_methods=_reset_methods(folder, kernel),
         bars=_bars(folder, kernel, asleep),
-        link=_link(folder, asleep),
+        link=link,
+        serial_number=_serial_number(folder, status) if link and _may_be_given(class_code) else None,
         in_use_by=place.in_use_by,
     )
 
@@ -187,6 +192,18 @@ def _link(folder: Folder, asleep: bool) -> Link | None:
         max_speed_gts=_speed(folder.text("max_link_speed")),
         max_width=_width(folder.text("max_link_width")),
     )
+
+
+def _may_be_given(class_code: str | None) -> bool:
+    return class_code is not None and not class_code.startswith(_ALL_BRIDGES)
+
+
+def _serial_number(folder: Folder, status: str | None) -> str | None:
+    """Return the serial number of a function of PCI Express. None while it sleeps, or is about to."""
+    if status in ("suspended", "suspending"):
+        return None
+    with folder.sections("config") as read:
+        return serial_number(read)
 
 
 @functools.lru_cache(maxsize=64)

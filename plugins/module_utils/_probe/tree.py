@@ -16,7 +16,7 @@ import os
 import re
 import stat
 from contextlib import contextmanager
-from typing import Iterable, Iterator
+from typing import Callable, Iterable, Iterator
 
 from .._machine import Unreadable
 
@@ -28,6 +28,7 @@ FILE_LIMIT = 8 << 20
 # Python sets aside what is asked for: most files are smaller than a page, so ask for little at first.
 _PAGE = 4096
 _PROCESS = re.compile(r"^/proc/[0-9]+/")
+_CONFIGURATION = re.compile(r"^/sys/devices/.*:[^/]*/config$")
 _MOST_LINKS = 40  # as the kernel's MAXSYMLINKS
 _DENIED = (errno.EACCES, errno.EPERM)
 # O_NONBLOCK: opening a FIFO must not wait for a writer. O_NOFOLLOW: links are followed by us, within the root.
@@ -68,9 +69,10 @@ class Tree:
     def deny(self, path: str, error: int | None) -> None:
         """Note that rights to a file are lacking, for whoever reads it by other means than this class.
 
-        Files of processes are noted once for all of them: their numbers say nothing, and there may be thousands.
+        Files of processes are noted once for all of them: their numbers say nothing, and there may be thousands. So
+        are configuration spaces, which are denied for all functions or for none.
         """
-        path = _PROCESS.sub("/proc/[pid]/", path)
+        path = _CONFIGURATION.sub("/sys/bus/pci/devices/[address]/config", _PROCESS.sub("/proc/[pid]/", path))
         _error, values = self._denied.setdefault(path, (os.strerror(error or errno.EACCES), []))
         if self._value and self._value not in values:
             values.append(self._value)
@@ -362,6 +364,35 @@ class Folder:
             return self.text(f"{folder}/{name}")
         # The kernel would follow it out of the root.
         return self._tree.text(f"{self.path}/{folder}/{name}")
+
+    @contextmanager
+    def sections(self, name: str) -> Iterator[Callable[[int, int], bytes]]:
+        """Hold one of its files open, for what reads at `(offset, length)`: shorter at the end, empty where none is."""
+        try:
+            descriptor = os.open(name, _FLAGS, dir_fd=self._descriptor)
+        except OSError as error:
+            if error.errno in _DENIED:
+                self._tree.deny(f"{self.path}/{name}", error.errno)
+            yield lambda _offset, _length: b""
+            return
+        try:
+            status = os.fstat(descriptor)
+            size = status.st_size if stat.S_ISREG(status.st_mode) else 0
+
+            def read(offset: int, length: int) -> bytes:
+                if offset >= size:
+                    return b""
+                try:
+                    content = os.pread(descriptor, length, offset)
+                except OSError:
+                    return b""
+                if not content:  # the kernel shows the rest to root only
+                    self._tree.deny(f"{self.path}/{name}", errno.EACCES)
+                return content
+
+            yield read
+        finally:
+            os.close(descriptor)
 
     def link(self, name: str) -> str | None:
         """Return the last component of what a symbolic link in the folder points to, as Tree.link does."""

@@ -11,6 +11,7 @@ import typing
 import pytest
 
 from tests.lab import Machine
+from tests.readers import serial_numbers
 
 Facts = dict[str, typing.Any]
 
@@ -75,6 +76,18 @@ def test_functions_equal_lspci(machine: Machine, facts: Facts) -> None:
             else:
                 assert str(value) == told_value, (address, ours)
         assert seen[address]["class"][:4] == fields["Class"]
+
+
+def test_serial_numbers_equal_lspci(machine: Machine, facts: Facts) -> None:
+    """Bridges are not asked, nor is what sleeps, whose link is unknown; lspci asks everyone, and wakes them."""
+    told = serial_numbers(machine.ssh(["lspci", "-Dvvvn"]).stdout)
+    # The e1000e has one, except behind a bridge to conventional PCI.
+    express = any(device.name == "second_nic" and device.port for device in machine.hardware.devices)
+    assert any(one["serial_number"] for one in facts["host"]["pci"].values()) or not express
+    for address, one in facts["host"]["pci"].items():
+        asleep = one["link"] is not None and one["link"]["current_speed_gts"] is None
+        given = not one["class"].startswith("06") and not asleep
+        assert one["serial_number"] == (told.get(address) if given else None), address
 
 
 def test_groups_equal_the_kernel_log(machine: Machine, facts: Facts) -> None:

@@ -179,6 +179,93 @@ def test_what_is_ours_until_the_next_boot_is_the_hosts_again() -> None:
     assert codes(planned(shared, HostRecord())) == []
 
 
+ONE, OTHER = "00-11-22-ff-ff-33-44-55", "00-11-22-ff-ff-33-44-66"
+
+
+def numbered(functions: Functions, serials: Mapping[str, str | None]) -> Functions:
+    """Return functions with the serial numbers of their slots."""
+    return {address: one._replace(serial_number=serials.get(slot_of(address))) for address, one in functions.items()}
+
+
+TWINS = numbered(DESKTOP, {"0000:41:00": ONE, "0000:01:00": OTHER})
+
+
+def swapped(functions: Functions) -> Functions:
+    """Return twins whose cards sit in each other's slot: the places are as they were, the numbers are not."""
+    return numbered(
+        functions,
+        {"0000:41:00": TWINS["0000:01:00.0"].serial_number, "0000:01:00": TWINS["0000:41:00.0"].serial_number},
+    )
+
+
+def test_twins_that_swapped_slots_are_told_apart_by_serial_number() -> None:
+    plan = planned(swapped(DESKTOP), recorded(TWINS))
+    assert (codes(plan), bound(plan)) == ([], ["0000:01:00.0", "0000:01:00.1"])
+    assert plan.bindings[0].identity.serial == ONE
+
+
+def test_a_twin_in_its_place_is_not_taken_when_it_is_gone() -> None:
+    """The same ids at the same address below the same bridge: but it is the host's."""
+    after = numbered(moved(DESKTOP, {"0000:01:00": None}), {"0000:41:00": OTHER})
+    assert (codes(planned(after, recorded(TWINS))), bound(planned(after, recorded(TWINS)))) == (
+        ["device_changed_identity"],
+        [],
+    )
+
+
+def test_a_twin_in_its_place_is_not_taken_where_only_the_twins_number_was_known() -> None:
+    record = recorded(numbered(DESKTOP, {"0000:01:00": OTHER}))
+    plan = planned(numbered(DESKTOP, {"0000:41:00": OTHER}), record)
+    assert "0000:41:00.0" not in bound(plan)
+    assert codes(plan) == ["device_changed_identity"]
+
+
+def test_what_sleeps_is_known_by_its_place_and_keeps_its_number_in_the_record() -> None:
+    """Else a second run would change the record: on vfio-pci a function sleeps until a guest has it."""
+    record = recorded(TWINS)
+    plan = planned(DESKTOP, record)
+    assert (codes(plan), bound(plan)) == ([], ["0000:41:00.0", "0000:41:00.1"])
+    assert plan.remembered == record.devices
+    assert dict(plan.remembered[0].twins)["0000:01:00.0"].serial == OTHER
+    # Elsewhere nothing tells that it is that one, and another selection tells nothing of this one.
+    away = planned(moved(DESKTOP, {"0000:41:00": "0000:61:00"}), record)
+    assert [identity.serial for _address, identity in away.remembered[0].functions] == [None]
+    other = planned(DESKTOP, record, GPU._replace(select=Selector(address="0000:41:00.0", vendor=("10de",))))
+    assert [identity.serial for _address, identity in other.remembered[0].functions] == [None]
+
+
+def test_a_number_that_is_learned_later_is_recorded() -> None:
+    plan = planned(TWINS, recorded(DESKTOP))
+    assert (codes(plan), bound(plan)) == ([], ["0000:41:00.0", "0000:41:00.1"])
+    assert plan.remembered == recorded(TWINS).devices
+
+
+def ports(first: str, serial: str) -> dict[str, PciFunction]:
+    """Return a NIC of two ports: the same ids and the same number, in groups of their own."""
+    port = function("8086:1572", "020000", "i40e", None, parent="0000:00:04.1", serial_number=serial)
+    return {f"{first}.{number}": port._replace(iommu_group=f"{30 + number}") for number in (0, 1)}
+
+
+PORT = DeviceWish("port", Selector(address="0000:51:00.1"), functions="selected")
+
+
+@pytest.mark.parametrize("slot", ["0000:51:00", "0000:52:00"])
+def test_ports_of_one_card_share_its_number_and_keep_theirs(slot: str) -> None:
+    record = recorded({**DESKTOP, **ports("0000:51:00", ONE)}, PORT)
+    plan = planned({**DESKTOP, **ports(slot, ONE)}, record, PORT)
+    assert (codes(plan), bound(plan)) == ([], [f"{slot}.1"])
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_number_that_a_maker_gave_to_all_cards_tells_nothing(there: bool) -> None:
+    """As Realtek does. Both moved up, so that the host's has the address of the guest's; or the guest's is gone."""
+    same = numbered(DESKTOP, {"0000:41:00": ONE, "0000:01:00": ONE})
+    places = {"0000:01:00": "0000:41:00", "0000:41:00": "0000:61:00" if there else None}
+    plan = planned(moved(same, places), recorded(same))
+    assert bound(plan) == (["0000:61:00.0", "0000:61:00.1"] if there else [])
+    assert codes(plan) == ([] if there else ["device_changed_identity"])
+
+
 SLOTS = ["0000:01:00", "0000:02:00", "0000:03:00", "0000:41:00", "0000:51:00", "0000:61:00"]
 
 
@@ -199,3 +286,25 @@ def test_wherever_things_go_nothing_else_is_bound(order: list[str], gone: set[st
     if not plan.refusals:
         again = planned(after, HostRecord(plan.remembered, tuple(bound(plan))))
         assert (again.bindings, again.notes) == (plan.bindings, ())
+
+
+@settings(deadline=None)
+@given(
+    st.permutations(SLOTS),
+    st.dictionaries(st.sampled_from(["0000:01:00", "0000:41:00"]), st.sampled_from(["0000:00:03.1", "0000:00:04.1"])),
+    st.sets(st.sampled_from(["0000:01:00", "0000:41:00"])),
+)
+def test_wherever_numbered_twins_go_the_hosts_is_not_bound(
+    order: list[str], parents: dict[str, str], asleep: set[str]
+) -> None:
+    """In any slot below any bridge, awake it is found; asleep it is found or refused, and never is it the other."""
+    places: dict[str, str | None] = dict(zip(SLOTS, order, strict=True))
+    awake = {
+        address: one._replace(serial_number=None if slot_of(address) in asleep else one.serial_number)
+        for address, one in TWINS.items()
+    }
+    plan = planned(moved(awake, places, parents), recorded(TWINS))
+    if "0000:41:00" not in asleep:
+        assert bound(plan) == [f"{places['0000:41:00']}.0", f"{places['0000:41:00']}.1"]
+    elif "0000:01:00" not in asleep:
+        assert f"{places['0000:01:00']}.0" not in bound(plan)

@@ -126,6 +126,22 @@ def test_sections(files: Files, tree: Tree) -> None:
     assert tree.section("/dev/cpu/0/msr", -1, 8) is None
 
 
+def test_sections_of_a_file_that_is_held_open(files: Files, tree: Tree) -> None:
+    files.write("/sys/config", bytes(range(16)))
+    files.folder("/sys/folder")
+    files.raw_link("/sys/link", "config")
+    os.mkfifo(files.here("/sys/fifo"))
+    with _opened(tree, "/sys") as folder:
+        with folder.sections("config") as read:
+            assert read(0, 4) == bytes(range(4))
+            assert read(14, 4) == bytes([14, 15])
+            assert read(16, 4) == read(2**70, 4) == b""
+        for name in ("folder", "link", "fifo", "none"):
+            with folder.sections(name) as read:
+                assert read(0, 4) == b""
+    assert tree.unreadable == ()
+
+
 @pytest.mark.parametrize(
     "target", ["/etc/real", "real", "../etc/real", "../../../../etc/real", "/../../etc/./real", "//etc///real"]
 )

@@ -1,0 +1,54 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The serial number in a function's configuration space: what tells twins apart wherever they sit.
+
+Source: PCI Express Base Specification, "PCI Express Extended Capabilities" and "Device Serial Number Extended
+Capability"; include/uapi/linux/pci_regs.h (PCI_EXT_CAP_ID_DSN).
+"""
+
+from __future__ import annotations
+
+from typing import Callable
+
+_FIRST = 0x100  # extended capabilities begin behind the 256 bytes of conventional PCI
+_SERIAL_NUMBER = 0x0003
+_NOTHING = (0, 0xFFFFFFFF)  # the list is empty; the device does not answer
+
+
+def serial_number(read: Callable[[int, int], bytes]) -> str | None:
+    """Return a function's serial number, as lspci prints it: 00-11-22-ff-ff-33-44-55.
+
+    Each word that is read is asked of the device, so that no more are read than lead there.
+
+    Args:
+        read: Returns so many bytes of the configuration space from an offset on, or fewer.
+
+    Returns:
+        None where there is none, or where it can't be read: without root the kernel shows 64 bytes. None too for all
+        zeros and all ones, which makers leave in many cards alike.
+    """
+    offset = _FIRST
+    seen: set[int] = set()
+    # A broken list may lead back to itself, or into the header.
+    while offset >= _FIRST and offset not in seen:
+        seen.add(offset)
+        header = _word(read(offset, 4))
+        if header is None or header in _NOTHING:
+            return None
+        if header & 0xFFFF == _SERIAL_NUMBER:
+            return _number(read(offset + 4, 8))
+        offset = header >> 20 & 0xFFC
+    return None
+
+
+def _word(content: bytes) -> int | None:
+    return int.from_bytes(content, "little") if len(content) == 4 else None
+
+
+def _number(content: bytes) -> str | None:
+    if len(content) != 8 or content in (b"\0" * 8, b"\xff" * 8):
+        return None
+    # The lower word comes first, and each has its lowest byte first.
+    return "-".join(f"{byte:02x}" for byte in reversed(content))
