@@ -183,6 +183,21 @@ def remove_folder(folder: str) -> None:
             raise
 
 
+def read_attribute(path: str) -> str:
+    """Return the value of an attribute of the kernel, without the line's end."""
+    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+        return file.read().rstrip("\n")
+
+
+def write_attribute(path: str, value: str) -> None:
+    """Write a value to an attribute of the kernel, in one call, as it wants it."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        os.write(descriptor, value.encode("utf-8", "surrogateescape"))
+    finally:
+        os.close(descriptor)
+
+
 def _write(path: str, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:

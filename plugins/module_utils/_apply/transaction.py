@@ -11,7 +11,7 @@ import stat
 from types import TracebackType
 from typing import Callable, Mapping, NamedTuple, Sequence
 
-from .._machine.plan import DRAFT, GenerateFile, RemoveFile, RunTool, Step, WriteFile, is_draft
+from .._machine.plan import DRAFT, GenerateFile, RemoveFile, RunTool, Step, WriteAttribute, WriteFile, is_draft
 from . import files
 from .commands import ToolFailed, run
 
@@ -48,6 +48,7 @@ class Transaction:
         self._runner = runner
         self._kept: list[files.Kept] = []
         self._folders: list[str] = []  # that were made
+        self._attributes: list[tuple[str, str]] = []  # with their values as they were
         self._tools: list[str] = []
         self._written: list[str] = []
         self._removed: list[str] = []
@@ -86,6 +87,11 @@ class Transaction:
     def undo(self) -> list[str]:
         """Put every file back as it was, the last one first; what could not be, with the reason."""
         left = []
+        for path, value in reversed(self._attributes):
+            try:
+                files.write_attribute(path, value)
+            except OSError as error:
+                left.append(f"{path}: {error.strerror}")
         for kept in reversed(self._kept):
             try:
                 files.restore(kept)
@@ -93,7 +99,7 @@ class Transaction:
                 left.append(f"{kept.path}: {error.strerror}")
         for folder in reversed(self._folders):
             files.remove_folder(folder)
-        self._kept, self._folders = [], []
+        self._kept, self._folders, self._attributes = [], [], []
         return left
 
     def _do(self, step: Step) -> None:
@@ -109,6 +115,8 @@ class Transaction:
             self._removed.append(step.path)
         elif isinstance(step, GenerateFile):
             self._generate(step)
+        elif isinstance(step, WriteAttribute):
+            self._set(step)
         else:
             self._run(step.argv)
 
@@ -130,6 +138,12 @@ class Transaction:
             files.move(draft, place)
         finally:
             files.discard(draft)
+        self._written.append(step.path)
+
+    def _set(self, step: WriteAttribute) -> None:
+        path = self._prefix + step.path
+        self._attributes.append((path, files.read_attribute(path)))
+        files.write_attribute(path, step.value)
         self._written.append(step.path)
 
     def _make_folder_of(self, place: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Sequence
 
-from .._machine.plan import GenerateFile, Refusal, RemoveFile, RunTool, Step, WriteFile, is_draft
+from .._machine.plan import GenerateFile, Refusal, RemoveFile, RunTool, Step, WriteAttribute, WriteFile, is_draft
 from .._plan.refusals import refuse
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def storage_refusals(tree: Tree, steps: Sequence[Step]) -> tuple[Refusal, ...]:
     folders: dict[int, str] = {}
     read_only: dict[int, str] = {}
     for step in steps:
-        if isinstance(step, RunTool):
+        if isinstance(step, (RunTool, WriteAttribute)):
             continue
         folder = _nearest_folder(os.path.dirname(os.path.realpath(step.path)))
         device = os.stat(folder).st_dev

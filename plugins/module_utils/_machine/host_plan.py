@@ -9,7 +9,10 @@ from __future__ import annotations
 from typing import Mapping, NamedTuple
 
 from .desired import Selector
-from .initramfs import Wish
+from .initramfs import File, Wish
+
+#: What earlier runs decided.
+HOST_RECORD_FILE = "/etc/vfio-workstation/host.json"
 
 
 class Identity(NamedTuple):
@@ -88,11 +91,24 @@ class CpuPlan(NamedTuple):
     reason: str  # one sentence
 
 
+class Row(NamedTuple):
+    """A wish, and how far it has come, for a person and for scripts."""
+
+    section: str
+    name: str
+    wanted: str
+    now: str  # what the running system shows
+    configured: bool
+    staged: bool
+    active: bool | None  # None where the running system does not tell
+
+
 class HostPlan(NamedTuple):
     """What shall hold. A section that was not spoken of is None, and not among the owners."""
 
     arguments: Mapping[str, tuple[str, ...]]  # owner -> units on every kernel's command line
     initramfs: Mapping[str, Wish]  # owner -> what every initramfs shall hold
+    files: Mapping[str, tuple[File, ...]]  # section -> files of ours that shall be there, and no others of its own
     bindings: tuple[Binding, ...] | None
     hugepages: HugePagesPlan | None
     cpus: CpuPlan | None

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import NamedTuple, Union
 
 #: What a step brings about. While one of CONFIGURED is pending, future kernels would not inherit the wish; while one of
-#: STAGED is, some installed kernel would boot without it. RECORD is our own book-keeping.
-CONFIGURED, STAGED, RECORD = "configured", "staged", "record"
+#: STAGED is, some installed kernel would boot without it. RECORD is our own book-keeping. ACTIVE changes the running
+#: system beyond what files hold: it is tried once a boot, and what it could not bring is for the next boot.
+CONFIGURED, STAGED, RECORD, ACTIVE = "configured", "staged", "record", "active"
 
 
 class WriteFile(NamedTuple):
@@ -49,6 +50,15 @@ class RunTool(NamedTuple):
     reason: str
 
 
+class WriteAttribute(NamedTuple):
+    """Write a value to an attribute of the running kernel, which may take less than all of it."""
+
+    path: str
+    value: str
+    effect: str
+    reason: str
+
+
 #: In the arguments of a tool: the path that it shall write to.
 DRAFT = "{draft}"
 
@@ -57,7 +67,7 @@ DRAFT_END = ".vfio-workstation~"
 #: What grub-mkconfig appends to a name for a draft of its own.
 TOOLS_DRAFT_END = ".new"
 
-Step = Union[WriteFile, RemoveFile, GenerateFile, RunTool]
+Step = Union[WriteFile, RemoveFile, GenerateFile, RunTool, WriteAttribute]
 
 
 class Refusal(NamedTuple):

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from typing import Iterable, Sequence
+from typing import Collection, Iterable, Mapping, Sequence
 
 from .._machine import Machine
 from .._machine.desired import Desired
@@ -20,6 +20,10 @@ from .iommu import iommu_arguments, iommu_refusals, virtualization_refusals
 from .udev_rule import DRIVER, RULE_FILE, rule_text
 
 IOMMU, DEVICES, HUGEPAGES, CPU_ISOLATION = "iommu", "devices", "hugepages", "cpu_isolation"
+#: In the order in which their arguments stand. Each is the owner of its own.
+SECTIONS = (IOMMU, DEVICES, HUGEPAGES, CPU_ISOLATION)
+#: The files of our own that a section may have on the machine.
+OWN_FILES: Mapping[str, tuple[str, ...]] = {}
 
 
 def plan_host(machine: Machine, desired: Desired, record: HostRecord) -> HostPlan | tuple[Refusal, ...]:
@@ -66,14 +70,39 @@ def plan_host(machine: Machine, desired: Desired, record: HostRecord) -> HostPla
     left = tuple(dict.fromkeys(one for one in refusals if one.code not in desired.accepted))
     if left:
         return left
+    files: dict[str, tuple[File, ...]] = dict.fromkeys(arguments, ())
     return HostPlan(
         arguments=arguments,
         initramfs=initramfs,
+        files=files,
         bindings=devices.bindings if devices is not None else None,
         hugepages=pages.plan if pages is not None else None,
         cpus=cpus.plan if cpus is not None else None,
         record=_record(now, None, cpus),
         notes=tuple(notes),
+    )
+
+
+def plan_absent(record: HostRecord, sections: Collection[str]) -> HostPlan:
+    """Return what shall hold once nothing of these sections is wanted any more; nothing speaks against that.
+
+    Args:
+        record: What earlier runs decided.
+        sections: Names of SECTIONS.
+    """
+    if DEVICES in sections:
+        record = record._replace(devices=(), bound=())
+    if CPU_ISOLATION in sections:
+        record = record._replace(cpus=())
+    return HostPlan(
+        arguments={section: () for section in SECTIONS if section in sections},
+        initramfs={DEVICES: Wish()} if DEVICES in sections else {},
+        files={section: () for section in SECTIONS if section in sections},
+        bindings=() if DEVICES in sections else None,
+        hugepages=None,
+        cpus=None,
+        record=record,
+        notes=(),
     )
 
 

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from typing import Iterable, Iterator, NamedTuple, Sequence, TypeVar
 
@@ -24,12 +25,23 @@ MOST_CHARACTERS = 2047 - 128
 
 
 class Wish(NamedTuple):
-    """What one owner wants on the command line of every kernel."""
+    """What an owner wants on the command line of every kernel."""
 
     owner: str
     units: tuple[str, ...]  # none: what it wanted before is to go
     replace: bool = False  # whether arguments that contradict these stand back
     accepted: frozenset[str] = frozenset()  # codes of refusals that the person takes upon them
+    others: tuple[tuple[str, tuple[str, ...]], ...] = ()  # owners who ask at the same time, each with its units
+
+    @property
+    def asked(self) -> dict[str, tuple[str, ...]]:
+        """The units of each owner that is spoken of."""
+        return {self.owner: self.units, **dict(self.others)}
+
+    @property
+    def all_units(self) -> tuple[str, ...]:
+        """The units of all of them, each once."""
+        return tuple(dict.fromkeys(unit for units in self.asked.values() for unit in units))
 
 
 class Decision(NamedTuple):
@@ -62,9 +74,7 @@ class _Conflict(NamedTuple):
 def decide(wish: Wish, record: Record, sources: Sequence[Source], entries: Sequence[EntryLine]) -> Decision:
     """Return the change that brings a wish about, given what stands where."""
     places = (*_source_places(sources, record), *_entry_places(entries, record))
-    owners = {**record.owners, wish.owner: wish.units}
-    if not wish.units:
-        del owners[wish.owner]
+    owners = {owner: units for owner, units in {**record.owners, **wish.asked}.items() if units}
     wanted = tuple(dict.fromkeys(unit for units in owners.values() for unit in units))
     conflicts = tuple(_conflicts(wanted, places))
     refusals = [*_unreadable(places), *_between_owners(wish, owners)]
@@ -177,15 +187,18 @@ def _where(place: _Place) -> str:
 
 
 def _between_owners(wish: Wish, owners: dict[str, tuple[str, ...]]) -> Iterator[Refusal]:
-    for owner, units in sorted(owners.items()):
-        for theirs in units if owner != wish.owner else ():
-            for unit in wish.units:
+    for asking, wanted in wish.asked.items():
+        for owner, units in sorted(owners.items()):
+            # Of two that ask at the same time, one says it.
+            if owner == asking or (owner in wish.asked and owner < asking):
+                continue
+            for unit, theirs in itertools.product(wanted, units):
                 reason = contradiction(unit, theirs)
                 if reason is not None:
                     yield refuse(
                         "cmdline_conflict",
-                        f"The owner {owner} wants {theirs}, and {wish.owner} wants {unit}: {reason}.",
-                        remedy=f"Decide for one of them, and change what {owner} or {wish.owner} asks for.",
+                        f"The owner {owner} wants {theirs}, and {asking} wants {unit}: {reason}.",
+                        remedy=f"Decide for one of them, and change what {owner} or {asking} asks for.",
                     )
 
 

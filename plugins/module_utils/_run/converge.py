@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from types import MappingProxyType
 from typing import Any, Callable, Mapping, NamedTuple, NoReturn, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
@@ -16,7 +17,7 @@ from .._apply.transaction import Check
 from .._boot.remains import removals
 from .._boot.storage import storage_refusals
 from .._machine import to_json
-from .._machine.plan import Refusal, RemoveFile, States, Step, WriteFile
+from .._machine.plan import ACTIVE, Refusal, RemoveFile, States, Step, WriteFile
 from .._probe.tree import FILE_LIMIT, Tree
 
 
@@ -30,6 +31,7 @@ class Outcome(NamedTuple):
     values: dict[str, Any]  # what the module returns besides
     diffs: tuple[dict[str, str], ...]  # beyond those of files
     warnings: tuple[str, ...]
+    live: Mapping[str, Any] = MappingProxyType({})  # what the module returns, as it is at the end
 
 
 def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapping[str, Check]) -> NoReturn:
@@ -60,7 +62,8 @@ def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapp
                 transaction.apply(first.steps)
                 last = _look(observe)
                 _insist(last)
-            _finish(module, first._replace(states=last.states, warnings=last.warnings), transaction.receipt)
+            at_end = first._replace(states=last.states, warnings=last.warnings, live=last.live)
+            _finish(module, at_end, transaction.receipt)
     except (Busy, Failed) as error:
         module.fail_json(msg=f"{error}\nNothing is changed: every file is as it was.", refusals=[])
 
@@ -73,7 +76,8 @@ def _look(observe: Callable[[], Outcome]) -> Outcome:
 
 def _insist(outcome: Outcome) -> None:
     """Raise unless nothing is left to do: a tool that says it succeeded may have done something else."""
-    left = [*(step.reason for step in outcome.steps), *(refusal.seen for refusal in outcome.refusals)]
+    steps = (step for step in outcome.steps if step.effect != ACTIVE)
+    left = [*(step.reason for step in steps), *(refusal.seen for refusal in outcome.refusals)]
     if left:
         raise Failed(
             "All steps were carried out, but the machine does not show what they were for; this is left: "
@@ -89,6 +93,7 @@ def _finish(module: AnsibleModule, outcome: Outcome, receipt: Receipt | None) ->
         refusals = storage_refusals(outcome.tree, outcome.steps)
     values = {
         **outcome.values,
+        **outcome.live,
         "states": to_json(outcome.states),
         "refusals": to_json(refusals),
     }

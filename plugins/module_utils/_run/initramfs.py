@@ -20,7 +20,7 @@ from .._boot.initramfs_generator import generator
 from .._boot.initramfs_images import Images, read_images, seen_text
 from .._boot.initramfs_rebuild import check_name
 from .._boot.initramfs_wish import marker
-from .._machine import Kernel
+from .._machine import Boot, Kernel
 from .._machine.initramfs import RECORD_FILE, SEEN_FILE, File, Image, Record, Wish
 from .._machine.plan import CONFIGURED, RECORD, STAGED, Refusal, RemoveFile, States, Step, WriteFile
 from .._plan.initramfs import Decision, decide, due, faults, held, lacking, relevant, together, with_owner
@@ -108,7 +108,15 @@ class Session:
     def observe(self) -> Outcome:
         """Look at the machine with the wish in mind."""
         tree = Tree(self._root)
-        boot = read_boot(tree)
+        return self.look(tree, read_boot(tree))
+
+    def look(self, tree: Tree, boot: Boot) -> Outcome:
+        """Look at the machine with the wish in mind.
+
+        Args:
+            tree: Its files.
+            boot: What it boots.
+        """
         before = _read_record(tree)
         maker = generator(tree)
         if before is None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 import itertools
-from typing import Any, Iterator, NoReturn, Sequence
+from types import MappingProxyType
+from typing import Any, Iterator, Mapping, NamedTuple, NoReturn, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
@@ -122,21 +123,39 @@ def draft_checks(root: str) -> dict[str, Check]:
     return {name: functools.partial(look, name) for name in CHECKS}
 
 
+class Look(NamedTuple):
+    """What was seen."""
+
+    outcome: Outcome
+    owners: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # who has which units by the record
+    entries: tuple[str, ...] = ()  # command lines of installed kernels, those of fallback entries left out
+
+
 def observe(tree: Tree, wish: Wish) -> Outcome:
     """Look at the machine with the wish in mind."""
-    boot = read_boot(tree)
+    return look(tree, wish, read_boot(tree)).outcome
+
+
+def look(tree: Tree, wish: Wish, boot: Boot) -> Look:
+    """Look at the machine with the wish in mind, and at the lines as they are.
+
+    Args:
+        tree: Its files.
+        wish: What is wanted of its kernels' command lines.
+        boot: What it boots.
+    """
     values: dict[str, Any] = {"loader": boot.loader, "entries": []}
     try:
         record = records.parse(_text(tree, RECORD_FILE))
     except records.DamagedRecord as error:
         damaged = refuse("record_damaged", f"{RECORD_FILE} can't be read: {error}.")
-        return Outcome(tree, (damaged,), (), States(False, False, None), values, (), ())
+        return Look(Outcome(tree, (damaged,), (), States(False, False, None), values, (), ()))
     context = Context(esp_folders(tree), tuple(kernel.version for kernel in boot.kernels), boot.secure_boot)
     loader = choose(tree, boot.loader, context)
     if isinstance(loader, Refusal):
-        if not wish.units and not record.owners:  # nothing of ours anywhere: nothing to take out
-            return Outcome(tree, (), (), States(True, True, True), values, (), ())
-        return Outcome(tree, (loader,), (), States(False, False, None), values, (), ())
+        if not wish.all_units and not record.owners:  # nothing of ours anywhere: nothing to take out
+            return Look(Outcome(tree, (), (), States(True, True, True), values, (), ()))
+        return Look(Outcome(tree, (loader,), (), States(False, False, None), values, (), ()))
     decision = decide(wish, record, loader.sources, loader.entries)
     refusals = _refusals(loader, decision, wish, record)
     loader_steps = () if refusals else tuple(loader.steps(decision.change))
@@ -149,22 +168,27 @@ def observe(tree: Tree, wish: Wish) -> Outcome:
         *_record_step(decision.interim, decision.record, "note what is ours now"),
     )
     values = {"loader": loader.name, "entries": _entries(loader, decision.change)}
-    return Outcome(
+    outcome = Outcome(
         tree,
         refusals,
         () if refusals else steps,
         _states(wish, loader_steps, gone, boot, bool(refusals)),
         values,
         tuple(_entry_diffs(decision.change)),
-        (*loader.warnings(), *mistakes(wish.units)),
+        (*loader.warnings(), *mistakes(wish.all_units)),
+    )
+    return Look(
+        outcome,
+        record.owners,
+        tuple(entry.text for entry in loader.entries if entry.role == NORMAL),
     )
 
 
 def _refusals(loader: BootLoader, decision: Decision, wish: Wish, record: Record) -> tuple[Refusal, ...]:
-    if not wish.units and not record.owners and not record.provided:
+    if not wish.all_units and not record.owners and not record.provided:
         return ()  # nothing of ours is anywhere, and nothing is wanted: whatever is odd here is not our business
     own = tuple(
-        one for one in (*loader.refusals(), *loader.argument_problems(wish.units)) if one.code not in wish.accepted
+        one for one in (*loader.refusals(), *loader.argument_problems(wish.all_units)) if one.code not in wish.accepted
     )
     return (*own, *decision.refusals)
 
@@ -175,7 +199,7 @@ def _states(wish: Wish, steps: Sequence[Step], gone: Sequence[str], boot: Boot, 
     return States(
         configured=configured,
         staged=configured and STAGED not in pending,
-        active=is_active(wish.units, gone, boot.running.cmdline),
+        active=is_active(wish.all_units, gone, boot.running.cmdline),
     )
 
 

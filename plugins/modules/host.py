@@ -1,0 +1,362 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Make a machine one whose devices, memory and CPUs can be given to guests."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host
+short_description: Make a machine one whose devices, memory and CPUs can be given to guests
+version_added: 0.1.0
+author:
+  - The vfio.workstation contributors (@vfio-workstation)
+description:
+  - Looks at the machine, works out what the wishes come to on it, and brings all of that about in one pass, or refuses
+    with every reason at once and changes nothing.
+  - Each section may be given alone, or several together. One that is not given, or is V(null), is not spoken of and
+    stays as an earlier run left it. One that is empty takes away what an earlier run brought.
+  - Whatever could stop a machine from booting, or take a device from the host, hangs on the kernel command line. The
+    boot menu keeps an entry "without VFIO" for every kernel, which boots the machine as it was.
+  - A function is bound by address and identity, never by address alone. One that moved since the last run is found
+    again; another device in its old place is never taken for it.
+  - Every file is replaced by rename, and boot menus and initramfs images only after they were checked. Where anything
+    fails, all files are put back byte for byte. A run that finds everything right runs no tool and writes nothing.
+extends_documentation_fragment:
+  - vfio.workstation.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+options:
+  iommu:
+    description:
+      - The IOMMU shall be on. A mapping, which may be empty.
+      - C(pass_through) (a boolean, false by default) gives the host's own drivers identity mapping. Devices of guests
+        stay translated.
+    type: raw
+  devices:
+    description:
+      - The devices that guests shall have, as a list of mappings.
+      - C(name) is a name of your choice for it. C(select) is a mapping of what it must be like, of C(address), C(slot),
+        C(class), C(vendor), C(device), C(subsystem_vendor), C(subsystem_device), C(model), C(boot_display), C(driver);
+        it must come to one device.
+      - C(functions) is V(all) (the default), so that a GPU's audio and USB functions come along, or V(selected).
+      - C(bind_by) is V(function) (the default), which tells twins apart, or V(id) for C(vfio-pci.ids=).
+      - C(with_group) is a list of selections like C(select), for members of its IOMMU group that go along with it.
+    type: raw
+  hugepages:
+    description:
+      - The huge pages that are set aside for guests, as a list of mappings.
+      - C(size) is a page size such as V(1G) or V(2M). C(memory), such as V(16G), or C(count) says how much.
+      - C(nodes) is V(auto) (the default, where the devices and the CPUs of guests are), a list of NUMA nodes, or
+        V(null) for wherever the kernel likes. C(at) is V(auto), V(boot) or V(run).
+    type: raw
+  cpu_isolation:
+    description:
+      - The CPUs that are kept for guests, as a mapping, which may be empty.
+      - C(cpus) is V(auto) (the default), a list such as V(2-7,10), or V(none). With V(auto), C(keep_for_host) is the
+        number of whole cores that stay with the host, and C(count) the number of whole cores for guests.
+      - C(mode) is V(dynamic) (the default), where a systemd unit keeps the host off those CPUs while it runs, or
+        V(boot), where kernel arguments do so from boot on.
+    type: raw
+  access:
+    description:
+      - Who may use the devices and lock memory for guests without being root, as a mapping. See the examples.
+    type: raw
+  kvm:
+    description:
+      - Options of the kernel's KVM modules, asked for by name, as a mapping. See the examples.
+    type: raw
+  arguments:
+    description:
+      - Further kernel arguments of your own, as a list of strings. Their owner is C(bootloader).
+    type: raw
+  memory_for_host:
+    description:
+      - What huge pages must leave to the host, such as V(4G). An eighth of all memory, and no less than 2 GiB, by
+        default.
+    type: raw
+  accept:
+    description:
+      - Codes of refusals whose danger you take upon you, each by its name, as a list.
+    type: raw
+  conflicts:
+    description:
+      - What to do about kernel arguments of others that contradict these, such as C(amd_iommu=off).
+      - V(refuse) changes nothing and names them with file and line. V(replace) takes them out while ours are there, and
+        puts them back when those go.
+    type: str
+    choices: [refuse, replace]
+    default: refuse
+  state:
+    description:
+      - V(present) brings the wishes about. V(absent) takes O(sections) away, or all of them, until every file is as it
+        was before the first run.
+    type: str
+    choices: [present, absent]
+    default: present
+  sections:
+    description:
+      - With O(state=absent), what is to go. Everything, when it is left out.
+    type: list
+    elements: str
+    choices: [iommu, devices, hugepages, cpu_isolation]
+  root:
+    description:
+      - Folder on the managed machine with a captured tree to plan for instead of the machine. Only in check mode.
+    type: path
+    default: /
+notes:
+  - Boots nothing. When RV(reboot_required) is true, the running kernel does not show yet what the next one will.
+  - Keeps its records in C(/etc/vfio-workstation), and removes them with the last section.
+seealso:
+  - module: vfio.workstation.host_info
+  - module: vfio.workstation.kernel_cmdline
+  - module: vfio.workstation.initramfs
+  - name: Linux kernel, VFIO
+    description: How devices are given to guests, and what IOMMU groups are.
+    link: https://docs.kernel.org/driver-api/vfio.html
+"""
+
+EXAMPLES = r"""
+- name: Give the GPU that is not the boot display to guests, with memory and cores near it
+  vfio.workstation.host:
+    iommu: {}
+    devices:
+      - name: gpu
+        select: {class: display, boot_display: false}
+    hugepages:
+      - {size: 1G, memory: 16G}
+    cpu_isolation: {keep_for_host: 2}
+  register: host
+  become: true
+
+- name: Reboot where a next boot would show more than this one
+  ansible.builtin.reboot:
+  when: host.reboot_required
+  become: true
+
+- name: Give one of two identical cards, with the USB controller that shares its group
+  vfio.workstation.host:
+    devices:
+      - name: second card
+        select: {address: "0000:41:00.0"}
+        with_group:
+          - {class: usb}
+  become: true
+
+- name: What would be done to a machine that somebody captured
+  vfio.workstation.host:
+    devices:
+      - {name: gpu, select: {vendor: nvidia}}
+    root: /srv/captures/desk-14
+  check_mode: true
+
+- name: Everything as it was before
+  vfio.workstation.host:
+    state: absent
+  become: true
+"""
+
+RETURN = r"""
+wishes:
+  description: How far each wish has come at the end of the run; in check mode, as things are.
+  returned: success, and when refused
+  type: list
+  elements: dict
+  contains:
+    section:
+      description: The section that it belongs to.
+      type: str
+      sample: devices
+    name:
+      description: The device's name, the size of huge pages, or what else tells it from others.
+      type: str
+      sample: gpu
+    wanted:
+      description: What it comes to on this machine.
+      type: str
+      sample: 0000:41:00.0, 0000:41:00.1 on vfio-pci
+    now:
+      description: What the running system shows.
+      type: str
+      sample: 0000:41:00.0 nouveau, 0000:41:00.1 snd_hda_intel
+    configured:
+      description: The files that future kernels inherit from hold it.
+      type: bool
+      sample: true
+    staged:
+      description: Every installed kernel would boot with it.
+      type: bool
+      sample: true
+    active:
+      description: The running system shows it. V(null) where that can't be told.
+      type: bool
+      sample: false
+states:
+  description: The same of all wishes together, and of what is not wanted any more.
+  returned: success, and when refused
+  type: dict
+  contains:
+    configured:
+      description: The files that future kernels inherit from are as they shall be.
+      type: bool
+      sample: true
+    staged:
+      description: So is every installed kernel's entry and initramfs.
+      type: bool
+      sample: true
+    active:
+      description: The running system shows all of it. V(null) where that can't be told.
+      type: bool
+      sample: false
+reboot_required:
+  description: Whether a reboot would bring what the running system does not show.
+  returned: success
+  type: bool
+  sample: true
+notes:
+  description: What a person should know of the plan.
+  returned: success, and when refused
+  type: list
+  elements: str
+  sample: ["gpu: what was at 0000:41:00.0 is at 0000:42:00.0 now"]
+devices:
+  description: The functions that shall be on vfio-pci, in bus order. V(null) when the section is not spoken of.
+  returned: success, and when refused
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the wish.
+      type: str
+      sample: gpu
+    address:
+      description: Full PCI address.
+      type: str
+      sample: "0000:41:00.0"
+    identity:
+      description: What the function is, by which it is found again.
+      type: dict
+      sample: {vendor: "10de", device: "2204", parent: "0000:40:01.1"}
+    role:
+      description: Why it is bound, V(selected), V(same slot) or V(named).
+      type: str
+      sample: selected
+    bind_by:
+      description: V(function) or V(id).
+      type: str
+      sample: function
+    twins:
+      description: Addresses of other functions with the same ids.
+      type: list
+      elements: str
+      sample: ["0000:21:00.0"]
+cpus:
+  description: The CPUs that are kept for guests. V(null) when the section is not spoken of.
+  returned: success, and when refused
+  type: dict
+  contains:
+    guests:
+      description: Theirs.
+      type: list
+      elements: int
+      sample: [8, 9, 10, 11]
+    host:
+      description: Those that stay with the host.
+      type: list
+      elements: int
+      sample: [0, 1, 2, 3]
+    arguments:
+      description: Kernel arguments; none in dynamic mode.
+      type: list
+      elements: str
+      sample: ["isolcpus=domain,managed_irq,8-11"]
+    mode:
+      description: V(dynamic) or V(boot).
+      type: str
+      sample: dynamic
+    reason:
+      description: Why these, in one sentence.
+      type: str
+      sample: >-
+        CPUs 8-11 are for guests: 2 whole cores, in one L3 cache of 32 MiB, on the devices' node 1, and the host keeps
+        2 cores, CPUs 0,1 among them.
+refusals:
+  description: Why nothing was done. Empty when nothing was in the way.
+  returned: success, and when refused
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: Stable name of the reason.
+      type: str
+      sample: group_shared_with_host
+    seen:
+      description: What was found.
+      type: str
+      sample: "gpu: group 1 has these too, which stay with the host: 0000:00:1f.2 SATA 8086:2922 (ahci)"
+    danger:
+      description: What would come of it.
+      type: str
+      sample: A guest could reach the host's memory through the other devices of the group.
+    remedy:
+      description: What you can do.
+      type: str
+      sample: Name the others in with_group, to give them away too; or move the card to another slot.
+loader:
+  description: The boot loader, and how it is configured. V(null) when no kernel argument is spoken of.
+  returned: success
+  type: str
+  sample: grub
+entries:
+  description: The boot entries, as M(vfio.workstation.kernel_cmdline) returns them.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+generator:
+  description: What makes initramfs images. V(null) when no device is spoken of.
+  returned: success
+  type: str
+  sample: initramfs-tools
+images:
+  description: The initramfs images, as M(vfio.workstation.initramfs) returns them.
+  returned: success
+  type: list
+  elements: dict
+  sample: []
+steps:
+  description: What was done, or in check mode would be done, in that order; each with its reason.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - kind: GenerateFile
+      path: /boot/grub/grub.cfg
+      argv: [/usr/sbin/grub-mkconfig, -o, "{draft}"]
+      check: grub.cfg
+      effect: staged
+      reason: bring the arguments into the menu
+tools:
+  description: The tools that were run.
+  returned: success
+  type: list
+  elements: str
+  sample: ["/usr/sbin/grub-mkconfig -o /boot/grub/.grub.cfg.vfio-workstation~"]
+"""
+
+from ansible_collections.vfio.workstation.plugins.module_utils._run.host import run_host
+
+
+def main() -> None:
+    run_host()
+
+
+if __name__ == "__main__":
+    main()

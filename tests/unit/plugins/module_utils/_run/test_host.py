@@ -1,0 +1,133 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All sections in one pass, on a described machine with a boot loader's files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.vfio.workstation.plugins.module_utils._apply.transaction import Transaction
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import Desired
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HOST_RECORD_FILE
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import RECORD, WriteFile
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import SECTIONS
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
+from ansible_collections.vfio.workstation.plugins.module_utils._run.converge import Outcome
+from ansible_collections.vfio.workstation.plugins.module_utils._run.host import Session, check_parameters
+from ansible_collections.vfio.workstation.tests.machines.builder import build
+from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._run.test_kernel_cmdline import (
+    machine as with_grub,
+)
+
+FINE: dict[str, Any] = {"state": "present", "sections": None, "root": "/", **dict.fromkeys(SECTIONS)}
+PAGES = [{"size": "1G", "count": 2}]
+
+
+@pytest.fixture(name="root")
+def desktop(tmp_path: Path) -> str:
+    build("intel-desktop", tmp_path)
+    with_grub(tmp_path)
+    return str(tmp_path)
+
+
+def wanted(**sections: Any) -> Desired:
+    desired = parse_desired(sections)
+    assert isinstance(desired, Desired), desired
+    return desired
+
+
+def look(root: str, **sections: Any) -> Outcome:
+    return Session(wanted(**sections), root=root).observe()
+
+
+def row(outcome: Outcome, section: str) -> dict[str, Any]:
+    (found,) = [one for one in outcome.live["wishes"] if one["section"] == section]
+    return dict(found)
+
+
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
+    "a wish that is to go": ({"state": "absent", "devices": []}, "devices is wanted at the same time"),
+    "sections of what is wanted": ({"sections": ["devices"]}, "set state=absent"),
+    "a folder that is none": ({"root": "/nowhere"}, "does not exist"),
+    "a capture that is to be changed": ({"root": "/proc/self/root/proc/.."}, "can't be changed"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_is_wrong_is_named(name: str) -> None:
+    change, words = WRONG[name]
+    assert any(words in error for error in check_parameters({**FINE, **change}, check_mode=False))
+
+
+def test_what_is_right_is_not_complained_of() -> None:
+    assert check_parameters(FINE, check_mode=False) == []
+    assert check_parameters({**FINE, "state": "absent", "sections": ["devices"]}, check_mode=False) == []
+
+
+def test_nothing_wanted_is_nothing_to_do(root: str) -> None:
+    outcome = look(root)
+    assert (outcome.refusals, outcome.steps, outcome.live["wishes"]) == ((), (), [])
+    assert outcome.states == (True, True, True)
+
+
+def test_sections_are_owners_of_their_arguments(root: str) -> None:
+    outcome = look(root, iommu={"pass_through": True}, hugepages=PAGES, cpu_isolation={"mode": "boot"})
+    assert not outcome.refusals
+    (drop_in,) = [one for one in outcome.steps if isinstance(one, WriteFile) and "default/grub.d" in one.path]
+    assert "iommu=pt" in drop_in.content
+    assert "hugepagesz=1G hugepages=2" in drop_in.content
+    assert "isolcpus=" in drop_in.content
+    assert outcome.steps[0].effect == RECORD
+    assert (row(outcome, "hugepages")["configured"], row(outcome, "hugepages")["active"]) == (False, False)
+    assert outcome.states == (False, False, False)
+
+
+def test_what_cpus_are_for_guests_is_recorded_before_anything_depends_on_it(root: str) -> None:
+    outcome = look(root, cpu_isolation={"mode": "boot"})
+    first = outcome.steps[0]
+    assert isinstance(first, WriteFile)
+    assert first.path == HOST_RECORD_FILE
+
+
+def test_all_refusals_come_at_once_and_nothing_is_done(root: str) -> None:
+    pages = [{"size": "1G", "count": 4096}]
+    outcome = look(root, devices=[{"name": "gpu", "select": {"vendor": "ffff"}}], hugepages=pages)
+    assert {one.code for one in outcome.refusals} == {"device_not_found", "hugepages_exceed_memory"}
+    assert outcome.steps == ()
+
+
+def test_a_conflict_is_refused_with_its_file(root: str) -> None:
+    (Path(root) / "etc/default/grub").write_text('GRUB_CMDLINE_LINUX_DEFAULT="quiet isolcpus=1"\n', "utf-8")
+    (refusal,) = look(root, cpu_isolation={"mode": "boot"}).refusals
+    assert refusal.code == "cmdline_conflict"
+    assert "/etc/default/grub" in refusal.seen
+
+
+def test_a_damaged_record_is_refused(root: str) -> None:
+    path = Path(root + HOST_RECORD_FILE)
+    path.parent.mkdir(parents=True)
+    path.write_text("{", "utf-8")
+    assert [one.code for one in look(root, iommu={}).refusals] == ["record_damaged"]
+
+
+def test_what_is_applied_leaves_no_file_to_write_and_goes_without_a_trace(root: str) -> None:
+    """Without grub-mkconfig, which lies in no capture: the menu is what is left."""
+    before = {path: path.read_bytes() for path in Path(root, "etc").rglob("*") if path.is_file()}
+    sections = {"hugepages": PAGES, "cpu_isolation": {"mode": "boot"}}
+
+    def carry_out(session: Session) -> Outcome:
+        steps = [step for step in session.observe().steps if type(step).__name__ in ("WriteFile", "RemoveFile")]
+        with Transaction({}, root=root) as transaction:
+            transaction.apply(steps)
+        return session.observe()
+
+    done = carry_out(Session(wanted(**sections), root=root))
+    assert [type(step).__name__ for step in done.steps] == ["GenerateFile"]
+    assert done.states.configured is True
+    assert row(done, "hugepages")["configured"] is True
+    carry_out(Session(Desired(), SECTIONS, root=root))
+    assert {path: path.read_bytes() for path in Path(root, "etc").rglob("*") if path.is_file()} == before
