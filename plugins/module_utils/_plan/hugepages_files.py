@@ -2,16 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Files that allocate huge pages in the running system at each boot, mounts for pages of every size, and what is missing.
+"""Files that allocate huge pages in the running system at each boot, mounts for every size, and what is missing.
 
 systemd-tmpfiles-setup.service writes the counts: before sysinit.target, and so before any service, while memory is
-still in large pieces. (Its siblings systemd-tmpfiles-setup-dev.service and -dev-early.service do /dev alone.) The kernel
-allocates as many pages as there is memory for, and kills nothing for them (hugetlbpage.rst, nr_hugepages).
+still in large pieces. (Its siblings systemd-tmpfiles-setup-dev.service and -dev-early.service do /dev alone.) The
+kernel allocates as many pages as there is memory for, and kills nothing for them (hugetlbpage.rst, nr_hugepages).
 
 QEMU's memory-backend-memfd needs no mount, memory-backend-file and libvirt do: libvirt looks for one of the right size
-in /proc/mounts when its daemon starts, unless hugetlbfs_mount in qemu.conf names them. systemd's dev-hugepages.mount is
-for the default size alone. For others there is a mount unit of ours, by the name that qemu.conf has in its example, and
-what starts it is a drop-in of sysinit.target: that is a plain file, where `systemctl enable` would make links.
+in /proc/mounts when its daemon starts, unless hugetlbfs_mount in qemu.conf names them. systemd's dev-hugepages.mount
+is for the default size alone. For others there is a mount unit of ours, by the name that qemu.conf has in its example,
+and what starts it is a drop-in of sysinit.target: that is a plain file, where `systemctl enable` would make links.
 """
 
 from __future__ import annotations
@@ -34,6 +34,9 @@ WANTS_FILE = "/etc/systemd/system/sysinit.target.d/vfio-workstation-hugepages.co
 TMPFILES_TOOL = ("systemd-tmpfiles", "--create", "--boot", TMPFILES_FILE)
 #: Has systemd read units that were written or removed.
 RELOAD_TOOL = ("systemctl", "daemon-reload")
+
+#: Every size that a kernel has on any architecture: arm64 with pages of 4, 16 and 64 kB, x86, POWER, RISC-V.
+HUGE_PAGE_SIZES_KB = (64, 1024, 2048, 16384, 32768, 524288, 1048576, 2097152, 16777216)
 
 _UNITS = "/etc/systemd/system"
 _SIZE = re.compile(r"([0-9]{1,12})([KMGT]?)", re.ASCII)

@@ -10,12 +10,14 @@ module_param() lines say which exist and that `kvm` and `kvm_intel` or `kvm_amd`
 
 from __future__ import annotations
 
+import posixpath
 from typing import Iterator, Mapping, NamedTuple, Sequence
 
 from .._machine import Machine
 from .._machine.desired import KvmWish
 from .._machine.initramfs import File
 from .._machine.plan import Refusal
+from .cmdline import parse
 from .iommu import virtualization_refusals
 from .own_files import head
 
@@ -135,6 +137,37 @@ def kvm_remedies(options: Sequence[KvmOption]) -> tuple[str, ...]:
         places = " and ".join(f"{int(one.wanted)} to /sys/module/kvm/parameters/{one.parameter}" for one in waiting)
         reload = f"Write {places} for guests that run already, or reboot"
     return (f"KVM reads its options when it is loaded: {names}. {reload}.",)
+
+
+def kvm_overridden(options: Sequence[KvmOption], texts: Mapping[str, str], cmdline: str | None = None) -> Iterator[str]:
+    """Yield what sets an option to something else, and counts for more than KVM_FILE.
+
+    Args:
+        options: What is wanted.
+        texts: The other files of modprobe.d, by their paths.
+        cmdline: The running kernel's command line, which kmod reads after all files.
+    """
+    wanted = {f"{option.module}.{option.parameter}": option for option in options}
+    ours = posixpath.basename(KVM_FILE)
+    for path in sorted(texts, key=posixpath.basename):
+        if posixpath.basename(path) <= ours or not path.endswith(".conf"):
+            continue
+        for name, value in _options(texts[path]):
+            if name in wanted and _active(wanted[name].wanted, value) is not True:
+                yield f"{path} sets {name}={value}, and is read after {KVM_FILE}: take that out there"
+    for argument in parse(cmdline or "").arguments:
+        if argument.name in wanted and _active(wanted[argument.name].wanted, argument.value or "1") is not True:
+            yield f"The kernel's command line has {argument.text}, which counts for more than {KVM_FILE}: take it out"
+
+
+def _options(text: str) -> Iterator[tuple[str, str]]:
+    """Yield the settings of a file of modprobe.d(5): `options module name=value name`, a flag alone being on."""
+    for line in text.replace("\\\n", " ").splitlines():
+        words = line.split()
+        if len(words) > 2 and words[0] == "options":
+            for word in words[2:]:
+                name, equals, value = word.partition("=")
+                yield f"{words[1]}.{name}".replace("-", "_"), value if equals else "1"
 
 
 def _module(machine: Machine) -> str | None:

@@ -13,11 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import (
+    AccessWish,
     CpuIsolationWish,
     Desired,
     DeviceWish,
     HugePagesWish,
     IommuWish,
+    KvmWish,
     Selector,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
@@ -40,6 +42,7 @@ def mistakes(text: str) -> list[str]:
 def test_nothing_is_nothing() -> None:
     assert parse_desired({}) == Desired()
     assert desired("{iommu: null, devices: null, hugepages: null, cpu_isolation: null}") == Desired()
+    assert desired("{access: null, kvm: null, arguments: null}") == Desired()
 
 
 def test_the_readme_example() -> None:
@@ -65,6 +68,35 @@ def test_the_readme_example() -> None:
 def test_empty_sections_are_wishes_too() -> None:
     found = desired("{iommu: {}, devices: [], hugepages: [], cpu_isolation: {cpus: none}}")
     assert found == Desired(IommuWish(), (), (), CpuIsolationWish(cpus=()))
+    found = desired("{access: {}, kvm: {}, arguments: []}")
+    assert found == Desired(access=AccessWish(), kvm=KvmWish(), arguments=())
+
+
+@pytest.mark.parametrize(
+    ("text", "wish"),
+    [
+        ("{group: kvm}", AccessWish("kvm")),
+        ("{memlock: {users: [alice, bob, alice]}}", AccessWish(memlock_users=("alice", "bob"))),
+        ("{memlock: {users: [a], limit: unlimited}}", AccessWish(memlock_users=("a",))),
+        ("{memlock: {groups: [vfio], limit: 64G}}", AccessWish(None, (), ("vfio",), 64 << 30)),
+        ("{group: vfio, memlock: {users: [eve@example.org]}}", AccessWish("vfio", ("eve@example.org",))),
+        ("{memlock: {}}", AccessWish()),
+    ],
+)
+def test_access(text: str, wish: AccessWish) -> None:
+    assert desired(f"access: {text}").access == wish
+
+
+def test_kvm_options() -> None:
+    found = desired(
+        "kvm: {nested: true, ignore_msrs: 'yes', report_ignored_msrs: null, interrupt_virtualization: false}"
+    )
+    assert found.kvm == KvmWish(True, True, None, False)
+
+
+def test_arguments_of_ones_own() -> None:
+    found = desired("arguments: [quiet, 'hugepagesz=1G hugepages=2', default_hugepagesz=1G, 'a=\"b c\"']")
+    assert found.arguments == ("quiet", "hugepagesz=1G hugepages=2", "default_hugepagesz=1G", 'a="b c"')
 
 
 @pytest.mark.parametrize(
@@ -161,6 +193,31 @@ MISTAKES = [
     ("cpu_isolation: {mode: static}", "workstation_cpu_isolation.mode", "dynamic"),
     ("iommu: true", "workstation_iommu", "pass_through"),
     ("memory_for_host: lots", "workstation_memory_for_host", "unit"),
+    ("access: kvm", "workstation_access", "group"),
+    ("access: {groups: [kvm]}", "workstation_access.groups", "memlock"),
+    ("access: {group: 106}", "workstation_access.group", "getent group"),
+    ("access: {group: '106'}", "workstation_access.group", "getent group"),
+    ("access: {group: 'a b'}", "workstation_access.group", "letters"),
+    ('access: {group: "kvm\\nx"}', "workstation_access.group", "letters"),
+    ("access: {memlock: [alice]}", "workstation_access.memlock", "users"),
+    ("access: {memlock: {users: alice}}", "workstation_access.memlock.users", "a list"),
+    ("access: {memlock: {users: ['@kvm']}}", "workstation_access.memlock.users[0]", "getent passwd"),
+    ("access: {memlock: {groups: ['a:b']}}", "workstation_access.memlock.groups[0]", "getent group"),
+    ("access: {memlock: {users: [a], limit: 1M}}", "workstation_access.memlock.limit", "64 MiB"),
+    ("access: {memlock: {users: [a], limit: 8}}", "workstation_access.memlock.limit", "unit"),
+    ("access: {memlock: {limit: 8G}}", "workstation_access.memlock.limit", "users or groups"),
+    ("kvm: [nested]", "workstation_kvm", "a mapping"),
+    ("kvm: {avic: true}", "workstation_kvm.avic", "interrupt_virtualization"),
+    ("kvm: {nested: maybe}", "workstation_kvm.nested", "true or false"),
+    ("arguments: quiet", "workstation_arguments", "a list"),
+    ("arguments: [quiet, 5]", "workstation_arguments[1]", "quotes"),
+    ("arguments: [' ']", "workstation_arguments[0]", "Leave it out"),
+    ('arguments: ["a\\nb"]', "workstation_arguments[0]", "printable ASCII"),
+    ("arguments: ['a=\"b']", "workstation_arguments[0]", "Close it"),
+    ("arguments: ['-- single']", "workstation_arguments[0]", "init"),
+    ("arguments: [=pt]", "workstation_arguments[0]", "name=value"),
+    ("arguments: [a-b=1, a_b=1]", "workstation_arguments", "twice"),
+    ("arguments: [iommu=pt, iommu=off]", "workstation_arguments", "contradict"),
     ("accept: [everything]", "workstation_accept[0]", "device_in_use"),
 ]
 
@@ -179,10 +236,13 @@ def test_all_mistakes_at_once() -> None:
         devices: [{name: "", select: {class: gpu, vendor: 8086}, functions: some}]
         hugepages: [{size: 1G, at: once}]
         cpu_isolation: {cpus: all, keep_for_host: 0, mode: static}
+        access: {group: 'a b', memlock: {users: ["", 5], limit: x}, x: 1}
+        kvm: {nested: x, x: y}
+        arguments: ['', '"', 5]
         accept: [x, y]
         """
     )
-    assert len(found) == 1 + 4 + 2 + 3 + 2
+    assert len(found) == 1 + 4 + 2 + 3 + 5 + 2 + 3 + 2
 
 
 def test_the_same_size_twice_on_nodes_of_its_own_is_fine() -> None:
@@ -195,6 +255,7 @@ KEYS = st.sampled_from(
         *("iommu", "devices", "hugepages", "cpu_isolation", "memory_for_host", "accept", "name", "select", "class"),
         *("vendor", "device", "id", "address", "slot", "model", "boot_display", "functions", "bind_by", "with_group"),
         *("size", "memory", "count", "nodes", "at", "cpus", "keep_for_host", "mode", "pass_through", "x"),
+        *("access", "group", "memlock", "users", "groups", "limit", "kvm", "nested", "arguments"),
     ]
 )
 JUNK = st.recursive(
