@@ -16,8 +16,8 @@ LIMIT = 3600.0
 #: Of what a tool says, the end is what tells: it comes last that it failed.
 _WORDS = 4000
 
-# The distribution's own places: what a user has in front of them must not take their part.
-_ENVIRONMENT = {
+#: The distribution's own places: what a user has in front of them must not take their part.
+ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C",
     "LANGUAGE": "C",
@@ -45,7 +45,7 @@ def run(argv: Sequence[str], limit: float = LIMIT) -> str:
         # A session of its own, so that all it started can be ended with it.
         with subprocess.Popen(
             list(argv),
-            env=_ENVIRONMENT,
+            env=ENVIRONMENT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

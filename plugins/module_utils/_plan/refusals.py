@@ -150,6 +150,30 @@ CODES = {
         "A guest would be spread over nodes or caches, or get fewer cores than was counted on.",
         "Ask for fewer cores, or name the CPUs.",
     ),
+    "device_not_assignable": (
+        "Bridges and the IOMMU stay with the kernel: what lies behind them would be cut off.",
+        "Name a function that is neither; vfio.workstation.report lists all devices.",
+    ),
+    "driver_unknown": (
+        "The function would be left without any driver.",
+        "Install the package with that driver for the running kernel, or name a driver that it has.",
+    ),
+    "driver_hangs": (
+        "Whatever concerns that function now waits in the kernel, and can't be ended from outside.",
+        "Stop what uses the device, if anything does. If it goes on hanging, a reboot is the way out.",
+    ),
+    "group_unknown": (
+        "udev leaves out every rule with a group that it does not know: the device nodes would stay root's alone.",
+        "Make the group with `groupadd --system NAME`, or name one that is in /etc/group.",
+    ),
+    "kvm_option_unsupported": (
+        "The kernel would take no notice, and guests would run without what they were planned for.",
+        "Leave the option out of kvm, or use a machine that has it.",
+    ),
+    "file_is_not_ours": (
+        "Somebody's settings would be lost.",
+        "Move the file away, or give it another name; then run this again.",
+    ),
     "record_damaged": (
         "What is ours and what is not can't be told apart any more.",
         "Restore the file from a backup; or move it away, take our arguments out by hand, and run this again.",

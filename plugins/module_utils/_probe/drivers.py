@@ -1,0 +1,105 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which drivers a PCI function could have: its driver_override, the drivers registered, the modules that claim it.
+
+Source: Documentation/ABI/testing/sysfs-bus-pci, modules.alias of depmod(8), and Documentation/kbuild/kbuild.rst for
+modules.builtin.modinfo.
+"""
+
+from __future__ import annotations
+
+import re
+from fnmatch import fnmatchcase
+from typing import Iterator
+
+from .._boot.modules import kernel_modules
+from .._machine.live import AUTO, NONE, Claim, LiveFunction, Request
+from .tree import FILE_LIMIT, Tree
+
+DEVICES = "/sys/bus/pci/devices"
+DRIVERS = "/sys/bus/pci/drivers"
+
+# Two thirds of a list that has tens of thousands of lines are of other buses, and most of the rest of other vendors.
+_ALIAS = re.compile(r"^alias (pci:\S+) (\S+)$", re.MULTILINE)
+_BUILT_IN_ALIAS = re.compile(r"(?:^|\0)([^.\0]+)\.alias=(pci:[^\0]+)")
+_VENDOR = len("pci:v00008086")
+
+
+def override_path(address: str) -> str:
+    """Return where the name of the only driver stands that a function may get."""
+    return f"{DEVICES}/{address}/driver_override"
+
+
+def read_driver(tree: Tree, address: str) -> str | None:
+    """Return the driver that a function is bound to."""
+    return tree.link(f"{DEVICES}/{address}/driver")
+
+
+def read_override(tree: Tree, address: str) -> str | None:
+    """Return a function's driver_override, or None where nothing restricts it.
+
+    Kernels before Linux 7.1 hold the lock of the function while they show it, so that a driver that hangs holds up the
+    reader: ask only when _apply.sysfs.answers().
+    """
+    text = tree.text(override_path(address))
+    # What the kernel prints for a string that is not there.
+    return None if text in (None, "", "(null)") else text
+
+
+def read_live(tree: Tree, request: Request) -> LiveFunction:
+    """Read what decides which driver a function can get.
+
+    Args:
+        tree: The machine.
+        request: For which function, and which driver.
+    """
+    modalias = tree.text(f"{DEVICES}/{request.address}/modalias")
+    version = tree.text("/proc/sys/kernel/osrelease") or ""
+    claims: tuple[Claim, ...] | None = None
+    candidates: tuple[str, ...] = ()
+    module = None
+    registered = True
+    if request.driver == AUTO:
+        claims = _claims(tree, version, modalias)
+        candidates = _drivers_of(tree, {claim.module for claim in claims or ()})
+    elif request.driver != NONE:
+        registered = is_registered(tree, request.driver)
+        modules = None if registered else kernel_modules(tree, version)
+        module = None if modules is None else modules.kind(request.driver)
+    return LiveFunction(read_override(tree, request.address), modalias, claims, candidates, registered, module)
+
+
+def is_registered(tree: Tree, driver: str) -> bool:
+    """Tell whether the running kernel has a PCI driver of that name at hand."""
+    return tree.exists(f"{DRIVERS}/{driver}")
+
+
+def _claims(tree: Tree, version: str, modalias: str | None) -> tuple[Claim, ...] | None:
+    if modalias is None:
+        return None
+    for folder in ("/lib/modules/", "/usr/lib/modules/"):
+        loadable = tree.text(f"{folder}{version}/modules.alias", FILE_LIMIT)
+        if loadable is not None:
+            built_in = tree.text(f"{folder}{version}/modules.builtin.modinfo", FILE_LIMIT) or ""
+            found = dict.fromkeys(_fitting(modalias, ((m[1], m[2]) for m in _ALIAS.finditer(loadable))), False)
+            found.update(
+                dict.fromkeys(_fitting(modalias, ((m[2], m[1]) for m in _BUILT_IN_ALIAS.finditer(built_in))), True)
+            )
+            return tuple(
+                Claim(name, always or tree.exists(f"/sys/module/{name}")) for name, always in sorted(found.items())
+            )
+    return None
+
+
+def _fitting(modalias: str, aliases: Iterator[tuple[str, str]]) -> Iterator[str]:
+    """Yield the modules whose aliases fit, with underscores, as the kernel names them."""
+    # Upper-case digits in the device's own alias and in the patterns (file2alias.c of the kernel).
+    for pattern, module in aliases:
+        if pattern.startswith((modalias[:_VENDOR], "pci:v*")) and fnmatchcase(modalias, pattern):
+            yield module.replace("-", "_")
+
+
+def _drivers_of(tree: Tree, modules: set[str]) -> tuple[str, ...]:
+    return tuple(name for name in tree.names(DRIVERS) if tree.link(f"{DRIVERS}/{name}/module") in modules)

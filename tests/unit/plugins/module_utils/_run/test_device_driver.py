@@ -1,0 +1,301 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One run of the module `device_driver`, on a tree of files with a stand-in for the kernel behind its attributes."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.workstation.plugins.module_utils._apply import ToolFailed
+from ansible_collections.vfio.workstation.plugins.module_utils._apply.sysfs import AttributeFailed, Hangs
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.live import AUTO, NONE, Request
+from ansible_collections.vfio.workstation.plugins.module_utils._run import device_driver
+from ansible_collections.vfio.workstation.plugins.module_utils._run.device_driver import (
+    Binding,
+    Look,
+    NotHandedOver,
+    Session,
+    check_parameters,
+)
+from ansible_collections.vfio.workstation.tests.machines import build
+
+# The twin's audio function, in a group with the twin.
+AUDIO = "0000:01:00.1"
+HOST = Binding("snd_hda_intel", None)
+LENT = Binding("vfio-pci", "vfio-pci")
+LIMIT = 30
+
+
+class Kernel:
+    """A machine with twin GPUs, and what its kernel does when attributes are written.
+
+    Attributes:
+        takes: What drivers do when they are asked to take a function; those that are not named take it.
+        own: The driver that the kernel picks by itself.
+        hanging: Ends of paths that do not come back, whether read or written.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.takes: dict[str, str] = {}
+        self.own: str | None = "snd_hda_intel"
+        self.hanging: list[str] = []
+        self.writes: list[str] = []
+        self.loaded: list[str] = []
+        self.module = "vfio-pci"  # what modprobe brings
+        self.left = subprocess.Popen(["true"])
+        self.left.wait()
+        for driver in ("snd_hda_intel", "vfio-pci"):
+            self.register(driver)
+        modules = root / "lib/modules" / (root / "proc/sys/kernel/osrelease").read_text().strip()
+        modules.mkdir(parents=True, exist_ok=True)
+        (modules / "modules.alias").write_text("alias pci:v*d*sv*sd*bc04sc03i* snd_hda_intel\n")
+        device = root / "sys/bus/pci/devices" / AUDIO
+        (device / "modalias").write_text("pci:v000010DEd000022BAsv00001043sd000088E2bc04sc03i00\n")
+        (modules / "modules.dep").write_text("kernel/vfio-pci.ko:\nkernel/snd-hda-intel.ko:\n")
+        (root / "sys/module/snd_hda_intel").mkdir(parents=True, exist_ok=True)
+
+    def register(self, driver: str) -> None:
+        folder = self.root / "sys/bus/pci/drivers" / driver
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "bind").write_text("")
+        if not (folder / "module").is_symlink():
+            (folder / "module").symlink_to(f"../../../../module/{driver.replace('-', '_')}")
+
+    def load(self, argv: Sequence[str], limit: float) -> None:
+        assert limit == LIMIT
+        self.loaded.append(" ".join(argv))
+        if self.takes.get("modprobe"):
+            raise ToolFailed(self.takes["modprobe"])
+        if "modprobe" in self.hanging:
+            raise Hangs("modprobe did not come back", self.left)
+        self.register(self.module)
+
+    def answers(self, path: str, limit: float) -> bool:
+        assert limit == LIMIT
+        return not any(path.endswith(end) for end in self.hanging)
+
+    def write(self, path: str, value: str, limit: float) -> None:
+        path = path.removeprefix(str(self.root))
+        self.writes.append(f"{value} > {path.removeprefix('/sys/bus/pci/')}")
+        if any(path.endswith(end) for end in self.hanging):
+            raise Hangs(f"writing {value!r} to {path} did not come back within {limit:.0f} s", self.left)
+        name = path.rsplit("/", 1)[1]
+        if name == "driver_override":
+            (self.root / path.lstrip("/")).write_text(value + "\n")
+        elif name == "unbind":
+            self._complain("unbind", path)
+            self.link.unlink()
+        elif name == "bind":
+            self._bind(path.split("/")[-2], loud=True)
+        else:
+            driver = self.override or self.own
+            if driver is not None:
+                self._bind(driver, loud=False)
+
+    def _complain(self, what: str, path: str) -> None:
+        if self.takes.get(what):
+            raise AttributeFailed(f"writing to {path}: {self.takes[what]}")
+
+    def _bind(self, driver: str, *, loud: bool) -> None:
+        if self.takes.get(driver):
+            if loud:
+                raise AttributeFailed(f"bind: {self.takes[driver]}")
+            return
+        self.link.symlink_to(f"../../../../bus/pci/drivers/{driver}")
+
+    @property
+    def link(self) -> Path:
+        return self.root / "sys/bus/pci/devices" / AUDIO / "driver"
+
+    @property
+    def override(self) -> str | None:
+        text = (self.root / "sys/bus/pci/devices" / AUDIO / "driver_override").read_text().strip()
+        return None if text in ("", "(null)") else text
+
+    def now(self) -> Binding:
+        return Binding(os.path.basename(os.readlink(self.link)) if self.link.is_symlink() else None, self.override)
+
+    def look(self, driver: str, *accepted: str) -> tuple[Session, Look]:
+        session = Session(Request(AUDIO, driver), frozenset(accepted), LIMIT, str(self.root))
+        return session, session.look()
+
+    def run(self, driver: str, *accepted: str) -> Binding:
+        session, look = self.look(driver, *accepted)
+        assert look.plan.refusals == ()
+        return session.hand_over(look)
+
+
+@pytest.fixture
+def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
+    made = Kernel(Path(build("twin-gpus", tmp_path / "root")))
+    for process in (made.root / "proc").glob("[0-9]*"):
+        process.rename(tmp_path / process.name)
+    for name, stand_in in (("load", made.load), ("answers", made.answers), ("write_in_time", made.write)):
+        monkeypatch.setattr(device_driver, name, stand_in)
+    yield made
+
+
+def test_there_and_back(kernel: Kernel) -> None:
+    session, look = kernel.look("vfio-pci")
+    assert (look.before, look.plan.driver, look.plan.override) == (HOST, *LENT)
+    assert kernel.now() == HOST
+    assert session.hand_over(look) == kernel.now() == LENT
+    assert kernel.writes == [
+        f"vfio-pci > devices/{AUDIO}/driver_override",
+        f"{AUDIO} > drivers/snd_hda_intel/unbind",
+        f"{AUDIO} > drivers_probe",
+    ]
+    assert kernel.look("vfio-pci")[1].plan.steps == ()
+    assert kernel.run(AUTO) == kernel.now() == HOST
+    assert kernel.look(AUTO)[1].plan.steps == ()
+    assert kernel.run(NONE) == kernel.now() == Binding(None, NONE)
+    assert kernel.look(NONE)[1].plan.steps == ()
+    assert kernel.run(AUTO) == kernel.now() == HOST
+
+
+def test_drivers_are_loaded_first_and_once(kernel: Kernel) -> None:
+    (kernel.root / "sys/bus/pci/drivers/vfio-pci").rename(kernel.root / "away")
+    kernel.run("vfio-pci")
+    assert kernel.loaded == ["modprobe -- vfio-pci"]
+    kernel.run(AUTO)
+    kernel.run("vfio-pci")
+    assert len(kernel.loaded) == 1
+
+
+@pytest.mark.parametrize("what", ["fails", "brings something else"])
+def test_without_the_driver_nothing_is_taken(kernel: Kernel, what: str) -> None:
+    (kernel.root / "sys/bus/pci/drivers/vfio-pci").rename(kernel.root / "away")
+    kernel.module = "pci-stub"
+    if what == "fails":
+        kernel.takes["modprobe"] = "modprobe: Key was rejected by service"
+    with pytest.raises(NotHandedOver, match="is as it was: on snd_hda_intel") as caught:
+        kernel.run("vfio-pci")
+    assert ("Key was rejected" if what == "fails" else "has no PCI driver of that name") in str(caught.value)
+    assert kernel.writes == []
+
+
+def test_a_driver_that_does_not_take_it_leaves_it_to_the_old_one(kernel: Kernel) -> None:
+    kernel.takes["vfio-pci"] = "Invalid argument"
+    with pytest.raises(NotHandedOver) as caught:
+        kernel.run("vfio-pci")
+    assert "it is on no driver after all steps; bind: Invalid argument" in str(caught.value)
+    assert "It is as it was: on snd_hda_intel." in str(caught.value)
+    assert caught.value.after == kernel.now() == HOST
+
+
+def test_both_are_told_when_the_old_one_does_not_take_it_either(kernel: Kernel) -> None:
+    kernel.takes.update({"vfio-pci": "Invalid argument", "snd_hda_intel": "Device or resource busy"})
+    with pytest.raises(NotHandedOver) as caught:
+        kernel.run("vfio-pci")
+    assert "bind: Invalid argument" in str(caught.value)
+    assert "could not be put back: bind: Device or resource busy" in str(caught.value)
+    assert "It is on no driver now, and was on snd_hda_intel" in str(caught.value)
+    assert caught.value.after == kernel.now() == Binding(None, None)
+
+
+def test_a_refused_unbind_leaves_things_as_they_were(kernel: Kernel) -> None:
+    kernel.takes["unbind"] = "No such device"
+    with pytest.raises(NotHandedOver, match=r"No such device\nIt is as it was"):
+        kernel.run("vfio-pci")
+    assert kernel.now() == HOST
+
+
+def test_a_driver_that_hangs_is_named_and_nothing_more_is_touched(kernel: Kernel) -> None:
+    kernel.hanging.append("snd_hda_intel/unbind")
+    with pytest.raises(NotHandedOver) as caught:
+        kernel.run("vfio-pci")
+    message = str(caught.value)
+    assert f"{AUDIO}: snd_hda_intel hangs" in message
+    assert "did not come back within 30 s" in message
+    assert f"Process {kernel.left.pid} is left behind" in message
+    assert "a reboot is the only way out" in message
+    assert caught.value.after == Binding("snd_hda_intel", "vfio-pci")
+    assert kernel.writes[-1] == f"{AUDIO} > drivers/snd_hda_intel/unbind"
+
+
+def test_a_driver_that_hangs_when_it_is_loaded(kernel: Kernel) -> None:
+    (kernel.root / "sys/bus/pci/drivers/vfio-pci").rename(kernel.root / "away")
+    kernel.hanging.append("modprobe")
+    with pytest.raises(NotHandedOver, match="vfio-pci hangs") as caught:
+        kernel.run("vfio-pci")
+    assert caught.value.after == HOST
+
+
+def test_a_function_that_hangs_already_is_refused(kernel: Kernel) -> None:
+    kernel.hanging.append(f"{AUDIO}/driver_override")
+    _session, look = kernel.look(AUTO)
+    assert [refusal.code for refusal in look.plan.refusals] == ["driver_hangs"]
+    assert (look.before, look.plan.steps) == (Binding("snd_hda_intel", None), ())
+
+
+def test_an_undo_that_hangs_is_told_too(kernel: Kernel) -> None:
+    kernel.takes["vfio-pci"] = "Invalid argument"
+    kernel.hanging.append("snd_hda_intel/bind")
+    with pytest.raises(NotHandedOver, match="could not be put back: writing"):
+        kernel.run("vfio-pci")
+
+
+@pytest.mark.parametrize(
+    ("prepare", "words"),
+    [
+        (lambda kernel: setattr(kernel, "own", "vfio-pci"), "the kernel picked vfio-pci: its ids"),
+        (lambda kernel: kernel.takes.update(snd_hda_intel="No such device"), "snd_hda_intel claims the function"),
+    ],
+)
+def test_auto_that_brings_no_driver_of_the_hosts_fails(
+    kernel: Kernel, prepare: Callable[[Kernel], None], words: str
+) -> None:
+    kernel.run("vfio-pci")
+    prepare(kernel)
+    with pytest.raises(NotHandedOver, match=words) as caught:
+        kernel.run(AUTO)
+    assert caught.value.after == kernel.now() == LENT
+
+
+def test_auto_without_any_driver_of_the_hosts_is_told(kernel: Kernel) -> None:
+    """Such as one that is blacklisted: this is how the machine would have it without us."""
+    kernel.run("vfio-pci")
+    (kernel.root / "sys/module/snd_hda_intel").rmdir()
+    kernel.own = None
+    session, look = kernel.look(AUTO)
+    kernel.takes["modprobe"] = "modprobe: it said something"
+    after = session.hand_over(look)
+    assert after == Binding(None, None)
+    notes = session.notes(look, after)
+    assert "the function has no driver now" in notes[-2]
+    assert notes[-1] == "modprobe: it said something"
+
+
+def test_what_processes_have_open_is_in_use(kernel: Kernel) -> None:
+    (player,) = (path for path in kernel.root.parent.glob("[0-9]*") if (path / "comm").read_text() == "wireplumber\n")
+    player.rename(kernel.root / "proc" / player.name)
+    (refusal,) = kernel.look("vfio-pci")[1].plan.refusals
+    assert refusal.code == "device_in_use"
+    assert f"process wireplumber ({player.name})" in refusal.seen
+    assert kernel.run("vfio-pci", "device_in_use") == LENT
+
+
+def test_no_such_function(kernel: Kernel) -> None:
+    session = Session(Request("0000:99:00.0", "vfio-pci"), frozenset(), LIMIT, str(kernel.root))
+    assert [refusal.code for refusal in session.look().plan.refusals] == ["device_not_found"]
+
+
+def test_parameters() -> None:
+    right = {"address": "0000:41:00.0", "driver": "vfio-pci", "timeout": 30}
+    assert check_parameters(right) == []
+    for name in ("snd_hda_intel", "8250_pci", "mlx5-vfio-pci", "auto"):
+        assert check_parameters({**right, "driver": name}) == []
+    for key, value in [
+        *(("address", text) for text in ("", "gpu", "0000:41:00", "../x")),
+        *(("driver", text) for text in ("", "../x", "a/b", "-r", ".", "..", "a b", "x" * 65)),
+        *(("timeout", number) for number in (0, -1, 3601)),
+    ]:
+        (error,) = check_parameters({**right, key: value})
+        assert error.startswith(f"{key}: ")
