@@ -12,7 +12,7 @@ stay in a value as they stand in the file: none is an argument of the kernel's.
 from __future__ import annotations
 
 import re
-from typing import Iterator, NamedTuple
+from typing import Collection, Iterator, NamedTuple
 
 _ASSIGNMENT = re.compile(r"[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_]*)(\+?)=")
 _OPENS = re.compile(r"[ \t]*(?:if|case|for|while|until)\b|.*\{[ \t]*$")
@@ -35,6 +35,9 @@ _NOTHING = '""'
 _HAD_NO_QUOTES = re.compile(r'"(?:[^"\\]|\\.)*"' + _NOTHING, re.DOTALL)
 _REFERENCE = re.compile(r"\$\{?([A-Za-z0-9_]+)")
 _SUBSTITUTION = re.compile(r"`|\\\$|\$\(")
+_ESCAPED = re.compile(r"\\.", re.DOTALL)
+#: What a shell puts something else in the place of, but for a plain `$NAME` or `${NAME}`.
+_COMPUTED = re.compile(r"`|\$(?!\{?[A-Za-z0-9_])|\$\{[A-Za-z0-9_]+[^A-Za-z0-9_}]")
 
 
 class Assignment(NamedTuple):
@@ -112,6 +115,18 @@ def _atoms(raw: str) -> Iterator[_Atom]:
                 text = spelled[1:].strip("\n") if len(spelled) > 1 else spelled
                 yield _Atom(spelled, text, quotes)
             yield _Atom(quotes, "", quotes, is_quote=True)
+
+
+def takes_in_more(found: Assignment, known: Collection[str]) -> bool:
+    """Tell whether something comes into a value that stands nowhere in it: what a command prints, or other variables.
+
+    Args:
+        found: The assignment.
+        known: Variables whose assignments are looked at by themselves.
+    """
+    expanded = "".join(atom.raw for atom in _atoms(found.raw) if atom.quotes != "'")
+    live = _ESCAPED.sub("", expanded)
+    return bool(_COMPUTED.search(live)) or any(name not in known for name in _REFERENCE.findall(live))
 
 
 def replaced(text: str, found: Assignment, after: str) -> str | None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Callable, Collection, Iterator, Sequence
 from .._machine.boot_config import FALLBACK, NORMAL, OTHER, Change, EntryLine, LineChange, Source
 from .._machine.plan import CONFIGURED, DRAFT, STAGED, GenerateFile, Refusal, RemoveFile, Step, WriteFile
 from .._plan import cmdline
+from .._plan.arguments import contradiction
 from .._plan.refusals import refuse
 from . import grub, grub_defaults
 from .entry import NORMAL as EVERY_DAY
@@ -208,8 +209,8 @@ class Grub:
                 )
 
     def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
-        """Return which units would not come through the shell and GRUB as they are."""
-        return tuple(
+        """Return which units would not come through the shell and GRUB as they are, or contradict what stays."""
+        unsafe = tuple(
             refuse(
                 "argument_unsupported",
                 f"{unit} has one of {' '.join(UNSAFE.strip())}, begins with #, or has quotes elsewhere than around "
@@ -218,6 +219,35 @@ class Grub:
             for unit in units
             if set(unit) & set(UNSAFE) or not _comes_through(unit)
         )
+        return (*unsafe, *self._conflicts_that_stay(units))
+
+    def _conflicts_that_stay(self, units: Sequence[str]) -> Iterator[Refusal]:
+        """Yield what contradicts a unit and can't stand back: a shell makes it, or decides whether it counts."""
+        for path, found in self._assignments:
+            for theirs, unit, reason in _contradictions(found.text, units):
+                rest = cmdline.without(found.text, (theirs,))
+                if grub_defaults.replaced(self._files[path], found, rest) is None:
+                    yield _stays(f"{path}, line {found.line} has {theirs} in {found.name}={found.raw}", unit, reason)
+        made = next((one for one in self._assignments if grub_defaults.takes_in_more(one[1], _VARIABLES)), None)
+        if made is None:
+            return
+        told = dict.fromkeys(
+            (theirs, unit, reason)
+            for entry in self.entries
+            if entry.role == NORMAL
+            for theirs, unit, reason in _contradictions(entry.text, units)
+            if not any(cmdline.has(text, theirs) for text in self._written)
+        )
+        path, found = made
+        for theirs, unit, reason in told:
+            where = f"Entries of {self._config} have {theirs}, which stands in no line, and {path}, line {found.line}"
+            yield _stays(f"{where} takes in more than what stands there, {found.name}={found.raw}", unit, reason)
+
+    @functools.cached_property
+    def _written(self) -> tuple[str, ...]:
+        """The values of all assignments that count, ours too: what is to be found in them comes from there."""
+        ours = grub_defaults.assignments(self._tree.exact(DROP_IN, _LIMIT) or "") if self._has_drop_ins else ()
+        return (*(found.text for _path, found in self._assignments), *(found.text for found in ours))
 
     def warnings(self) -> Sequence[str]:
         """Return what a person should know."""
@@ -334,6 +364,21 @@ class Grub:
             for image in (f"{prefix}-{name}" for prefix in sorted(prefixes) for name in names)
             if image not in normal and self._tree.exists(f"/boot/{image}")
         ]
+
+
+def _contradictions(text: str, units: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+    """Yield each argument of a line that contradicts a unit, with that unit and the reason."""
+    for theirs in cmdline.units(cmdline.parse(text).texts):
+        for unit in units:
+            reason = contradiction(unit, theirs)
+            if reason is not None:
+                yield theirs, unit, reason
+                break
+
+
+def _stays(seen: str, unit: str, reason: str) -> Refusal:
+    remedy = "Take it out there by hand: conflicts=replace changes no value that a shell makes, or uses in some cases."
+    return refuse("cmdline_conflict", f"{seen}, and {unit} is wanted: {reason}.", remedy=remedy)
 
 
 def role(entry: Entry) -> str:

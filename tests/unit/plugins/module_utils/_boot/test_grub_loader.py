@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.workstation.plugins.module_utils._boot.grub_fallback import DROP_IN, SCRIPT
+from ansible_collections.vfio.workstation.plugins.module_utils._boot.grub_fallback import DROP_IN, SCRIPT, drop_in
 from ansible_collections.vfio.workstation.plugins.module_utils._boot.grub_loader import Grub
 from ansible_collections.vfio.workstation.plugins.module_utils._boot.loader import Context
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_config import (
@@ -284,6 +284,57 @@ def test_what_would_not_come_through_is_refused(tmp_path: Path) -> None:
     assert [one.code for one in loader.argument_problems(units)] == ["argument_unsupported"] * 4
     good = ['dyndbg="file x +p"', '"a=b c"', 'a="b"', 'a=""', "a=#b", "hugepagesz=1G hugepages=8", "a=b,c:d/e*f(g)"]
     assert loader.argument_problems(good) == ()
+
+
+STAY = {
+    "a command's output, in the value": ('GRUB_CMDLINE_LINUX="iommu=off $(cat /etc/more)"\n', "", "iommu=off in"),
+    "a command's output, in the entries": ('GRUB_CMDLINE_LINUX="$(cat /etc/more)"\n', "iommu=off", "have iommu=off"),
+    "backticks": ("GRUB_CMDLINE_LINUX=`cat /etc/more`\n", "iommu=off", "have iommu=off"),
+    "another variable": ('MORE="iommu=off"\nGRUB_CMDLINE_LINUX="$MORE"\n', "iommu=off", "have iommu=off"),
+    "a default": ('GRUB_CMDLINE_LINUX="${GRUB_CMDLINE_LINUX:-iommu=off}"\n', "iommu=off", "have iommu=off"),
+    "a condition": (
+        'GRUB_CMDLINE_LINUX=""\nif [ -e /etc/more ]; then\n    GRUB_CMDLINE_LINUX="iommu=off"\nfi\n',
+        "iommu=off",
+        "iommu=off in",
+    ),
+}
+
+
+@pytest.mark.parametrize("drop_ins", [True, False])
+@pytest.mark.parametrize("name", STAY)
+def test_what_a_shell_makes_can_not_stand_back(tmp_path: Path, name: str, drop_ins: bool) -> None:
+    """With conflicts=replace too: else all would be done, found wrong, and undone."""
+    line, in_entry, words = STAY[name]
+    files = {"/etc/default/grub": line, "/boot/grub/grub.cfg": menu(in_entry)}
+    (refusal,) = grub(plant(tmp_path, files, drop_ins)).argument_problems(["iommu=pt", "quiet"])
+    number = 1 + line[: line.index("GRUB_CMDLINE_LINUX" if name != "a condition" else "    ")].count("\n")
+    assert refusal.code == "cmdline_conflict"
+    assert f"/etc/default/grub, line {number} " in refusal.seen
+    assert words in refusal.seen
+    assert "iommu=pt is wanted" in refusal.seen
+    # What contradicts nothing may be made by whomever.
+    assert grub(Tree(str(tmp_path))).argument_problems(["quiet"]) == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'GRUB_CMDLINE_LINUX="iommu=off"\n',
+        "GRUB_CMDLINE_LINUX='iommu=off $5'\n",
+        'A="$(cat /etc/more)"\nGRUB_CMDLINE_LINUX="a"\nGRUB_CMDLINE_LINUX="${GRUB_CMDLINE_LINUX} iommu=off"\n',
+        # the menu is older than the line
+        'GRUB_CMDLINE_LINUX="a"\nGRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX b"\n',
+    ],
+)
+def test_what_stands_there_can_stand_back(tmp_path: Path, line: str) -> None:
+    files = {"/etc/default/grub": line, "/boot/grub/grub.cfg": menu("iommu=off")}
+    assert grub(plant(tmp_path, files)).argument_problems(["iommu=pt"]) == ()
+
+
+def test_what_was_ours_can_stand_back_beside_what_a_shell_makes(tmp_path: Path) -> None:
+    files = {"/etc/default/grub": 'GRUB_CMDLINE_LINUX="$(cat /etc/more)"\n', DROP_IN: drop_in(["iommu=off"])}
+    tree = plant(tmp_path, {**files, "/boot/grub/grub.cfg": menu("iommu=off")})
+    assert grub(tree).argument_problems(["iommu=pt"]) == ()
 
 
 def test_a_default_by_number_is_warned_of(tmp_path: Path) -> None:

@@ -94,6 +94,19 @@ def test_a_capture_can_be_planned_for(tmp_path: Path) -> None:
     assert outcome.diffs[0]["after"] == "root=UUID=a\nro\nquiet\niommu=pt\n"
 
 
+@pytest.mark.parametrize("value", ['"quiet iommu=off $(cat /etc/more)"', '"quiet $MORE"'])
+def test_what_a_shell_makes_is_refused_before_anything_is_tried(tmp_path: Path, value: str) -> None:
+    machine(tmp_path)
+    (tmp_path / "etc/default/grub").write_text(f"GRUB_CMDLINE_LINUX_DEFAULT={value}\n")
+    (tmp_path / "boot/grub/grub.cfg").write_text(CONFIG.replace("quiet", "quiet iommu=off"))
+    outcome = observe(Tree(str(tmp_path)), WISH._replace(replace=True))
+    (refusal,) = outcome.refusals
+    assert (refusal.code, outcome.steps) == ("cmdline_conflict", ())
+    assert "/etc/default/grub, line 1" in refusal.seen
+    assert "iommu=off" in refusal.seen
+    assert "conflicts=replace" in refusal.remedy
+
+
 FALLBACKS = """\
 menuentry 'Debian without VFIO' $menuentry_id_option 'vfio-workstation-fallback-gnulinux-a' {
 \tlinux\t/boot/vmlinuz-6.1.0 root=UUID=a %s
