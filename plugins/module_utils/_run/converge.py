@@ -65,7 +65,13 @@ def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapp
             at_end = first._replace(states=last.states, warnings=last.warnings, live=last.live)
             _finish(module, at_end, transaction.receipt)
     except (Busy, Failed) as error:
-        module.fail_json(msg=f"{error}\nNothing is changed: every file is as it was.", refusals=[])
+        module.fail_json(msg=f"{error}\n{_how_it_is_left(str(error))}", refusals=[])
+
+
+def _how_it_is_left(said: str) -> str:
+    if "could not be put back" in said:  # the transaction's words, which name those files and why
+        return "Every other file is as it was. Put those back by hand, or remove what hindered it and run this again."
+    return "Nothing is changed: every file is as it was."
 
 
 def _look(observe: Callable[[], Outcome]) -> Outcome:

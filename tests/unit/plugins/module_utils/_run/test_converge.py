@@ -1,0 +1,74 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person is told of how a machine is left."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.vfio.workstation.plugins.module_utils._apply import files
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import (
+    CONFIGURED,
+    STAGED,
+    RunTool,
+    States,
+    WriteFile,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
+from ansible_collections.vfio.workstation.plugins.module_utils._run import converge as converging
+from ansible_collections.vfio.workstation.plugins.module_utils._run.converge import Outcome, converge
+
+
+class Exit(Exception):
+    """How a module ends."""
+
+
+class Module:
+    """A module as far as converge() knows one."""
+
+    check_mode = False
+
+    def fail_json(self, msg: str, **values: Any) -> None:
+        raise Exit(msg, values)
+
+    def exit_json(self, **values: Any) -> None:
+        raise Exit("", values)
+
+    def warn(self, _warning: str) -> None:
+        return
+
+
+@pytest.mark.parametrize("can_be_put_back", [True, False])
+def test_what_is_said_after_a_failure_is_true(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_be_put_back: bool
+) -> None:
+    changed = tmp_path / "grub"
+    changed.write_text("before\n")
+    write = WriteFile(str(changed), "after\n", CONFIGURED, "change it")
+    fail = RunTool(("sh", "-c", "echo out of luck; exit 3"), STAGED, "make the menu")
+    states = States(configured=False, staged=False, active=False)
+    outcome = Outcome(Tree(str(tmp_path)), (), (write, fail), states, {}, (), ())
+
+    def refuse(_kept: files.Kept) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(converging, "locked", contextlib.nullcontext)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    if not can_be_put_back:
+        monkeypatch.setattr(files, "restore", refuse)
+    with pytest.raises(Exit, match="out of luck") as caught:
+        converge(Module(), lambda: outcome, {})
+    said = caught.value.args[0]
+    assert ("Nothing is changed: every file is as it was." in said) == can_be_put_back
+    assert (changed.read_text() == "before\n") == can_be_put_back
+    if not can_be_put_back:
+        assert f"{changed}: Permission denied" in said
+        assert said.endswith(
+            "Every other file is as it was. Put those back by hand, or remove what hindered it and run this again."
+        )
