@@ -26,8 +26,32 @@ ENVIRONMENT = {
 }
 
 
+_ENV = "/usr/bin/env"
+
+
 class ToolFailed(Exception):
     """A tool could not be run, or ended with an exit status that is not 0; the message has its own words."""
+
+
+def tool_line(argv: Sequence[str]) -> str:
+    """Return a tool's line for a person: where env(1) only sets something for it, the tool first and that behind it."""
+    if not argv or argv[0] != _ENV:
+        return " ".join(argv)
+    rest = list(argv[1:])
+    settings = []
+    while rest and (rest[0] == "-u" or "=" in rest[0]):
+        if rest[0] == "-u":
+            del rest[:2]
+        else:
+            settings.append(rest.pop(0))
+    if not rest:
+        return " ".join(argv)
+    return " ".join(rest) + (f" (with {' '.join(settings)})" if settings else "")
+
+
+def tool_name(argv: Sequence[str]) -> str:
+    """Return what is run, whatever env(1) sets for it."""
+    return tool_line(argv).partition(" ")[0]
 
 
 def run(argv: Sequence[str], limit: float = LIMIT) -> str:
@@ -40,7 +64,7 @@ def run(argv: Sequence[str], limit: float = LIMIT) -> str:
     Raises:
         ToolFailed: It could not be run, did not end in time, or says that it failed.
     """
-    line = " ".join(argv)
+    line = tool_line(argv)
     try:
         # A session of its own, so that all it started can be ended with it.
         with subprocess.Popen(

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._apply import Busy, ToolFailed, locked, run
+from ansible_collections.vfio.workstation.plugins.module_utils._apply.commands import tool_line, tool_name
 
 
 def test_output_and_errors_come_back() -> None:
@@ -27,6 +28,41 @@ def test_the_locale_is_c_and_nothing_of_the_users_is_passed_on(monkeypatch: pyte
 def test_a_failure_has_the_tools_own_last_words() -> None:
     with pytest.raises(ToolFailed, match=r"exit status 7\n[^\0]*the end$"):
         run(["sh", "-c", "seq 100000; echo the end; exit 7"])
+
+
+LANGUAGE = ("/usr/bin/env", "-u", "LC_ALL", "LC_MESSAGES=en_GB.UTF-8", "LANG=de_DE.UTF-8")
+PLAIN = ("/usr/sbin/grub-mkconfig", "-o", "a=b")
+
+
+@pytest.mark.parametrize(
+    ("argv", "name", "line"),
+    [
+        (PLAIN, PLAIN[0], "/usr/sbin/grub-mkconfig -o a=b"),
+        (
+            (*LANGUAGE, *PLAIN),
+            PLAIN[0],
+            "/usr/sbin/grub-mkconfig -o a=b (with LC_MESSAGES=en_GB.UTF-8 LANG=de_DE.UTF-8)",
+        ),
+        (("/usr/bin/env", "-u", "LANG", *PLAIN), PLAIN[0], "/usr/sbin/grub-mkconfig -o a=b"),
+        (LANGUAGE, "/usr/bin/env", " ".join(LANGUAGE)),
+        (("/usr/bin/env",), "/usr/bin/env", "/usr/bin/env"),
+        ((), "", ""),
+    ],
+)
+def test_a_tool_that_is_given_a_language_is_named_itself(argv: tuple[str, ...], name: str, line: str) -> None:
+    assert (tool_name(argv), tool_line(argv)) == (name, line)
+
+
+@pytest.mark.parametrize(
+    ("command", "words"),
+    [
+        (("sh", "-c", "echo no; exit 7"), r"^sh -c echo no; exit 7 \(with LANG=de_DE.UTF-8\): exit status 7\nno$"),
+        (("/no/such/tool", "-o", "x"), r"^/no/such/tool -o x \(with LANG=de_DE.UTF-8\): exit status 127\n"),
+    ],
+)
+def test_errors_name_the_tool(command: tuple[str, ...], words: str) -> None:
+    with pytest.raises(ToolFailed, match=words):
+        run(("/usr/bin/env", "-u", "LC_ALL", "LANG=de_DE.UTF-8", *command))
 
 
 def test_a_tool_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None:
