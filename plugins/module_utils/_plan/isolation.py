@@ -101,6 +101,7 @@ UNITS='system.slice user.slice init.scope'
 # Where set-property --runtime leaves its file: for units with files, and for those without, such as init.scope.
 CONTROL='/run/systemd/system.control /run/systemd/transient'
 PROPERTY=50-AllowedCPUs.conf
+POSSIBLE=/sys/devices/system/cpu/possible
 WORKQUEUES=/sys/devices/virtual/workqueue/cpumask
 IRQS=/proc/irq
 BALANCER=irqbalance.service
@@ -273,14 +274,17 @@ give_processes() {
     done
 }
 
-# systemd forgets to take back what it wrote if others use the controller too (its issue 43846).
+# While a guest uses the controller too, the kernel refuses what systemd tries: no cpuset with processes in it becomes an
+# empty one (validate_change() of kernel/cgroup/cpuset.c; issue 43846 of systemd). One of all CPUs does the same.
 give_cpusets() {
     for unit in $UNITS; do
         [ -e "$STATE/$unit" ] || continue
         get "$CGROUPS/$unit/cpuset.cpus" || continue
         now=$line
         get "$STATE/$unit.cpus" || line=''
-        [ "$now" = "$line" ] || put "$CGROUPS/$unit/cpuset.cpus" "$line" || failed="$failed $unit"
+        [ "$now" != "$line" ] || continue
+        ! put "$CGROUPS/$unit/cpuset.cpus" "$line" || continue
+        [ -z "$line" ] && get "$POSSIBLE" && put "$CGROUPS/$unit/cpuset.cpus" "$line" || failed="$failed $unit"
     done
 }
 
