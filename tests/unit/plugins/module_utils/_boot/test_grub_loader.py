@@ -167,6 +167,17 @@ def test_an_entry_that_somebody_copied_is_theirs(tmp_path: Path) -> None:
     assert [(one.role, one.line) for one in loader.entries] == [(NORMAL, 3), (OTHER, 9), (OTHER, 14)]
 
 
+def test_an_entry_for_another_init_has_ours_in_the_midst(tmp_path: Path) -> None:
+    """10_linux puts init= behind all arguments; what is foretold has ours behind it."""
+    steps = grub(plant(tmp_path, {})).steps(ADD)
+    files = {step.path: step.content for step in steps if isinstance(step, WriteFile)}
+    other = entry(f"gnulinux-{VERSION}-init-systemd-0d9c", "quiet intel_iommu=on iommu=pt init=/lib/systemd/systemd")
+    files["/boot/grub/grub.cfg"] = menu("quiet intel_iommu=on iommu=pt", "quiet") + other
+    loader = grub(plant(tmp_path, files))
+    assert loader.entries[-1].role == NORMAL
+    assert list(loader.steps(ADD)) == []
+
+
 def test_what_others_give_too_stays_in_the_fallback(tmp_path: Path) -> None:
     steps = grub(plant(tmp_path, {})).steps(ADD)
     files = {step.path: step.content for step in steps if isinstance(step, WriteFile)}

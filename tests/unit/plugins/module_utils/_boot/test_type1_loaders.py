@@ -394,6 +394,30 @@ def test_kernelopts_change_to_other_arguments(tmp_path: Path) -> None:
     assert [one.text for one in there.entries if one.role == FALLBACK] == ["root=UUID=b ro  $tuned_params"]
 
 
+def test_a_rescue_entry_that_refers_to_kernelopts_follows_it(tmp_path: Path) -> None:
+    """As the documentation says: it is none of ours, and what it refers to has our arguments."""
+    rescue = RESCUE.replace("root=UUID=b ro rhgb", "$kernelopts")
+    red_hat_8(tmp_path, "kernelopts=root=UUID=b ro \n")
+    plant(tmp_path, {f"/boot/loader/entries/{MACHINE}-0-rescue.conf": rescue})
+    _record, there = converge(tmp_path, GrubBls, WISH, records.EMPTY)
+    (text,) = [one.text for one in there.entries if one.id == f"{MACHINE}-0-rescue"]
+    assert "intel_iommu=on iommu=pt" in text
+
+
+def test_entries_that_grub_mkconfig_wrote_anew_are_put_right(tmp_path: Path) -> None:
+    """With --update-bls-cmdline it gives all of them the same arguments, those without ours among them."""
+    fedora(tmp_path)
+    record, there = converge(tmp_path, GrubBls, WISH, records.EMPTY)
+    before = seen(tmp_path)
+    (normal,) = [one.text for one in there.entries if one.role == NORMAL]
+    (bare,) = [one for one in there.entries if one.role == FALLBACK]
+    path = tmp_path / bare.path.lstrip("/")
+    path.write_text(path.read_text().replace(bare.text, normal))
+    assert seen(tmp_path) != before
+    converge(tmp_path, GrubBls, WISH, record)
+    assert seen(tmp_path) == before
+
+
 def test_kernelopts_that_nothing_sets_are_refused(tmp_path: Path) -> None:
     assert [one.code for one in red_hat_8(tmp_path, "x=1\n").refusals()] == ["cmdline_unreadable"]
 
