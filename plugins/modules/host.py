@@ -66,11 +66,14 @@ options:
     type: raw
   access:
     description:
-      - Who may use the devices and lock memory for guests without being root, as a mapping. See the examples.
+      - Who may use the devices of guests without being root, as a mapping.
+      - C(group) is the name of a group that may open them. C(memlock) is a mapping of C(users) and C(groups) who may
+        lock memory, as VFIO does with all of a guest's, and C(limit), V(unlimited) by default.
     type: raw
   kvm:
     description:
-      - Options of the kernel's KVM modules, asked for by name, as a mapping. See the examples.
+      - Options of the kernel's KVM modules, as a mapping of booleans. What is not named stays with the distribution.
+      - There are C(nested), C(ignore_msrs), C(report_ignored_msrs), and C(interrupt_virtualization) for APICv or AVIC.
     type: raw
   arguments:
     description:
@@ -105,7 +108,7 @@ options:
       - With O(state=absent), what is to go. Everything, when it is left out.
     type: list
     elements: str
-    choices: [iommu, devices, hugepages, cpu_isolation]
+    choices: [iommu, devices, hugepages, cpu_isolation, access, kvm, arguments]
   root:
     description:
       - Folder on the managed machine with a captured tree to plan for instead of the machine. Only in check mode.
@@ -148,6 +151,14 @@ EXAMPLES = r"""
         select: {address: "0000:41:00.0"}
         with_group:
           - {class: usb}
+  become: true
+
+- name: Let the users of a group start guests of their own, and keep the log quiet
+  vfio.workstation.host:
+    access:
+      group: kvm
+      memlock: {groups: [kvm], limit: 40G}
+    kvm: {ignore_msrs: true, report_ignored_msrs: false}
   become: true
 
 - name: What would be done to a machine that somebody captured

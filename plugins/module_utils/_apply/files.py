@@ -15,6 +15,7 @@ from .._machine.plan import DRAFT_END, TOOLS_DRAFT_END
 
 #: Folders that are ours, and go when they are empty.
 _OUR_FOLDER = "vfio-workstation"
+_DROP_IN_FOLDERS = ("sysinit.target.d",)
 _LABEL = "security.selinux"
 
 
@@ -102,8 +103,9 @@ def remove(path: str) -> None:
 
 
 def _is_ours(folder: str) -> bool:
-    # dracut wants a number before the name of a module's folder.
-    return os.path.basename(folder).lstrip("0123456789") == _OUR_FOLDER
+    # dracut wants a number before the name of a module's folder. An empty folder of drop-ins of systemd means nothing.
+    name = os.path.basename(folder)
+    return name.lstrip("0123456789") == _OUR_FOLDER or name in _DROP_IN_FOLDERS
 
 
 def real(path: str) -> str:

@@ -91,6 +91,21 @@ class CpuPlan(NamedTuple):
     reason: str  # one sentence
 
 
+class Around(NamedTuple):
+    """What some rules need to know beyond the machine; None and nothing where it could not be read."""
+
+    own_files: frozenset[str] = frozenset()  # paths of those files of ours that are there
+    mounts: str | None = None  # /proc/mounts
+    groups: str | None = None  # /etc/group
+    users: str | None = None  # /etc/passwd
+    kvm_values: tuple[tuple[str, str], ...] = ()  # parameters in effect, by module and name
+    kvm_built_in: bool = False
+    modprobe: tuple[tuple[str, str], ...] = ()  # files of modprobe.d with their texts
+
+
+NOTHING_AROUND = Around()
+
+
 class Row(NamedTuple):
     """A wish, and how far it has come, for a person and for scripts."""
 

@@ -18,6 +18,7 @@ from .._machine.desired import AccessWish
 from .._machine.initramfs import File
 from .._machine.plan import Refusal
 from .own_files import head
+from .refusals import refuse
 
 #: After 50-udev-default.rules of systemd, and before 73-seat-late.rules, which grants what was tagged.
 ACCESS_RULE_FILE = "/etc/udev/rules.d/70-vfio-workstation-access.rules"
@@ -31,14 +32,6 @@ ACCESS_TOOLS = (
     ("udevadm", "trigger", "--action=change", "--subsystem-match=vfio", "--subsystem-match=vfio-dev"),
     ("udevadm", "trigger", "--action=change", "--subsystem-match=misc", "--sysname-match=iommu"),
 )
-#: What a code of a refusal means, for the table of them all.
-ACCESS_CODES = {
-    "group_unknown": (
-        "udev leaves out every rule with a group that it does not know: the device nodes would stay root's alone.",
-        "Make the group with `groupadd --system NAME`, or name one that is in /etc/group.",
-    ),
-}
-
 #: SYSTEMD_SYSTEM_GID_MAX, where distributions don't build systemd with another.
 _LAST_SYSTEM_GID = 999
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*", re.ASCII)
@@ -87,8 +80,7 @@ def access_refusals(wish: AccessWish, group_text: str | None) -> Iterator[Refusa
         return
     if wish.group not in _ids(group_text):
         seen = f"The group {wish.group} shall open the devices of guests, and is not in /etc/group"
-        danger, remedy = ACCESS_CODES["group_unknown"]
-        yield Refusal("group_unknown", seen, danger, remedy)
+        yield refuse("group_unknown", seen)
 
 
 def access_notes(wish: AccessWish, group_text: str | None, passwd_text: str | None) -> Iterator[str]:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from typing import Iterator, Mapping, NamedTuple, Sequence
 
 from .._machine.initramfs import File
-from .._machine.plan import CONFIGURED, RemoveFile, Step, WriteFile
+from .._machine.plan import CONFIGURED, Refusal, RemoveFile, Step, WriteFile
+from .own_files import is_ours
+from .refusals import refuse
 
 
 class Found(NamedTuple):
@@ -33,5 +35,14 @@ def file_steps(section: str, owned: Sequence[str], files: Sequence[File], found:
             yield WriteFile(file.path, file.content, CONFIGURED, f"{section}: write {file.path}", file.mode)
     wanted = {file.path for file in files}
     for path in owned:
-        if path in found and path not in wanted:
+        # What somebody put there by our name stays.
+        if path in found and path not in wanted and is_ours(found[path].content):
             yield RemoveFile(path, CONFIGURED, f"{section}: {path} is not wanted any more")
+
+
+def foreign_files(files: Sequence[File], found: Mapping[str, Found]) -> Iterator[Refusal]:
+    """Yield which of the files that shall be there would take the place of somebody else's."""
+    for file in files:
+        if file.path in found and not is_ours(found[file.path].content):
+            first = found[file.path].content.split("\n", 1)[0][:80]
+            yield refuse("file_is_not_ours", f"{file.path} is there, and was not made by this collection: {first!r}")

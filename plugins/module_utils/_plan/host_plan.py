@@ -6,27 +6,51 @@
 
 from __future__ import annotations
 
-from typing import Collection, Iterable, Mapping, Sequence
+from typing import Collection, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from .._machine import Machine
 from .._machine.desired import Desired
-from .._machine.host_plan import Binding, HostPlan, HostRecord
+from .._machine.host_plan import NOTHING_AROUND, Around, Binding, HostPlan, HostRecord
 from .._machine.initramfs import File, Wish
 from .._machine.plan import Refusal
+from .access import ACCESS_FILES, access_files, access_notes, access_refusals
+from .cmdline import units
 from .cpus import CpuResult, plan_cpus
 from .devices import DevicesPlan, plan_devices
 from .hugepages import HugePagesResult, plan_hugepages
+from .hugepages_files import (
+    HUGE_PAGE_SIZES_KB,
+    TMPFILES_FILE,
+    WANTS_FILE,
+    hugepages_files,
+    mount_unit_path,
+)
 from .iommu import iommu_arguments, iommu_refusals, virtualization_refusals
+from .isolation import SCRIPT_FILE, UNIT_FILE, isolation_files
+from .kvm_options import KVM_FILE, kvm_arguments, kvm_files, kvm_now, kvm_overridden, kvm_refusals, kvm_remedies
 from .udev_rule import DRIVER, RULE_FILE, rule_text
 
 IOMMU, DEVICES, HUGEPAGES, CPU_ISOLATION = "iommu", "devices", "hugepages", "cpu_isolation"
-#: In the order in which their arguments stand. Each is the owner of its own.
-SECTIONS = (IOMMU, DEVICES, HUGEPAGES, CPU_ISOLATION)
+ACCESS, KVM, ARGUMENTS = "access", "kvm", "arguments"
+#: In the order in which their arguments stand.
+SECTIONS = (IOMMU, DEVICES, HUGEPAGES, CPU_ISOLATION, ACCESS, KVM, ARGUMENTS)
 #: The files of our own that a section may have on the machine.
-OWN_FILES: Mapping[str, tuple[str, ...]] = {}
+OWN_FILES: Mapping[str, tuple[str, ...]] = {
+    HUGEPAGES: (TMPFILES_FILE, WANTS_FILE, *(mount_unit_path(size) for size in HUGE_PAGE_SIZES_KB)),
+    CPU_ISOLATION: (UNIT_FILE, SCRIPT_FILE),
+    ACCESS: ACCESS_FILES,
+    KVM: (KVM_FILE,),
+}
 
 
-def plan_host(machine: Machine, desired: Desired, record: HostRecord) -> HostPlan | tuple[Refusal, ...]:
+def owner_of(section: str) -> str:
+    """Return who owns a section's kernel arguments."""
+    return "bootloader" if section == ARGUMENTS else section
+
+
+def plan_host(
+    machine: Machine, desired: Desired, record: HostRecord, around: Around = NOTHING_AROUND
+) -> HostPlan | tuple[Refusal, ...]:
     """Return what shall hold, or all refusals at once.
 
     A section that is not spoken of is left as it is, and what earlier runs decided for it is what the others go by: the
@@ -36,15 +60,12 @@ def plan_host(machine: Machine, desired: Desired, record: HostRecord) -> HostPla
         machine: The machine.
         desired: What is wanted of it.
         record: What earlier runs decided.
+        around: What else there is.
     """
-    refusals: list[Refusal] = []
+    refusals = list(_without_iommu(machine, desired))
     arguments: dict[str, tuple[str, ...]] = {}
     initramfs: dict[str, Wish] = {}
     notes: list[str] = []
-    if desired.iommu is not None or desired.devices:
-        refusals.extend(iommu_refusals(machine))
-    if desired.devices:
-        refusals.extend(virtualization_refusals(machine))
     if desired.iommu is not None:
         arguments[IOMMU] = iommu_arguments(machine, pass_through=desired.iommu.pass_through)
     devices = _devices(machine, desired, record)
@@ -67,10 +88,14 @@ def plan_host(machine: Machine, desired: Desired, record: HostRecord) -> HostPla
         refusals.extend(pages.refusals)
         notes.extend(pages.notes)
         arguments[HUGEPAGES] = pages.plan.arguments
+    extras = _extras(machine, desired, around)
+    refusals.extend(extras.refusals)
+    notes.extend(extras.notes)
+    arguments.update(extras.arguments)
     left = tuple(dict.fromkeys(one for one in refusals if one.code not in desired.accepted))
     if left:
         return left
-    files: dict[str, tuple[File, ...]] = dict.fromkeys(arguments, ())
+    files = {**_files(pages, cpus, around), **extras.files}
     return HostPlan(
         arguments=arguments,
         initramfs=initramfs,
@@ -81,6 +106,56 @@ def plan_host(machine: Machine, desired: Desired, record: HostRecord) -> HostPla
         record=_record(now, None, cpus),
         notes=tuple(notes),
     )
+
+
+class _Extras(NamedTuple):
+    arguments: dict[str, tuple[str, ...]]
+    files: dict[str, tuple[File, ...]]
+    refusals: tuple[Refusal, ...]
+    notes: tuple[str, ...]
+
+
+def _extras(machine: Machine, desired: Desired, around: Around) -> _Extras:
+    """Return what belongs to guests beside devices, memory and CPUs."""
+    found = _Extras({}, {}, (), ())
+    if desired.arguments is not None:
+        found.arguments[ARGUMENTS] = units(desired.arguments)
+    if desired.access is not None:
+        found.files[ACCESS] = access_files(desired.access)
+        found = found._replace(
+            refusals=tuple(access_refusals(desired.access, around.groups)),
+            notes=tuple(access_notes(desired.access, around.groups, around.users)),
+        )
+    if desired.kvm is not None:
+        values = dict(around.kvm_values)
+        options = kvm_now(machine, desired.kvm, values)
+        found.files[KVM] = kvm_files(machine, desired.kvm)
+        # Built into the kernel, it reads the command line alone.
+        found.arguments[KVM] = kvm_arguments(machine, desired.kvm) if around.kvm_built_in else ()
+        overridden = kvm_overridden(options, dict(around.modprobe), machine.boot.running.cmdline)
+        found = found._replace(
+            refusals=(*found.refusals, *kvm_refusals(machine, desired.kvm, values)),
+            notes=(*found.notes, *overridden, *kvm_remedies(options)),
+        )
+    return found
+
+
+def _files(pages: HugePagesResult | None, cpus: CpuResult | None, around: Around) -> dict[str, tuple[File, ...]]:
+    found: dict[str, tuple[File, ...]] = {}
+    if pages is not None:
+        ours = [size for size in HUGE_PAGE_SIZES_KB if mount_unit_path(size) in around.own_files]
+        found[HUGEPAGES] = hugepages_files(pages.plan, around.mounts, ours)
+    if cpus is not None and cpus.plan is not None:
+        found[CPU_ISOLATION] = isolation_files(cpus.plan)
+    return found
+
+
+def _without_iommu(machine: Machine, desired: Desired) -> Iterator[Refusal]:
+    """Yield what stands against any device for any guest."""
+    if desired.iommu is not None or desired.devices:
+        yield from iommu_refusals(machine)
+    if desired.devices:
+        yield from virtualization_refusals(machine)
 
 
 def plan_absent(record: HostRecord, sections: Collection[str]) -> HostPlan:
@@ -95,9 +170,9 @@ def plan_absent(record: HostRecord, sections: Collection[str]) -> HostPlan:
     if CPU_ISOLATION in sections:
         record = record._replace(cpus=())
     return HostPlan(
-        arguments={section: () for section in SECTIONS if section in sections},
+        arguments={section: () for section in SECTIONS if section in sections and section != ACCESS},
         initramfs={DEVICES: Wish()} if DEVICES in sections else {},
-        files={section: () for section in SECTIONS if section in sections},
+        files={section: () for section in OWN_FILES if section in sections},
         bindings=() if DEVICES in sections else None,
         hugepages=None,
         cpus=None,

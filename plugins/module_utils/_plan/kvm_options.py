@@ -20,17 +20,11 @@ from .._machine.plan import Refusal
 from .cmdline import parse
 from .iommu import virtualization_refusals
 from .own_files import head
+from .refusals import refuse
 
 #: modprobe.d(5) reads *.conf, sorted by name over all its folders; of an option given twice the last one counts.
 KVM_FILE = "/etc/modprobe.d/vfio-workstation-kvm.conf"
-#: What a code of a refusal means, for the table of them all.
-KVM_CODES = {
-    "kvm_option_unsupported": (
-        "The kernel would take no notice, and guests would run without what they were planned for.",
-        "Leave the option out of kvm, or use a machine that has it.",
-    ),
-}
-
+_CODE = "kvm_option_unsupported"
 #: What the makers' modules call what a person asks for by one name.
 _NAMES = {
     "kvm_intel": {"nested": "nested", "interrupt_virtualization": "enable_apicv"},
@@ -112,16 +106,18 @@ def kvm_refusals(machine: Machine, wish: KvmWish, values: Mapping[str, str]) -> 
     yield from refused
     virtualization = machine.cpu.virtualization
     if not refused and _module(machine) is None:
-        yield _refuse(f"KVM options are wanted, which are those of x86 processors; the maker is {machine.cpu.vendor}")
+        yield refuse(
+            _CODE, f"KVM options are wanted, which are those of x86 processors; the maker is {machine.cpu.vendor}"
+        )
         return
     interrupts = virtualization.interrupt_virtualization
     if wish.interrupt_virtualization and interrupts.supported is False:
-        yield _refuse(f"interrupt_virtualization is wanted, and this processor has no {_TITLES[interrupts.name]}")
+        yield refuse(_CODE, f"interrupt_virtualization is wanted, and this processor has no {_TITLES[interrupts.name]}")
     for option in kvm_now(machine, wish, values):
         there = any(name.startswith(option.module + ".") for name in values)
         if there and option.now is None and option.wanted:
             where = f"/sys/module/{option.module}/parameters"
-            yield _refuse(f"{option.name} is wanted, and the running kernel has no {option.parameter} in {where}")
+            yield refuse(_CODE, f"{option.name} is wanted, and the running kernel has no {option.parameter} in {where}")
 
 
 def kvm_remedies(options: Sequence[KvmOption]) -> tuple[str, ...]:
@@ -176,8 +172,3 @@ def _module(machine: Machine) -> str | None:
     if extension is not None:
         return {"vmx": "kvm_intel", "svm": "kvm_amd"}.get(extension)
     return {"intel": "kvm_intel", "amd": "kvm_amd"}.get(machine.cpu.vendor or "")
-
-
-def _refuse(seen: str) -> Refusal:
-    danger, remedy = KVM_CODES["kvm_option_unsupported"]
-    return Refusal("kvm_option_unsupported", seen, danger, remedy)

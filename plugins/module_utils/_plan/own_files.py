@@ -15,5 +15,5 @@ def head(subject: str) -> str:
 
 
 def is_ours(text: str) -> bool:
-    """Tell whether a file's text is of our making, if maybe of another version's."""
-    return text.startswith(_MARK)
+    """Tell whether a file's text is of our making, if maybe of another version's; a script has its shebang before."""
+    return any(line.startswith(_MARK) for line in text.split("\n", 2)[:2])

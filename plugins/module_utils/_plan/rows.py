@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Iterator, Mapping, NamedTuple, Sequence
 
 from .._machine import Machine
-from .._machine.desired import Desired
+from .._machine.desired import AccessWish, Desired
 from .._machine.host_plan import CpuPlan, HostPlan, Row, RuntimePages
 from . import cmdline
-from .host_plan import CPU_ISOLATION, DEVICES, HUGEPAGES, IOMMU
+from .host_plan import ACCESS, ARGUMENTS, CPU_ISOLATION, DEVICES, HUGEPAGES, IOMMU, KVM, owner_of
+from .hugepages_files import pages_there
+from .kvm_options import kvm_now
 from .notation import numbers_text, page_size_text
 from .udev_rule import DRIVER
 
@@ -31,6 +33,7 @@ class Seen(NamedTuple):
 
     lines: Lines
     pending: Mapping[str, frozenset[str]]  # section -> effects of the steps that its files still need
+    kvm_values: Mapping[str, str]  # parameters in effect, by module and name
 
 
 def rows(machine: Machine, desired: Desired, plan: HostPlan, seen: Seen) -> Iterator[Row]:
@@ -45,16 +48,48 @@ def rows(machine: Machine, desired: Desired, plan: HostPlan, seen: Seen) -> Iter
     yield from _hugepages_rows(machine, plan, seen)
     if plan.cpus is not None and plan.cpus.guests:
         yield _cpu_row(machine, plan, plan.cpus, seen)
+    if desired.access is not None and desired.access != AccessWish():
+        # udev and new sessions go by the files as they are: where those are right, there is nothing to wait for.
+        is_there = not seen.pending.get(ACCESS)
+        yield _row(
+            plan, seen, ACCESS, "access", _access_text(desired.access), "set" if is_there else "not set", is_there
+        )
+    for option in kvm_now(machine, desired.kvm, seen.kvm_values) if desired.kvm is not None else ():
+        wanted = "on" if option.wanted else "off"
+        now = f"{option.module}.{option.parameter} is {option.now or 'not there'}"
+        yield _row(plan, seen, KVM, option.name, wanted, now, option.active)
+    if desired.arguments:
+        units = plan.arguments[ARGUMENTS]
+        there = [unit for unit in units if cmdline.has(seen.lines.running or "", unit)]
+        yield _row(plan, seen, ARGUMENTS, "arguments", " ".join(units), " ".join(there) or "none of them", True)
 
 
-def _row(plan: HostPlan, seen: Seen, section: str, name: str, wanted: str, now: str, effect: bool | None) -> Row:
-    """Return a row; the effect is what the running system shows, beside its command line."""
-    units = plan.arguments.get(section, ())
+def _access_text(wish: AccessWish) -> str:
+    parts = [f"group {wish.group} opens devices"] if wish.group is not None else []
+    whom = (*wish.memlock_users, *(f"group {name}" for name in wish.memlock_groups))
+    if whom:
+        parts.append(f"{', '.join(whom)} may lock memory")
+    return "; ".join(parts)
+
+
+def _row(
+    plan: HostPlan,
+    seen: Seen,
+    section: str,
+    name: str,
+    wanted: str,
+    now: str,
+    effect: bool | None,
+    of_units: str = "",
+) -> Row:
+    """Return a row; the effect is what the running system shows, beside those of its arguments that begin so."""
+    all_units = plan.arguments.get(section, ())
+    units = tuple(unit for unit in all_units if unit.startswith(of_units))
     lines = seen.lines
     pending = seen.pending.get(section, frozenset())
     carried = all(cmdline.carries(line, units) for line in lines.entries)
     # Where another section's are due, this one's may stand there all the same.
-    inherited = lines.configured or (carried and lines.owners.get(section, ()) == units)
+    inherited = lines.configured or (carried and lines.owners.get(owner_of(section), ()) == all_units)
     configured = inherited and "configured" not in pending
     staged = carried and not pending
     started = None if lines.running is None else cmdline.carries(lines.running, units)
@@ -82,22 +117,13 @@ def _hugepages_rows(machine: Machine, plan: HostPlan, seen: Seen) -> Iterator[Ro
     for pages in (*plan.hugepages.at_boot, *plan.hugepages.runtime):
         by_size.setdefault(pages.size_kb, []).append(pages)
     for size, wanted in sorted(by_size.items(), reverse=True):
-        there = [pages_there(machine, one.node, size) for one in wanted]
+        there = [pages_there(machine, one) for one in wanted]
         enough = [None if now is None else now >= one.pages for one, now in zip(wanted, there)]
         effect = False if False in enough else None if None in enough else True
         name = page_size_text(size)
         asked = ", ".join(_pages_text(one.pages, one.node) for one in wanted)
         now = ", ".join(_pages_text(count, one.node) for one, count in zip(wanted, there))
-        yield _row(plan, seen, HUGEPAGES, name, asked, now, effect)
-
-
-def pages_there(machine: Machine, node: int | None, size_kb: int) -> int | None:
-    """Return how many huge pages of a size a node has, or the machine; None where that can't be told."""
-    nodes = machine.memory.nodes
-    chosen = list(nodes.values()) if node is None else [nodes[str(node)]] if str(node) in nodes else []
-    counts = [one.hugepages[str(size_kb)].total for one in chosen if str(size_kb) in one.hugepages]
-    known = [count for count in counts if count is not None]
-    return sum(known) if known and len(known) == len(counts) else None
+        yield _row(plan, seen, HUGEPAGES, name, asked, now, effect, f"hugepagesz={name} ")
 
 
 def _pages_text(count: int | None, node: int | None) -> str:

@@ -13,24 +13,27 @@ from ansible.module_utils.basic import AnsibleModule
 from .._apply.transaction import Check
 from .._machine import Machine, to_json
 from .._machine.desired import Desired
-from .._machine.host_plan import HOST_RECORD_FILE, HostPlan, HostRecord
-from .._machine.plan import RECORD, Refusal, RemoveFile, States, Step, WriteFile
-from .._plan.file_steps import Found, file_steps
-from .._plan.host_plan import DEVICES, OWN_FILES, SECTIONS, plan_absent, plan_host
+from .._machine.host_plan import HOST_RECORD_FILE, Around, HostPlan, HostRecord
+from .._machine.plan import RECORD, Refusal, RemoveFile, States, Step, WriteAttribute, WriteFile
+from .._plan.cmdline import carries
+from .._plan.file_steps import Found, file_steps, foreign_files
+from .._plan.host_plan import DEVICES, OWN_FILES, SECTIONS, owner_of, plan_absent, plan_host
 from .._plan.host_record import parse_host_record, render_host_record
+from .._plan.hugepages_files import shortfall
 from .._plan.kernel_cmdline import Wish
 from .._plan.parse_desired import parse_desired
 from .._plan.record import DamagedRecord
 from .._plan.refusals import refuse
 from .._plan.rows import Lines, Seen, all_active, rows
 from .._probe import probe
+from .._probe.around import read_around
 from .._probe.tree import FILE_LIMIT, Tree
 from . import initramfs, kernel_cmdline
 from .converge import Outcome, converge
-from .host_live import live_steps
+from .host_live import Live
 from .info import check_root
 
-_WISHES = ("iommu", "devices", "hugepages", "cpu_isolation", "memory_for_host", "accept")
+_WISHES = (*SECTIONS, "memory_for_host", "accept")
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **{name: {"type": "raw"} for name in _WISHES},
@@ -109,32 +112,41 @@ class Session:
         except DamagedRecord as error:
             damaged = refuse("record_damaged", f"{HOST_RECORD_FILE} can't be read: {error}.")
             return _refused(tree, (damaged,))
-        plan = self._plan(machine, record)
+        around = read_around(tree, [path for paths in OWN_FILES.values() for path in paths])
+        plan = self._plan(machine, record, around)
         if isinstance(plan, HostPlan):
-            return self._outcome(tree, machine, record, plan)
+            return self._outcome(tree, machine, record, plan, around)
         return _refused(tree, plan)
 
-    def _plan(self, machine: Machine, record: HostRecord) -> HostPlan | tuple[Refusal, ...]:
+    def _plan(self, machine: Machine, record: HostRecord, around: Around) -> HostPlan | tuple[Refusal, ...]:
         if self._absent is not None:
             return plan_absent(record, self._absent)
-        return plan_host(machine, self._desired, record)
+        return plan_host(machine, self._desired, record, around)
 
-    def _outcome(self, tree: Tree, machine: Machine, record: HostRecord, plan: HostPlan) -> Outcome:
+    def _outcome(self, tree: Tree, machine: Machine, record: HostRecord, plan: HostPlan, around: Around) -> Outcome:
         """Put together what the parts say: images first, which do nothing without the arguments, and lines last."""
         images = self._look_at_images(tree, machine, plan)
         lines, command_lines = self._look_at_lines(tree, machine, plan)
-        own = {section: tuple(_file_steps(tree, section, plan)) for section in plan.files}
-        refusals = (*(images.refusals if images else ()), *(lines.refusals if lines else ()))
+        there = {section: _found_files(tree, OWN_FILES.get(section, ())) for section in plan.files}
+        own = {
+            section: tuple(file_steps(section, OWN_FILES.get(section, ()), files, there[section]))
+            for section, files in plan.files.items()
+        }
+        foreign = tuple(one for section, files in plan.files.items() for one in foreign_files(files, there[section]))
+        refusals = (*foreign, *(images.refusals if images else ()), *(lines.refusals if lines else ()))
         pending = {section: frozenset(step.effect for step in steps) for section, steps in own.items()}
         if images is not None and not (images.states.configured and images.states.staged):
             pending[DEVICES] = frozenset({"staged"} if images.states.configured else {"configured"})
-        found = tuple(rows(machine, self._desired, plan, Seen(command_lines, pending))) if self._absent is None else ()
+        seen = Seen(command_lines, pending, dict(around.kvm_values))
+        found = tuple(rows(machine, self._desired, plan, seen)) if self._absent is None else ()
+        live = Live(tree, machine, plan, own)
         steps = (
+            *live.before(),
             *_record_first(record, plan.record),
             *(images.steps if images else ()),
             *(step for steps in own.values() for step in steps),
             *(lines.steps if lines else ()),
-            *live_steps(tree, machine, plan),
+            *live.after(),
             *_record_last(record, plan.record),
         )
         parts = [part for part in (images, lines) if part is not None]
@@ -150,7 +162,7 @@ class Session:
             ),
             _values(plan, parts),
             tuple(diff for part in parts for diff in part.diffs),
-            tuple(dict.fromkeys(warning for part in parts for warning in part.warnings)),
+            (*dict.fromkeys(warning for part in parts for warning in part.warnings), *_shortfall(plan, machine, steps)),
             live={"wishes": to_json(found)},
         )
 
@@ -168,21 +180,29 @@ class Session:
         """Look at the command lines, where the plan speaks of them."""
         if not plan.arguments:
             return None, Lines(True, {}, (), machine.boot.running.cmdline)
-        (owner, units), *others = plan.arguments.items()
-        wish = Wish(owner, units, self._replace, self._desired.accepted, tuple(others))
+        asked = [(owner_of(section), units) for section, units in plan.arguments.items()]
+        wish = Wish(*asked[0], self._replace, self._desired.accepted, tuple(asked[1:]))
         found = kernel_cmdline.look(tree, wish, machine.boot)
         configured = found.outcome.states.configured
         return found.outcome, Lines(configured, found.owners, found.entries, machine.boot.running.cmdline)
 
 
-def _file_steps(tree: Tree, section: str, plan: HostPlan) -> Iterator[Step]:
-    owned = OWN_FILES.get(section, ())
+def _found_files(tree: Tree, paths: Sequence[str]) -> dict[str, Found]:
     found = {}
-    for path in owned:
+    for path in paths:
         text, status = tree.exact(path, FILE_LIMIT), tree.status(path)
         if status is not None:
             found[path] = Found(text or "", status.st_mode & 0o7777)
-    return file_steps(section, owned, plan.files[section], found)
+    return found
+
+
+def _shortfall(plan: HostPlan, machine: Machine, steps: Sequence[Step]) -> tuple[str, ...]:
+    """Return which huge pages the running system should have had by now, and has not."""
+    if plan.hugepages is None or any(isinstance(step, WriteAttribute) for step in steps):
+        return ()
+    asked = machine.boot.running.cmdline or ""
+    there = plan.hugepages if carries(asked, plan.hugepages.arguments) else plan.hugepages._replace(at_boot=())
+    return shortfall(there, machine)
 
 
 def _record_first(before: HostRecord, after: HostRecord) -> Iterator[Step]:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import functools
-import itertools
 from types import MappingProxyType
 from typing import Any, Iterator, Mapping, NamedTuple, NoReturn, Sequence
 
@@ -24,7 +23,8 @@ from .._machine.boot_config import FALLBACK, NORMAL, RECORD_FILE, Change, EntryL
 from .._machine.plan import CONFIGURED, DRAFT, RECORD, STAGED, Refusal, RemoveFile, States, Step, WriteFile
 from .._plan import cmdline
 from .._plan import record as records
-from .._plan.arguments import contradiction, mistakes
+from .._plan.arguments import mistakes
+from .._plan.check_arguments import argument_clashes, argument_problem
 from .._plan.kernel_cmdline import Decision, Wish, decide, is_active, retired_units
 from .._plan.refusals import CODES, refuse
 from .._probe.boot import read_boot
@@ -82,31 +82,10 @@ def check_parameters(params: dict[str, Any], check_mode: bool) -> list[str]:
 
 def _argument_errors(args: Sequence[str]) -> Iterator[str]:
     for number, text in enumerate(args):
-        problem = _argument_problem(text)
+        problem = argument_problem(text)
         if problem is not None:
-            yield f"args[{number}]: {text!r} {problem}"
-    for one, other in itertools.combinations(cmdline.units(args), 2):
-        if cmdline.meanings(one) == cmdline.meanings(other):
-            yield f"args: {one} is there twice. Leave one out."
-            continue
-        reason = contradiction(one, other)
-        if reason is not None:
-            yield f"args: {one} and {other} can't be given together: {reason}. Decide for one."
-
-
-def _argument_problem(text: str) -> str | None:
-    parsed = cmdline.parse(text)
-    if not text.strip():
-        return "is empty. Leave it out."
-    if not text.isprintable() or not text.isascii():
-        return "has characters that are not printable ASCII, which a command line is made of. Write it without them."
-    if not cmdline.is_balanced(text):
-        return "has a double quote that is not closed: the kernel would take what follows into it. Close it."
-    if parsed.rest.strip():
-        return "has `--`: what follows is for init, not for the kernel. Leave it out."
-    if any(argument.name == "" for argument in parsed.arguments):
-        return "has a value without a name. Write name=value."
-    return None
+            yield f"args[{number}]: {text!r} {problem.seen}. {problem.remedy}"
+    yield from (f"args: {clash}" for clash in argument_clashes(args))
 
 
 def draft_checks(root: str) -> dict[str, Check]:
