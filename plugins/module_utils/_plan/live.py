@@ -85,10 +85,16 @@ def missing_refusal(machine: Machine, address: str) -> Refusal | None:
     return refuse("device_not_found", seen, remedy="Write an address that lspci -D or vfio.workstation.report shows.")
 
 
-def hanging_refusal(machine: Machine, address: str) -> Refusal:
-    """Return why nothing can be done for a function that does not answer."""
-    seen = f"{describe(machine, address)}\n  Reading its driver_override does not come back: a driver holds its lock."
-    return refuse("driver_hangs", seen)
+def hanging_refusal(machine: Machine, address: str, process: str | None) -> Refusal:
+    """Return why nothing can be done for a function that does not answer.
+
+    Args:
+        machine: The machine.
+        address: The function.
+        process: What is known of a process that was left behind; None: its driver_override can't be read.
+    """
+    seen = f"from an earlier run, {process}" if process else "reading its driver_override does not come back"
+    return refuse("driver_hangs", f"{describe(machine, address)}\n  {seen}: a driver has not finished with it.")
 
 
 def plan_live(

@@ -48,6 +48,22 @@ def read_override(tree: Tree, address: str) -> str | None:
     return None if text in (None, "", "(null)") else text
 
 
+def read_waiting(tree: Tree, address: str) -> str | None:
+    """Return which process was left behind by an earlier run, and waits for a driver of this function still.
+
+    The link to the driver goes before the driver has let go (drivers/base/dd.c, __device_release_driver()), and not
+    every kernel holds up who reads driver_override, so that nothing else may tell.
+    """
+    for process in tree.names("/proc"):
+        if process.isdigit():
+            # As _apply.sysfs starts them: the attribute and the value come last.
+            words = (tree.text(f"/proc/{process}/cmdline") or "").split("\0")[:-1]
+            path = words[-2] if len(words) > 2 else ""
+            if path.startswith("/sys/bus/pci/") and (words[-1] == address or f"/{address}/" in path):
+                return f"process {process} waits in the kernel for its write to {path}"
+    return None
+
+
 def read_live(tree: Tree, request: Request) -> LiveFunction:
     """Read what decides which driver a function can get.
 

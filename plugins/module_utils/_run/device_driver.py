@@ -16,6 +16,7 @@ from .._apply import Busy, ToolFailed, locked
 from .._apply.sysfs import AttributeFailed, Hangs, answers, load, write_in_time
 from .._machine import Machine, to_json
 from .._machine.live import AUTO, NONE, LiveStep, LoadDriver, Request
+from .._machine.plan import Refusal
 from .._plan.live import (
     ACCEPTABLE,
     UNCLAIMED,
@@ -29,7 +30,15 @@ from .._plan.live import (
 )
 from .._plan.notation import full_address
 from .._probe import probe
-from .._probe.drivers import DRIVERS, is_registered, override_path, read_driver, read_live, read_override
+from .._probe.drivers import (
+    DRIVERS,
+    is_registered,
+    override_path,
+    read_driver,
+    read_live,
+    read_override,
+    read_waiting,
+)
 from .._probe.tree import Tree
 from .converge import refusal_text
 
@@ -145,8 +154,8 @@ class Session:
         machine = reading.host
         refusal = missing_refusal(machine, request.address)
         override = None
-        if refusal is None and not answers(self._prefix + override_path(request.address), self._limit):
-            refusal = hanging_refusal(machine, request.address)
+        if refusal is None:
+            refusal = self._hangs_already(machine)
         if refusal is not None:
             driver = machine.pci[request.address].driver if request.address in machine.pci else None
             return Look(machine, Binding(driver, None), LivePlan((), (refusal,), (), driver, None))
@@ -157,6 +166,13 @@ class Session:
             unseen = "which processes use the function can't all be seen without root"
             plan = plan._replace(notes=(*plan.notes, unseen))
         return Look(machine, Binding(machine.pci[request.address].driver, override), plan)
+
+    def _hangs_already(self, machine: Machine) -> Refusal | None:
+        address = self._request.address
+        process = read_waiting(Tree(self._root), address)
+        if process is None and answers(self._prefix + override_path(address), self._limit):
+            return None
+        return hanging_refusal(machine, address, process)
 
     def hand_over(self, look: Look) -> Binding:
         """Carry out the steps, and return who has the function then.
@@ -218,7 +234,7 @@ class Session:
             f"{self._request.address}: {driver} hangs. The step was to {step.reason}, and {error}.\n"
             f"Process {error.process.pid} is left behind: it waits in the kernel, where nothing can end it. It goes on "
             "if whoever uses the device lets go of it; if it does not, a reboot is the only way out, and one that may "
-            f"need the reset button. Until then the function is on {after.driver or 'no driver'}, and can't be used.",
+            "need the reset button. Until then the function can't be used.",
             after,
         )
 

@@ -236,7 +236,8 @@ def test_no_such_function_and_one_that_hangs() -> None:
     nowhere = missing_refusal(machine(), "0000:99:00.0")
     assert nowhere is not None
     assert "nearest" not in nowhere.seen
-    assert hanging_refusal(machine(), NIC).code == "driver_hangs"
+    assert hanging_refusal(machine(), NIC, None).code == "driver_hangs"
+    assert "process 7 waits" in hanging_refusal(machine(), NIC, "process 7 waits").seen
 
 
 DRIVERS = st.sampled_from([None, "r8169", "vfio-pci", "pci-stub", "r8125"])

@@ -241,6 +241,27 @@ def test_a_function_that_hangs_already_is_refused(kernel: Kernel) -> None:
     assert (look.before, look.plan.steps) == (Binding("snd_hda_intel", None), ())
 
 
+@pytest.mark.parametrize(
+    ("words", "hangs"),
+    [
+        (["python3", "-c", "x", "/sys/bus/pci/drivers/vfio-pci/unbind", AUDIO], True),
+        (["python3", "-c", "x", f"/sys/bus/pci/devices/{AUDIO}/driver_override", ""], True),
+        (["python3", "-c", "x", f"/sys/bus/pci/devices/{AUDIO}/driver_override", "vfio-pci"], True),
+        (["python3", "-c", "x", "/sys/bus/pci/drivers/vfio-pci/unbind", "0000:41:00.1"], False),
+        (["lspci", "-s", AUDIO], False),
+        ([], False),
+    ],
+)
+def test_a_function_that_an_earlier_run_left_hanging_is_refused(kernel: Kernel, words: list[str], hangs: bool) -> None:
+    """Its link to the driver is gone, and everything seems to be well."""
+    kernel.link.unlink()
+    (kernel.root / "proc/77").mkdir()
+    (kernel.root / "proc/77/cmdline").write_text("".join(word + "\0" for word in words))
+    refusals = kernel.look("vfio-pci")[1].plan.refusals
+    assert [refusal.code for refusal in refusals] == (["driver_hangs"] if hangs else [])
+    assert all("process 77 waits in the kernel" in refusal.seen for refusal in refusals)
+
+
 def test_an_undo_that_hangs_is_told_too(kernel: Kernel) -> None:
     kernel.takes["vfio-pci"] = "Invalid argument"
     kernel.hanging.append("snd_hda_intel/bind")
