@@ -261,7 +261,21 @@ hold_balancer() {
     restart_balancer
 }
 
+# With its last user the controller goes, and processes of more than one cpuset move up at once: the kernel may look at
+# the first of them alone, find that its CPUs stay, and leave all as they were (cpuset_attach() of
+# kernel/cgroup/cpuset.c). So every cpuset gets wide while it is still there.
+widen() {
+    get "$POSSIBLE" || return 0
+    for unit in $UNITS; do
+        # What was narrow by somebody's wish gets narrow again, and never wide.
+        if [ -e "$STATE/$unit" ] && [ -e "$CGROUPS/$unit/cpuset.cpus" ] && [ -z "$(cat "$STATE/$unit")" ]; then
+            put "$CGROUPS/$unit/cpuset.cpus" "$line"
+        fi
+    done
+}
+
 give_processes() {
+    widen
     for unit in $UNITS; do
         [ -e "$STATE/$unit" ] || continue
         get "$STATE/$unit" || line=''
@@ -274,8 +288,8 @@ give_processes() {
     done
 }
 
-# While a guest uses the controller too, the kernel refuses what systemd tries: no cpuset with processes in it becomes an
-# empty one (validate_change() of kernel/cgroup/cpuset.c; issue 43846 of systemd). One of all CPUs does the same.
+# While a guest uses the controller too, the kernel refuses what systemd tries: no cpuset with processes in it becomes
+# an empty one (validate_change() of kernel/cgroup/cpuset.c; issue 43846 of systemd). One of all CPUs does the same.
 give_cpusets() {
     for unit in $UNITS; do
         [ -e "$STATE/$unit" ] || continue
@@ -284,7 +298,9 @@ give_cpusets() {
         get "$STATE/$unit.cpus" || line=''
         [ "$now" != "$line" ] || continue
         ! put "$CGROUPS/$unit/cpuset.cpus" "$line" || continue
-        [ -z "$line" ] && get "$POSSIBLE" && put "$CGROUPS/$unit/cpuset.cpus" "$line" || failed="$failed $unit"
+        if [ -n "$line" ] || ! get "$POSSIBLE" || ! put "$CGROUPS/$unit/cpuset.cpus" "$line"; then
+            failed="$failed $unit"
+        fi
     done
 }
 

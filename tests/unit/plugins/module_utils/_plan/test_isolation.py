@@ -48,8 +48,9 @@ case $1 in
         printf 'AllowedCPUs=%s\n' "$value" >"@root@/run/systemd/$folder/$3.d/50-AllowedCPUs.conf"
         if [ "$value" ]; then
             printf '%s\n' "$value" >"$group/cpuset.cpus"
-        elif [ ! -e @root@/forgetful ]; then
-            rm -f "$group/cpuset.cpus"
+        else
+            cat "$group/cpuset.cpus" >>@root@/taken 2>/dev/null
+            [ -e @root@/forgetful ] || rm -f "$group/cpuset.cpus"
         fi
         ;;
     is-active) [ -e @root@/proc/1234/environ ] ;;
@@ -95,6 +96,7 @@ class Host:
             (root / folder).mkdir(parents=True)
         self.put("sys/fs/cgroup/cgroup.controllers", "cpuset cpu io memory")
         self.put("sys/devices/virtual/workqueue/cpumask", "f")
+        self.put("sys/devices/system/cpu/possible", "0-3")
         self.put("proc/irq/default_smp_affinity", "f")
         self.tool("systemctl", SYSTEMCTL)
         rooted = re.sub(r"(?<![\w$}])/(?=(?:sys|proc|run)/)", f"{root}/", script(guests, host))
@@ -216,6 +218,8 @@ def test_start_keeps_the_host_off_and_stop_gives_everything_back(host: Host) -> 
     assert "4 interrupts keep off CPUs 2-3; 0 stay" in said
     assert "everybody's again" in host.works("stop")
     assert host.state() == before
+    # With the cpuset, processes would take their CPUs along.
+    assert host.get("taken").split() == ["0-3"] * 3
     # systemd must forget the files that were removed.
     calls = host.get("calls").splitlines()
     assert "daemon-reload" in calls[-1 - calls[::-1].index("set-property --runtime init.scope AllowedCPUs=") :]
