@@ -13,7 +13,7 @@ from typing import Callable, Mapping, NamedTuple, Sequence
 
 from .._machine.plan import DRAFT, GenerateFile, RemoveFile, RunTool, Step, WriteAttribute, WriteFile, is_draft
 from . import files
-from .commands import ToolFailed, run
+from .commands import ToolFailed, run, tool_name
 
 #: Looks at a draft, and returns what is wrong with it, as sentences.
 Check = Callable[[str], Sequence[str]]
@@ -129,10 +129,11 @@ class Transaction:
         try:
             self._run([argument.replace(DRAFT, draft) for argument in step.argv])
             if not os.path.isfile(draft) or not stat.S_ISREG(os.lstat(draft).st_mode):
-                raise Failed(f"{step.reason}: {step.argv[0]} says it succeeded, and wrote no file")
+                raise Failed(f"{step.reason}: {tool_name(step.argv)} says it succeeded, and wrote no file")
             problems = self._checks[step.check](draft[len(self._prefix) :])
             if problems:
-                raise Failed(f"{step.reason}: what {step.argv[0]} wrote is not used, since {'; '.join(problems)}")
+                tool = tool_name(step.argv)
+                raise Failed(f"{step.reason}: what {tool} wrote is not used, since {'; '.join(problems)}")
             if before.content is not None:
                 files.dress(draft, before)
             files.move(draft, place)
@@ -160,4 +161,4 @@ class Transaction:
 
 
 def _path(step: Step) -> str:
-    return step.argv[0] if isinstance(step, RunTool) else step.path
+    return tool_name(step.argv) if isinstance(step, RunTool) else step.path

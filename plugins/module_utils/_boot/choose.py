@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from .loader import BootLoader, Context
 
 
+#: openSUSE's: it writes entries for each snapshot of the system, and foretells what the TPM will measure of them.
+_SDBOOTUTIL = "/usr/bin/sdbootutil"
+
+
 def choose(tree: Tree, loader: str | None, context: Context) -> BootLoader | Refusal:
     """Return the machine's boot loader as something that can be changed, or why there is none.
 
@@ -37,6 +41,9 @@ def choose(tree: Tree, loader: str | None, context: Context) -> BootLoader | Ref
     if loader == GRUB:
         _file, menu = grub.read_config(tree, context.esps)
         return GrubBls(tree, context) if menu is not None and menu.blscfg else Grub(tree, context)
+    if loader == SYSTEMD_BOOT and tree.exists(_SDBOOTUTIL):
+        seen = f"sdbootutil writes this machine's boot entries: {_SDBOOTUTIL} is there."
+        return refuse("bootloader_unsupported", seen)
     if loader == SYSTEMD_BOOT:
         found = SystemdBoot(tree, context)
         # It offers images beside its entries.

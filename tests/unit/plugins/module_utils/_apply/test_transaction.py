@@ -105,6 +105,10 @@ FAILURES: dict[str, tuple[list[Step], str]] = {
     "a tool that fails": ([FAIL], "exit status 3\nout of luck"),
     "a tool that is missing": ([RunTool(("/no/such/tool",), STAGED, "run it")], "/no/such/tool: No such file"),
     "a tool that writes nothing": ([generate()._replace(argv=("true",))], "wrote no file"),
+    "one that is given a language": (
+        [generate()._replace(argv=("/usr/bin/env", "-u", "LC_ALL", "LANG=de_DE.UTF-8", "true"))],
+        ": true says it succeeded, and wrote no file",
+    ),
     "a generator that fails": (
         [generate()._replace(argv=("sh", "-c", "echo half > {draft}; exit 1"))],
         "exit status 1",
