@@ -9,8 +9,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
+import shlex
 import subprocess
 import sys
+import time
 import uuid
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +23,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 STAND_INS = ROOT / "tests" / "stand_ins" / "host"
 RECAP = re.compile(r"^(\S+) +: (ok=.*)$", re.MULTILINE)
-IOMMU = {"workstation_iommu": {}}
+QUESTION = b"Only yes is a yes"
+LIMIT = 300  # seconds
+IOMMU: dict[str, Any] = {"workstation_iommu": {}}
+# There is one user only, and one Python.
+EVERYWHERE: dict[str, Any] = {"ansible_become": False, "ansible_python_interpreter": sys.executable}
 
 
 class Run(NamedTuple):
@@ -39,7 +46,8 @@ class Run(NamedTuple):
 
     def printed(self, task: str) -> str:
         """What a task printed, from its headline to the next."""
-        (part,) = re.findall(rf"^TASK \[{re.escape(task)}\] \*+\n(.*?)(?=^(?:TASK|PLAY) |\Z)", self.output, re.S | re.M)
+        headline = rf"^TASK \[{re.escape(task)}\] \*+\n"
+        (part,) = re.findall(rf"{headline}(.*?)(?=^(?:TASK|PLAY) |\Z)", self.output, re.DOTALL | re.MULTILINE)
         return str(part)
 
 
@@ -80,51 +88,91 @@ class Fleet:
         path.unlink(missing_ok=True)
         return [json.loads(line) for line in lines]
 
-    def run(self, playbook: str, *words: str, answer: str | None = None, **variables: Any) -> Run:
-        """Run a playbook on all machines."""
-        everywhere = {
-            "ansible_connection": "machine",
-            "ansible_become": False,  # there is one user only
-            "ansible_python_interpreter": sys.executable,
-        }
+    def set(self, name: str, **variables: Any) -> None:
+        """Set variables of a machine in the inventory."""
+        self._hosts[name].update(variables)
+
+    def folder(self, name: str) -> str:
+        return str(self._folder / name)
+
+    def boots_as_this_computer(self, name: str) -> None:
+        """Have a machine be the one that ansible-playbook runs on."""
+        (self._folder / name / "boot_id").write_text(Path("/proc/sys/kernel/random/boot_id").read_text("ascii"))
+
+    def run(
+        self,
+        playbook: str,
+        *words: str,
+        answer: str | None = None,
+        environment: dict[str, str] | None = None,
+        **variables: Any,
+    ) -> Run:
+        """Run a playbook on all machines; with an answer, at a terminal at which somebody types it."""
         inventory = self._folder / "inventory.json"
+        everywhere = {**EVERYWHERE, "ansible_connection": "machine"}
         inventory.write_text(json.dumps({"all": {"vars": everywhere, "hosts": self._hosts}}), encoding="utf-8")
-        extra = ("--extra-vars", json.dumps(variables)) if variables else ()
-        command = ("--inventory", str(inventory), playbook, *extra, *words)
-        return ansible_playbook(self._collections, self._folder, command, answer)
+        words = ("--inventory", str(inventory), playbook, *extra_vars(variables), *words)
+        return self._ansible_playbook(words, answer, environment or {})
+
+    def run_as_is(self, playbook: str, *words: str, environment: dict[str, str], **variables: Any) -> Run:
+        """Run a playbook with the words given and no inventory of machines."""
+        words = (playbook, *words, *extra_vars({**EVERYWHERE, **IOMMU, **variables}))
+        return self._ansible_playbook(words, None, environment)
+
+    def _ansible_playbook(self, words: tuple[str, ...], answer: str | None, environment: dict[str, str]) -> Run:
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
+        settings = {
+            "ANSIBLE_COLLECTIONS_PATH": str(self._collections),
+            "ANSIBLE_CONNECTION_PLUGINS": str(STAND_INS / "connection"),
+            "ANSIBLE_FORKS": "20",
+            "ANSIBLE_HOME": str(self._folder / "home"),
+            "ANSIBLE_LOCALHOST_WARNING": "false",
+            "ANSIBLE_NOCOLOR": "1",
+            "LC_ALL": "C.UTF-8",
+        }
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), *words]
+        if answer is not None:
+            return at_terminal(command, self._folder, {**clean, **settings, **environment}, answer)
+        done = subprocess.run(
+            command,
+            cwd=self._folder,
+            env={**clean, **settings, **environment},
+            check=False,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=LIMIT,
+        )
+        return Run(done.returncode, done.stdout)
 
 
-def ansible_playbook(
-    collections: Path, folder: Path, words: tuple[str, ...], answer: str | None = None, **environment: str
-) -> Run:
-    """Run ansible-playbook in a folder; with an answer, at a terminal at which somebody types it."""
-    clean = {name: value for name, value in os.environ.items() if not name.startswith("ANSIBLE_")}
-    settings = {
-        "ANSIBLE_COLLECTIONS_PATH": str(collections),
-        "ANSIBLE_CONNECTION_PLUGINS": str(STAND_INS / "connection"),
-        "ANSIBLE_FORKS": "20",
-        "ANSIBLE_HOME": str(folder / "home"),
-        "ANSIBLE_LOCALHOST_WARNING": "false",
-        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "false",
-        "ANSIBLE_NOCOLOR": "1",
-        "COLUMNS": "100",
-        "LC_ALL": "C.UTF-8",
-    }
-    command = [str(Path(sys.executable).parent / "ansible-playbook"), *words]
-    if answer is not None:
-        command = ["script", "--quiet", "--return", "--command", " ".join(map(repr, command)), os.devnull]
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**clean, **settings, **environment},
-        check=False,
-        input=answer if answer is not None else "",
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=300,
-    )
-    return Run(done.returncode, done.stdout.replace("\r\n", "\n"))
+def at_terminal(command: list[str], folder: Path, environment: dict[str, str], answer: str) -> Run:
+    """Run a command at a terminal, and type an answer whenever it waits after it asked."""
+    terminal = ["script", "--quiet", "--return", "--command", shlex.join(command), os.devnull]
+    end, output = time.monotonic() + LIMIT, b""
+    with subprocess.Popen(
+        terminal, cwd=folder, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        while time.monotonic() < end:
+            if not select.select([process.stdout], [], [], 1)[0]:
+                # What is typed before the action pause listens is thrown away, so that once may not be enough.
+                if QUESTION in output:
+                    process.stdin.write(answer.encode())
+                    process.stdin.flush()
+                continue
+            part = os.read(process.stdout.fileno(), 65536)
+            if not part:
+                return Run(process.wait(), output.decode().replace("\r\n", "\n"))
+            output += part
+        process.kill()
+    raise AssertionError(f"after {LIMIT} s it had printed no more than\n{output.decode()}")
+
+
+def extra_vars(variables: dict[str, Any]) -> tuple[str, ...]:
+    return ("--extra-vars", json.dumps(variables)) if variables else ()
 
 
 @pytest.fixture(scope="session")

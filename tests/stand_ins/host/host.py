@@ -51,6 +51,7 @@ def converge(module: AnsibleModule, folder: Path, machine: dict[str, Any], asked
     there = machine["files"] == goal or not (asked or not goal)
     active = machine["running"] == goal or not (asked or not goal)
     states = {"configured": there, "staged": there, "active": active}
+    change = {"before_header": "/etc/it", "after_header": "/etc/it", "before": "old\n", "after": "new\n"}
     module.exit_json(
         changed=due,
         reboot_required=there and not active,
@@ -60,9 +61,7 @@ def converge(module: AnsibleModule, folder: Path, machine: dict[str, Any], asked
         notes=[],
         steps=[{"kind": "WriteFile", "path": "/etc/it", "reason": "bring it about"}] if due else [],
         tools=[],
-        diff=[{"before_header": "/etc/it", "after_header": "/etc/it", "before": "old\n", "after": "new\n"}]
-        if due
-        else [],
+        diff=[change] if due else [],
     )
 
 

@@ -1,0 +1,191 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""provision on machines that are folders: what is called, in what order, and what a person gets to read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .conftest import Fleet
+
+PROVISION = "vfio.workstation.provision"
+STAND_IN_THE_WAY, CLOSING_TABLE = "Print what stands in the way", "Print what was asked for, and how far it has come"
+IN_USE = {
+    "code": "device_in_use",
+    "seen": "gpu: 0000:01:00.0 is in use: process Xorg (731) has /dev/dri/card0 open",
+    "danger": "The host would lose that at the next boot, and may not come up at all.",
+    "remedy": "Move it to a device that the host keeps, or select another one.",
+}
+REBOOTS: dict[str, Any] = {"workstation_reboot": "when_required", "workstation_reboot_timeout": 2}
+
+
+def test_from_bare_to_active_and_then_nothing(fleet: Fleet) -> None:
+    fleet.add("ws1")
+    first = fleet.run(PROVISION, "--diff", **REBOOTS)
+    assert first.status == 0, first.output
+    assert [call["check"] for call in fleet.calls("ws1")] == [True, False, True]  # preflight, apply, verify
+    assert fleet.state("ws1")["reboots"] == 1
+    assert first.output.count("+new") == 1  # its diff is not shown twice
+    assert "ws1: everything that is asked for is active" in first.printed(CLOSING_TABLE)
+    assert first.recap["ws1"]["changed"] == 2  # the files, and the reboot
+
+    second = fleet.run(PROVISION, "--diff", **REBOOTS)
+    assert second.status == 0, second.output
+    assert [call["check"] for call in fleet.calls("ws1")] == [True]
+    assert fleet.state("ws1")["reboots"] == 1
+    assert second.recap["ws1"]["ok"] <= 5
+    assert second.recap["ws1"]["changed"] == 0
+
+
+def test_twenty_machines_of_which_some_cannot(fleet: Fleet) -> None:
+    names = [f"ws{number:02}" for number in range(1, 21)]
+    odd: dict[str, dict[str, Any]] = {
+        "ws01": {"unreachable": True},
+        "ws02": {"refusals": [IN_USE]},
+        "ws03": {"refusals": [IN_USE]},
+        "ws04": {"fails": "memory_for_host: found 4, expected a size\niommu: found 1, expected a mapping"},
+        "ws05": {"lost": True},
+        "ws06": {"stubborn": True},
+    }
+    for name in names:
+        fleet.add(name, **odd.get(name, {}))
+    run = fleet.run(PROVISION, workstation_serial=5, **REBOOTS)
+    assert run.status != 0
+
+    told = run.printed(STAND_IN_THE_WAY)
+    assert '"ws02, ws03:"' in told  # what is the same stands there once
+    assert told.count("[device_in_use] gpu: 0000:01:00.0 is in use") == 1
+    assert "What to do: Move it to a device" in told
+    assert "no route to ws01" in told
+    assert "iommu: found 1, expected a mapping" in told
+
+    assert {name for name, counts in run.recap.items() if counts["failed"]} == set(odd)
+    for name in names:
+        state = fleet.state(name)
+        touched = name not in ("ws01", "ws02", "ws03", "ws04")
+        assert (state["files"], state.get("reboots", 0)) == (touched, int(touched)), name
+    table = run.printed(CLOSING_TABLE)
+    assert "ws05: failed" in table
+    assert "did not come back" in table
+    assert "ws06: failed" in table
+    assert "Rebooted, and yet it is not what was asked for: staged" in table
+    assert '"20 machines: 1 unreachable, 2 refused, 3 failed, 14 active"' in table
+    assert max(map(len, run.printed(CLOSING_TABLE).splitlines())) <= 100
+    assert max(map(len, told.splitlines())) <= 100
+
+
+def test_a_machine_that_does_not_come_back_stops_no_batch(fleet: Fleet) -> None:
+    fleet.add("ws1", lost=True)
+    fleet.add("ws2")
+    fleet.add("ws3")
+    run = fleet.run(PROVISION, workstation_serial=1, **REBOOTS)
+    assert run.status != 0
+    assert [fleet.state(name)["running"] for name in ("ws2", "ws3")] == [True, True]
+    assert run.recap["ws1"]["failed"] == 1
+    assert run.output.count("PLAY [Reboot, with consent]") == 3
+
+
+def test_every_machine_refused(fleet: Fleet) -> None:
+    fleet.add("ws1", refusals=[IN_USE])
+    run = fleet.run(PROVISION, **REBOOTS)
+    assert run.status != 0
+    assert [call["check"] for call in fleet.calls("ws1")] == [True]
+    assert "ws1: refused, nothing was changed" in run.printed(CLOSING_TABLE)
+
+
+def test_check_mode_shows_the_diff_in_one_call_and_touches_nothing(fleet: Fleet) -> None:
+    fleet.add("ws1")
+    fleet.add("ws2", refusals=[IN_USE])
+    run = fleet.run(PROVISION, "--check", "--diff", **REBOOTS)
+    assert run.status != 0  # ws2 is refused
+    assert [call["check"] for call in fleet.calls("ws1")] == [True]
+    assert fleet.state("ws1") == {"files": False, "running": False}
+    assert run.output.count("+new") == 1
+    assert run.recap["ws1"]["changed"] == 1
+    assert run.recap["ws1"]["failed"] == 0
+    assert "ws1: not yet what is asked for: a run would change it (1 step)" in run.printed(CLOSING_TABLE)
+
+
+def test_without_consent_no_reboot_and_the_next_run_goes_on(fleet: Fleet) -> None:
+    fleet.add("ws1")
+    run = fleet.run(PROVISION)
+    assert run.status == 0, run.output
+    assert "ws1: in place; a reboot makes it active" in run.printed(CLOSING_TABLE)
+    assert "reboots" not in fleet.state("ws1")
+    fleet.calls("ws1")
+
+    assert fleet.run(PROVISION, **REBOOTS).status == 0
+    assert [call["check"] for call in fleet.calls("ws1")] == [True, True]  # nothing is applied once more
+    assert fleet.state("ws1")["running"]
+
+
+def test_ask_asks_once_and_takes_only_yes_for_a_yes(fleet: Fleet) -> None:
+    for name in ("ws1", "ws2"):
+        fleet.add(name)
+    fleet.add("ws3", {"workstation_iommu": {}, "workstation_reboot": "never"})
+    for name in ("ws1", "ws2"):
+        fleet.set(name, workstation_reboot="ask")
+    for answer, reboots in ((None, 0), ("perhaps\n", 0), ("yes\n", 1)):
+        run = fleet.run(PROVISION, answer=answer)
+        assert run.status == 0, run.output
+        assert [fleet.state(name).get("reboots", 0) for name in ("ws1", "ws2", "ws3")] == [reboots, reboots, 0]
+        assert run.output.count("on ws1, ws2. Reboot now? Only yes is a yes") == (answer is not None)
+
+
+def test_limit(fleet: Fleet) -> None:
+    for name in ("ws1", "ws2"):
+        fleet.add(name)
+    run = fleet.run(PROVISION, "--limit", "ws2", **REBOOTS)
+    assert run.status == 0, run.output
+    assert fleet.calls("ws1") == []
+    assert fleet.state("ws2")["running"]
+    assert '"1 machine: 1 active"' in run.printed(CLOSING_TABLE)
+
+
+def test_a_machine_that_runs_it_for_itself_is_told_and_not_rebooted(fleet: Fleet) -> None:
+    fleet.add("ws1", {"workstation_iommu": {}, "ansible_connection": "local"})
+    run = fleet.run(PROVISION, environment={"STAND_IN_MACHINE": fleet.folder("ws1")}, **REBOOTS)
+    assert run.status == 0, run.output
+    assert "ws1 runs this for itself, and is not rebooted from within" in run.output
+    assert "ws1: in place; a reboot makes it active" in run.printed(CLOSING_TABLE)
+    assert [call["check"] for call in fleet.calls("ws1")] == [True, False]
+
+
+def test_however_a_machine_connects_to_itself(fleet: Fleet) -> None:
+    fleet.add("ws1")
+    fleet.boots_as_this_computer("ws1")
+    run = fleet.run(PROVISION, **REBOOTS)
+    assert run.status == 0, run.output
+    assert "ws1 runs this for itself" in run.output
+    assert "reboots" not in fleet.state("ws1")
+
+
+def test_as_ansible_pull_runs_it(fleet: Fleet) -> None:
+    fleet.add("localhost")
+    words = ("--connection", "local", "--inventory", "localhost,", "--limit", "localhost,127.0.0.1")
+    run = fleet.run_as_is(PROVISION, *words, environment={"STAND_IN_MACHINE": fleet.folder("localhost")}, **REBOOTS)
+    assert run.status == 0, run.output
+    assert "localhost runs this for itself" in run.output
+
+
+def test_nothing_set_is_a_report_and_no_change(fleet: Fleet) -> None:
+    fleet.add("ws1", {})
+    run = fleet.run(PROVISION, **REBOOTS)
+    assert run.status == 0, run.output
+    assert len(fleet.calls("ws1")) == 1
+    assert fleet.state("ws1") == {"files": False, "running": False}
+    assert "virtualization" in run.printed("vfio.workstation.report : Print the summary")
+    assert "ws1: nothing is asked of it" in run.printed(CLOSING_TABLE)
+
+
+def test_a_variable_that_can_not_be_read_fails_that_machine_before_anything(fleet: Fleet) -> None:
+    fleet.add("ws1", {"workstation_iommu": {}, "workstation_reboot": "allways"})
+    fleet.add("ws2")
+    run = fleet.run(PROVISION)
+    assert run.status != 0
+    assert fleet.calls("ws1") == []
+    assert "allways" in run.printed(STAND_IN_THE_WAY)
+    assert fleet.state("ws2")["files"]
+    assert "ws1: failed" in run.printed(CLOSING_TABLE)
