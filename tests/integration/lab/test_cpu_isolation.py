@@ -66,6 +66,7 @@ class Isolation:
         self.machine = machine
         for file in isolation_files(CpuPlan(GUESTS, HOST, (), "dynamic", "because")):
             self.write(file.path, file.content)
+            self.sh(f"chmod {file.mode:o} {file.path}")
         self.write("/etc/systemd/system/irqbalance.service", BALANCER)
         self.write("/etc/default/irqbalance", "IRQBALANCE_BANNED_CPULIST=1\n")
         self.sh("systemctl daemon-reload; systemctl start irqbalance")
@@ -103,13 +104,14 @@ def isolation(lab: Lab, request: pytest.FixtureRequest) -> typing.Iterator[Isola
 
 
 @pytest.fixture
-def before(isolation: Isolation) -> dict[str, str]:
-    """How everything is while nothing is held."""
+def before(isolation: Isolation) -> typing.Iterator[dict[str, str]]:
+    """How everything is while nothing is held; and nothing is after the test."""
     found = isolation.look()
     assert found["default"] == found["workqueues"] == "f"
     assert (found["systemd may"], found["system.slice AllowedCPUs"]) == ("0-3", "")
     assert found["IRQBALANCE_BANNED_CPULIST"] == "1"
-    return found
+    yield found
+    isolation.sh(f"systemctl stop {UNIT}")
 
 
 def on_guests(mask: str) -> bool:
