@@ -1,0 +1,33 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What is no result of the module is told to the playbook's author in a sentence."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from ansible.errors import AnsibleFilterError
+
+from ansible_collections.vfio.workstation.plugins.filter.host_verdict import host_verdict
+from ansible_collections.vfio.workstation.plugins.filter.refusal_table import refusal_table
+from ansible_collections.vfio.workstation.plugins.filter.wish_table import wish_table
+
+
+@pytest.mark.parametrize("broken", [None, [], "text", {"ws1": None}, {"ws1": "text"}])
+def test_tables_say_what_they_expect(broken: Any) -> None:
+    with pytest.raises(AnsibleFilterError, match=r"wish_table: found .*expected a mapping from names"):
+        wish_table(broken)
+    with pytest.raises(AnsibleFilterError, match=r"refusal_table: found .*expected a mapping from names"):
+        refusal_table(broken)
+
+
+def test_the_verdict_says_what_it_expects() -> None:
+    with pytest.raises(AnsibleFilterError, match="host_verdict: found list, expected what the module"):
+        host_verdict([])
+    assert host_verdict({"unreachable": True, "msg": "no route"}) == {
+        "word": "unreachable",
+        "reason": "unreachable: no route",
+    }

@@ -1,0 +1,137 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The tables for people: every machine, every wish, every reason, in lines that fit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.vfio.workstation.plugins.plugin_utils._tables import (
+    WIDTH,
+    failure_text,
+    refusal_table,
+    wish_table,
+)
+from ansible_collections.vfio.workstation.plugins.plugin_utils._verdict import VERDICTS, verdict
+
+GPU = {
+    "section": "devices",
+    "name": "gpu",
+    "wanted": "0000:41:00.0, 0000:41:00.1 on vfio-pci",
+    "now": "0000:41:00.0 nouveau, 0000:41:00.1 snd_hda_intel",
+}
+IN_USE = {"code": "device_in_use", "seen": "gpu is in use", "danger": "It would be lost.", "remedy": "Stop it."}
+
+
+def done(active: bool | None, wishes: int = 1, reboot: bool = False, **more: Any) -> dict[str, Any]:
+    """What the module returns for a machine on which all is in place."""
+    states = {"configured": True, "staged": True, "active": active}
+    return {"states": states, "wishes": [{**GPU, **states}] * wishes, "reboot_required": reboot, "refusals": [], **more}
+
+
+RESULTS: list[tuple[dict[str, Any], bool, str]] = [
+    (done(True), False, "active"),
+    (done(True, steps=[{}]), False, "active"),
+    (done(True, steps=[{}]), True, "due"),
+    (done(True, wishes=0), False, "nothing"),
+    (done(False, reboot=True), False, "staged"),
+    (done(False), False, "incomplete"),
+    ({**done(True), "wishes": [{**GPU, "active": False}]}, False, "incomplete"),
+    (done(None), False, "unknown"),
+    ({**done(None), "refusals": [IN_USE], "failed": True}, True, "refused"),
+    ({**done(True), "failed": True, "msg": "it did not come back"}, False, "failed"),
+    ({"msg": "a tool failed", "refusals": []}, False, "failed"),
+    ({"unreachable": True, "msg": "no route"}, False, "unreachable"),
+    ({}, False, "failed"),
+]
+
+
+@pytest.mark.parametrize(("result", "predicted", "word"), RESULTS)
+def test_verdict(result: dict[str, Any], predicted: bool, word: str) -> None:
+    assert verdict(result, predicted) == word
+    assert bool(failure_text(result)) == (word in ("unreachable", "refused", "failed"))
+
+
+def test_each_verdict_is_among_them() -> None:
+    assert {word for _result, _predicted, word in RESULTS} == set(VERDICTS)
+
+
+def test_a_wish_has_its_marks_and_goes_on_in_the_next_line() -> None:
+    wish = {**GPU, "configured": True, "staged": False, "active": None}
+    assert wish_table({"ws1": {**done(False, reboot=True), "wishes": [wish], "notes": ["gpu: it moved"]}}) == [
+        "ws1: in place; a reboot makes it active",
+        "  asked for                           configured  staged  active  now",
+        "  devices gpu: 0000:41:00.0,          yes         no      -       0000:41:00.0 nouveau,",
+        "  0000:41:00.1 on vfio-pci                                        0000:41:00.1",
+        "                                                                  snd_hda_intel",
+        "  note: gpu: it moved",
+        "1 machine: 1 staged",
+    ]
+
+
+def test_the_last_line_counts_worst_first() -> None:
+    results = {"a": done(True), "b": done(True), "c": {"unreachable": True, "msg": "no route"}}
+    assert wish_table(results)[-1] == "3 machines: 1 unreachable, 2 active"
+    assert wish_table({}) == ["0 machines: none"]
+
+
+def test_a_rollback_has_sentences_of_its_own() -> None:
+    assert wish_table({"a": done(True, wishes=0)}, False, "absent")[0] == "a: as it was before: nothing is left"
+    assert wish_table({"a": done(True, wishes=0)})[0] == "a: nothing is asked of it"
+
+
+def test_refusals_of_several_machines_stand_there_once() -> None:
+    other = {**IN_USE, "code": "iommu_absent"}
+    results = {
+        "a": {**done(None), "refusals": [IN_USE, other]},
+        "b": done(True),
+        "c": {**done(None), "refusals": [IN_USE, other]},
+        "d": {"msg": "one\ntwo"},
+    }
+    assert refusal_table(results) == [
+        "a, c:",
+        "  [device_in_use] gpu is in use",
+        "    Why this matters: It would be lost.",
+        "    What to do: Stop it.",
+        "  [iommu_absent] gpu is in use",
+        "    Why this matters: It would be lost.",
+        "    What to do: Stop it.",
+        "d:",
+        "  [failed] one",
+        "    two",
+    ]
+    assert failure_text(results["a"]) == "refused, and nothing was changed: device_in_use, iommu_absent"
+    assert failure_text(results["d"]) == "failed: one two"
+    assert refusal_table({"b": done(True)}) == []
+
+
+_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=200),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+_WISHES = st.fixed_dictionaries({}, optional=dict.fromkeys((*GPU, "configured", "staged", "active"), _VALUES))
+_REFUSALS = st.fixed_dictionaries({}, optional=dict.fromkeys(IN_USE, _VALUES))
+_RESULTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "states": st.none() | st.fixed_dictionaries({}, optional={"active": _VALUES}),
+        "wishes": st.lists(_WISHES, max_size=3) | _VALUES,
+        "refusals": st.lists(_REFUSALS, max_size=2),
+        "steps": st.lists(_VALUES, max_size=2),
+        **dict.fromkeys(("msg", "notes", "failed", "unreachable", "reboot_required"), _VALUES),
+    },
+)
+
+
+@given(st.dictionaries(st.text(min_size=1, max_size=120), _RESULTS, max_size=4), st.booleans())
+def test_whatever_comes_back_fits_into_lines(results: dict[str, Any], predicted: bool) -> None:
+    lines = [*wish_table(results, predicted), *refusal_table(results)]
+    assert all(len(line) <= WIDTH and "\n" not in line for line in lines)
+    assert all("\n" not in failure_text(result) for result in results.values())
