@@ -11,7 +11,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: initramfs
 short_description: Own some files and modules in the initramfs of every kernel, whatever makes it
-version_added: 0.2.0
+version_added: 0.1.0
 author:
   - The vfio.workstation contributors (@vfio-workstation)
 description:
