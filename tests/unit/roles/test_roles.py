@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +98,11 @@ def parse(sections: dict[str, Any]) -> Any:
     return unknown[0] if unknown else desired
 
 
-def test_there_are_five_examples() -> None:
+def test_there_are_five_examples_and_the_first_is_that_of_the_projects_readme() -> None:
     assert len(EXAMPLES) == 5
+    text = (ROLES.parent / "README.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"^    workstation_devices:\n(?:    .*\n)+", text, re.MULTILINE)
+    assert yaml.safe_load(textwrap.dedent(block)) == yaml.safe_load(EXAMPLES[0][1])
 
 
 @pytest.mark.parametrize(("machine", "text"), EXAMPLES)
