@@ -15,10 +15,12 @@ lab-setup: lab-host
 	@scripts/setup-debian lab
 
 .PHONY: demo
-demo: lab-setup ## A virtual workstation, and the collection's playbook on it: minutes from a bare Debian machine
+demo: lab-setup ## A virtual workstation made one for guests with devices: minutes from a bare Debian machine
 	@$(LAB_PYTHON) -m tests.lab start desktop --name demo --inventory $(LAB)/demo.json
-	@printf 'lab: running vfio.workstation.report on it\n'
-	@ansible-playbook -i $(LAB)/demo.json vfio.workstation.report
+	@printf 'lab: running vfio.workstation.provision on it, with what tests/lab/demo.yml asks for\n'
+	@ansible-playbook -i $(LAB)/demo.json -e @tests/lab/demo.yml -e workstation_reboot=when_required \
+	  vfio.workstation.provision
+	@$(LAB_PYTHON) -m tests.lab guest demo
 	@printf '%s\n' '' \
 	  'The workstation is up, and stays up until you throw it away.' \
 	  '  make demo-ssh      log in as root and look around: lspci, /sys/kernel/iommu_groups, dmesg' \

@@ -17,7 +17,7 @@ import time
 import types
 import typing
 
-from . import files, hardware, image
+from . import files, hardware, image, inner
 from .errors import LabError
 from .lab import CACHE, Lab
 from .recipe import BOOTS, FLAVOURS, SUITES
@@ -84,6 +84,26 @@ def _ssh(lab: Lab, options: argparse.Namespace) -> None:
     os.execvp("ssh", ["ssh", "-F", str(remote.config), "lab", *options.command])
 
 
+def _guest(lab: Lab, options: argparse.Namespace) -> None:
+    machine = lab.attach(options.name)
+    if not machine.running:
+        raise LabError(f"{options.name} is switched off: python -m tests.lab start --name {options.name}")
+    listing = machine.ssh("cd /sys/bus/pci/drivers/vfio-pci 2>/dev/null && ls -d ????:??:??.? || true").stdout
+    addresses = options.address or listing.split()
+    if not addresses:
+        raise LabError(f"no function of {options.name} is on vfio-pci; make demo gives some to guests")
+    LOG.info("starting a guest inside %s that owns %s", options.name, ", ".join(addresses))
+    report = inner.run(machine, addresses)
+    machine.let_go()
+    print("The guest inside reports what it owns, each with the guest's own driver:")
+    for function in report.functions:
+        print(f"  {function.vendor}:{function.device} class {function.pci_class}  {function.driver or '-'}")
+    for nic in report.nics:
+        print(f"  network: {nic.driver} brought up {nic.mac}")
+    for disk in report.disks:
+        print(f"  disk: {disk.driver} read by DMA: {disk.marker}")
+
+
 def _stop(lab: Lab, options: argparse.Namespace) -> None:
     lab.attach(options.name).stop()
 
@@ -133,6 +153,10 @@ def _parser() -> argparse.ArgumentParser:
     ssh.add_argument("name")
     ssh.add_argument("command", nargs=argparse.REMAINDER)
     ssh.set_defaults(run=_ssh)
+    guest = commands.add_parser("guest", help="start a guest in it that owns what is on vfio-pci, and say what it sees")
+    guest.add_argument("name")
+    guest.add_argument("address", nargs="*", help="functions; default: all that are on vfio-pci")
+    guest.set_defaults(run=_guest)
     stop = commands.add_parser("stop", help="shut it down; its disks stay")
     stop.add_argument("name")
     stop.set_defaults(run=_stop)
