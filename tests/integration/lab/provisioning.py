@@ -69,13 +69,6 @@ def driver_at(machine: Machine, address: str) -> str:
     return link.rsplit("/", 1)[-1]
 
 
-def drivers(machine: Machine) -> str:
-    """Every function with its driver, as the kernel has it."""
-    return machine.ssh(
-        "cd /sys/bus/pci/devices; for one in *; do echo $one $(basename $(readlink $one/driver || echo none)); done"
-    ).stdout
-
-
 def boot_next(machine: Machine, version: str) -> None:
     """Have GRUB's next boot be that of a kernel's ordinary entry."""
     config = "/boot/grub/grub.cfg"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.integration.lab.boot_configuration import tree
-from tests.integration.lab.provisioning import Desk, Run, boot_next, driver_at, drivers
+from tests.integration.lab.provisioning import Desk, Run, boot_next, driver_at
 from tests.lab import Lab, Machine, disks, inner
 
 pytestmark = [pytest.mark.lab]
@@ -75,14 +75,11 @@ def test_from_bare_to_passthrough_and_back(lab: Lab, name: str, tmp_path: Path) 
         fine(desk.play("provision", *REBOOT))
         assert_active(desk)
 
-        fine(desk.play("rollback", *REBOOT))
-        assert drivers_by_device(machine) == {"gpu": "bochs-drm", "second_nic": "e1000e", "data_disk": "nvme"}
         boot_next(machine, first_kernel)
-        machine.reboot()
+        fine(desk.play("rollback", *REBOOT))
+        assert drivers(machine) == bare_drivers
         machine.ssh("dpkg --purge $(dpkg-deb --show --showformat '${Package} ' /var/cache/vfio-lab/linux-image*.deb)")
         assert tree(machine) == bare
-        back_in_its_slot(machine)
-        assert drivers(machine) == bare_drivers
         assert machine.serial.faults() == []
 
 
@@ -92,8 +89,10 @@ def given(machine: Machine) -> list[str]:
     return [*gpu, machine.address("second_nic"), machine.address("data_disk")]
 
 
-def drivers_by_device(machine: Machine) -> dict[str, str]:
-    return {name: driver_at(machine, machine.address(name)) for name in ("gpu", "second_nic", "data_disk")}
+def drivers(machine: Machine) -> dict[str, str]:
+    """What each device is driven by, wherever it is."""
+    names = [device.name for device in machine.hardware.devices if device.kind != "vga"]
+    return {name: driver_at(machine, machine.address(name)) for name in names}
 
 
 def assert_active(desk: Desk) -> None:
@@ -101,7 +100,9 @@ def assert_active(desk: Desk) -> None:
     machine = desk.machine
     fine(desk.play("verify"))
     assert [driver_at(machine, address) for address in given(machine)] == ["vfio-pci"] * 4
-    assert [desk.driver("gpu_twin"), desk.driver("gpu_twin", 1)] == ["bochs-drm", "snd_hda_intel"]
+    # The other kernel is one for the cloud, which has no drivers for displays and sound.
+    twin = [desk.driver("gpu_twin"), desk.driver("gpu_twin", 1)]
+    assert twin == (["", ""] if "cloud" in machine.ssh("uname -r").stdout else ["bochs-drm", "snd_hda_intel"])
     assert desk.driver("root_disk") == "nvme"
     pages = "cat /sys/devices/system/node/node*/hugepages/hugepages-2048kB/nr_hugepages"
     assert sum(map(int, machine.ssh(pages).stdout.split())) == 32
@@ -121,17 +122,9 @@ def move_the_card(desk: Desk) -> None:
     assert machine.address("gpu") != before
     # What is at the old address now is the twin, and it is not taken for the card that was meant.
     assert machine.address("gpu_twin") == before
-    assert [desk.driver("gpu_twin"), desk.driver("gpu_twin", 1)] == ["bochs-drm", "snd_hda_intel"]
+    assert "vfio-pci" not in [desk.driver("gpu_twin"), desk.driver("gpu_twin", 1)]
     assert desk.driver("root_disk") == "nvme"
     assert desk.play("verify").status != 0
-
-
-def back_in_its_slot(machine: Machine) -> None:
-    machine.stop()
-    moved = machine.hardware.device("gpu")
-    machine.hardware = machine.hardware.moved("gpu", port=0 if moved.bus == "second_socket" else 2)
-    machine.start()
-    machine.wait_for_ssh()
 
 
 @pytest.mark.slow
