@@ -5,3 +5,4 @@ bench: venv ## Measure, and print the figures; benchmarks/README.md has those of
 	@scripts/setup-debian container
 	@PYTHONPATH="$(CURDIR)/.cache/collections:$(CURDIR)" python benchmarks/host_info.py
 	@PYTHONPATH="$(CURDIR)" python benchmarks/boot_configuration.py
+	@PYTHONPATH="$(CURDIR)" python benchmarks/provision.py

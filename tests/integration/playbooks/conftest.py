@@ -177,8 +177,11 @@ def extra_vars(variables: dict[str, Any]) -> tuple[str, ...]:
 
 @pytest.fixture(scope="session")
 def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The collection as it is, but for the module host."""
-    top = tmp_path_factory.mktemp("collections")
+    return with_stand_in(tmp_path_factory.mktemp("collections"))
+
+
+def with_stand_in(top: Path) -> Path:
+    """Lay out the collection as it is, but for the module host, below a folder; return it."""
     collection = top / "ansible_collections" / "vfio" / "workstation"
     modules = collection / "plugins" / "modules"
     modules.mkdir(parents=True)
