@@ -109,7 +109,8 @@ def _reason(word: str, result: Result) -> list[str]:
 
 
 def _row(wish: Result) -> list[str]:
-    what = " ".join(str(wish[key]) for key in ("section", "name") if wish.get(key))
+    words = [str(wish[key]) for key in ("section", "name") if wish.get(key)]
+    what = words[-1] if len({word.lower() for word in words}) == 1 else " ".join(words)
     wanted = wish.get("wanted")
     cells = [
         what + (f": {wanted}" if wanted else ""),

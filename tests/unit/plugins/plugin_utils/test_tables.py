@@ -75,6 +75,11 @@ def test_a_wish_has_its_marks_and_goes_on_in_the_next_line() -> None:
     ]
 
 
+def test_a_section_with_one_thing_in_it_is_named_once() -> None:
+    wish = {"section": "iommu", "name": "IOMMU", "wanted": "on", "now": "enabled", "active": True}
+    assert wish_table({"a": {**done(True), "wishes": [wish]}})[2].startswith("  IOMMU: on  ")
+
+
 def test_the_last_line_counts_worst_first() -> None:
     results = {"a": done(True), "b": done(True), "c": {"unreachable": True, "msg": "no route"}}
     assert wish_table(results)[-1] == "3 machines: 1 unreachable, 2 active"
