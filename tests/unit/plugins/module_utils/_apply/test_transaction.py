@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._apply import Failed, ToolFailed, Transaction, files
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import (
+    ACTIVE,
     CONFIGURED,
     DRAFT,
     STAGED,
@@ -24,6 +25,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan imp
     RemoveFile,
     RunTool,
     Step,
+    WriteAttribute,
     WriteFile,
 )
 
@@ -179,6 +181,27 @@ def test_any_plan_that_fails_anywhere_leaves_everything_as_it_was(
     with pytest.raises(Failed), Transaction(FINE, str(root), runner) as transaction:
         transaction.apply([*steps[:place], failing, *steps[place:]])
     assert seen(root) == before
+
+
+def test_an_attribute_is_written_and_gets_its_value_back_when_anything_fails(root: Path) -> None:
+    path = root / "sys/nr_hugepages"
+    path.parent.mkdir()
+    path.write_text("3\n")
+    ask = WriteAttribute("/sys/nr_hugepages", "8", ACTIVE, "ask for pages")
+    with Transaction({}, str(root)) as transaction:
+        transaction.apply([ask])
+    assert path.read_text().rstrip("\n") == "8"
+    assert transaction.receipt.written == ("/sys/nr_hugepages",)
+    path.write_text("3\n")
+    wrong = WriteFile("/etc/default/grub/x", "", CONFIGURED, "no folder can be there")
+    with pytest.raises(Failed), Transaction({}, str(root)) as transaction:
+        transaction.apply([ask, wrong])
+    assert path.read_text().rstrip("\n") == "3"
+
+
+def test_an_attribute_that_is_not_there_is_named(root: Path) -> None:
+    with pytest.raises(Failed, match=r"ask for pages: .*nr_hugepages"), Transaction({}, str(root)) as transaction:
+        transaction.apply([WriteAttribute("/sys/nr_hugepages", "8", ACTIVE, "ask for pages")])
 
 
 def test_a_draft_is_no_file_that_tools_read() -> None:

@@ -93,6 +93,32 @@ def test_owners_live_side_by_side() -> None:
     assert entries[0].text == "ro hugepagesz=1G hugepages=8"
 
 
+TOGETHER = IOMMU._replace(others=(("devices", ("intel_iommu=on", "gate=1")), ("hugepages", ("hugepages=8",))))
+
+
+def test_owners_who_ask_at_the_same_time_come_to_the_same_as_one_after_the_other() -> None:
+    decision, sources, entries = converge(TOGETHER, records.EMPTY, [source("ro")], [entry("ro")])
+    assert entries[0].text == "ro intel_iommu=on iommu=pt gate=1 hugepages=8"
+    record, one_source, one_entry = records.EMPTY, [source("ro")], [entry("ro")]
+    for owner, units in TOGETHER.asked.items():
+        alone, one_source, one_entry = converge(Wish(owner, units), record, one_source, one_entry)
+        record = alone.record
+    assert (decision.record, sources, entries) == (record, one_source, one_entry)
+    # An argument that another still wants stays when one of them goes; all go together.
+    left, _sources, some = converge(Wish("iommu", ()), decision.record, sources, entries)
+    assert some[0].text == "ro intel_iommu=on gate=1 hugepages=8"
+    nothing = Wish("devices", (), others=(("hugepages", ()), ("iommu", ())))
+    last, sources, entries = converge(nothing, left.record, _sources, some)
+    assert (entries[0].text, last.record) == ("ro", records.EMPTY)
+
+
+def test_two_who_ask_at_the_same_time_and_contradict_each_other_are_refused_once() -> None:
+    wish = Wish("iommu", ("iommu=pt",), others=(("other", ("iommu=off",)),))
+    (refusal,) = decide(wish, records.EMPTY, [source("ro")], [entry("ro")]).refusals
+    assert "iommu" in refusal.seen
+    assert "other" in refusal.seen
+
+
 def test_owners_that_contradict_each_other_are_refused_by_name() -> None:
     decision, sources, entries = converge(IOMMU, records.EMPTY, [source("ro")], [entry("ro")])
     refusals = decide(Wish("other", ("iommu=off",)), decision.record, sources, entries).refusals
