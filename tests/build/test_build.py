@@ -37,6 +37,9 @@ MUST_HOLD = {
         "requirements.txt",
     ),
     *("plugins/modules/host_info.py", "plugins/module_utils/_run/info.py", "playbooks/report.yml"),
+    *("plugins/modules/host.py", "plugins/modules/device_driver.py", "plugins/modules/kernel_cmdline.py"),
+    *("playbooks/provision.yml", "playbooks/verify.yml", "playbooks/rollback.yml"),
+    *("roles/workstation/tasks/main.yml", "roles/workstation/meta/argument_specs.yml"),
 }
 LEFTOVERS = {"__pycache__", ".cache", ".git", "tests", "molecule", "benchmarks", ".ansible", "output"}
 
