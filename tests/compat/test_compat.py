@@ -32,6 +32,36 @@ from {PACKAGE}._machine import to_json
 from {PACKAGE}._probe import probe
 json.dump([to_json(probe(root)) for root in sys.argv[2:]], sys.stdout, sort_keys=True)
 """
+PLAN = f"""
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from {PACKAGE}._machine import to_json
+from {PACKAGE}._machine.host_plan import HostPlan, HostRecord
+from {PACKAGE}._plan.host_plan import OWN_FILES, plan_host
+from {PACKAGE}._plan.host_record import parse_host_record, render_host_record
+from {PACKAGE}._plan.parse_desired import parse_desired
+from {PACKAGE}._probe import probe
+from {PACKAGE}._probe.around import read_around
+from {PACKAGE}._probe.tree import Tree
+desired = parse_desired(json.loads(sys.argv[2]))
+found = []
+for root in sys.argv[3:]:
+    around = read_around(Tree(root), [path for paths in OWN_FILES.values() for path in paths])
+    plan = plan_host(probe(root).host, desired, HostRecord(), around)
+    if isinstance(plan, HostPlan):
+        assert parse_host_record(render_host_record(plan.record)) == plan.record
+    found.append(to_json(plan))
+json.dump(found, sys.stdout, sort_keys=True)
+"""
+WISHES = {
+    "iommu": {},
+    "devices": [{"name": "gpu", "select": {"class": "display", "boot_display": False}}],
+    "hugepages": [{"size": "2M", "memory": "64M"}],
+    "cpu_isolation": {},
+    "kvm": {"ignore_msrs": True},
+    "arguments": ["quiet"],
+    "memory_for_host": "1G",
+}
 IMPORT_ALL = f"""
 import importlib, pkgutil, sys
 sys.path.insert(0, sys.argv[1])
@@ -133,3 +163,21 @@ def test_module_runs(version: str, collections: Path, trees: list[str], readings
     result = json.loads(printed.split("localhost | SUCCESS => ", 1)[1])
     assert result["host"] == readings[0]["host"]
     assert result["changed"] is False
+
+
+@pytest.fixture(scope="session")
+def plans(collections: Path, trees: list[str]) -> Any:
+    """What the Python that runs the tests plans: plans and refusals both."""
+    found = plan_by(sys.executable, collections, trees)
+    assert {"list", "dict"} == {type(one).__name__ for one in found}
+    return found
+
+
+def plan_by(python: str, collections: Path, roots: list[str]) -> Any:
+    return json.loads(run(python, *BARE, "-c", PLAN, collections, json.dumps(WISHES), *roots))
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_plans_the_same(version: str, collections: Path, trees: list[str], plans: Any) -> None:
+    """The same wishes come to the same on every described machine."""
+    assert plan_by(PYTHONS[version], collections, trees) == plans
