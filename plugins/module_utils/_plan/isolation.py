@@ -101,11 +101,12 @@ UNITS='system.slice user.slice init.scope'
 # Where set-property --runtime leaves its file: for units with files, and for those without, such as init.scope.
 CONTROL='/run/systemd/system.control /run/systemd/transient'
 PROPERTY=50-AllowedCPUs.conf
+DROPINS=/run/systemd/system
+DROPIN=zz-vfio-workstation.conf
 POSSIBLE=/sys/devices/system/cpu/possible
 WORKQUEUES=/sys/devices/virtual/workqueue/cpumask
 IRQS=/proc/irq
 BALANCER=irqbalance.service
-BALANCER_FILE=/run/systemd/system/$BALANCER.d/50-vfio-workstation.conf
 
 say() {
     printf 'cpu-isolation: %s\n' "$*"
@@ -181,6 +182,19 @@ remember() {
     mv "$STATE.new" "$STATE"
 }
 
+# A drop-in of the unit $1, with the lines that follow.
+dropin() {
+    mkdir -p "$DROPINS/$1.d"
+    file=$DROPINS/$1.d/$DROPIN
+    shift
+    printf '%s\n' "$@" >"$file"
+}
+
+no_dropin() {
+    rm -f "$DROPINS/$1.d/$DROPIN"
+    [ ! -d "$DROPINS/$1.d" ] || rmdir --ignore-fail-on-non-empty "$DROPINS/$1.d"
+}
+
 hold_processes() {
     if ! cpusets; then
         say "No cpuset controller of cgroup v2: the host's processes may still run on CPUs $GUESTS."
@@ -189,6 +203,10 @@ hold_processes() {
     for unit in $UNITS; do
         get "$STATE/$unit" || line=''
         leave "$line"
+        # What is set at once is not all that a later daemon-reload reads: a file of the same name in /etc goes before
+        # it, and one with a name behind it adds its own CPUs (systemd.unit(5)). So there is one with the last name.
+        case $unit in *.scope) section=Scope ;; *) section=Slice ;; esac
+        dropin "$unit" "[$section]" AllowedCPUs= AllowedCPUs="$left"
         systemctl set-property --runtime "$unit" AllowedCPUs="$left"
     done
 }
@@ -255,10 +273,7 @@ hold_balancer() {
     fi
     printf 'IRQBALANCE_BANNED_CPUS=%s\nIRQBALANCE_BANNED_CPULIST=%s\n' "$mask" "$GUESTS${list:+,$list}" \
         >"$STATE/balancer"
-    mkdir -p "${BALANCER_FILE%/*}"
-    printf '[Service]\nEnvironmentFile=-%s\n' "$STATE/balancer" >"$BALANCER_FILE"
-    systemctl daemon-reload
-    restart_balancer
+    dropin "$BALANCER" '[Service]' EnvironmentFile=-"$STATE/balancer"
 }
 
 # With its last user the controller goes, and processes of more than one cpuset move up at once: the kernel may look at
@@ -278,6 +293,7 @@ give_processes() {
     widen
     for unit in $UNITS; do
         [ -e "$STATE/$unit" ] || continue
+        no_dropin "$unit"
         get "$STATE/$unit" || line=''
         systemctl set-property --runtime "$unit" AllowedCPUs="$line" || failed="$failed $unit"
         [ ! -e "$STATE/$unit.property" ] || continue
@@ -330,9 +346,7 @@ give_irqs() {
 }
 
 give_balancer() {
-    [ -e "$STATE/balancer" ] || return 0
-    rm -f "$BALANCER_FILE"
-    [ ! -d "${BALANCER_FILE%/*}" ] || rmdir --ignore-fail-on-non-empty "${BALANCER_FILE%/*}"
+    [ ! -e "$STATE/balancer" ] || no_dropin "$BALANCER"
 }
 
 give_back() {
@@ -369,6 +383,8 @@ start() {
     hold_processes
     hold_workqueues
     hold_balancer
+    systemctl daemon-reload
+    [ ! -e "$STATE/balancer" ] || restart_balancer
     hold_irqs
     trap - EXIT
     say "CPUs $GUESTS are for guests, CPUs $HOST for the host."

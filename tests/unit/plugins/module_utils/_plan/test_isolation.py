@@ -326,6 +326,14 @@ def test_what_somebody_allowed_before_stays_the_limit_and_comes_back(host: Host)
     before = host.state()
     host.works("start")
     assert [host.get(f"units/{unit}") for unit in UNITS] == ["1", "0-1", "0 1"]
+    # For whenever systemd reads its files again: behind those of others.
+    texts = [host.get(f"run/systemd/system/{unit}.d/zz-vfio-workstation.conf") for unit in UNITS]
+    assert texts == [
+        "[Slice]\nAllowedCPUs=\nAllowedCPUs=1",
+        "[Slice]\nAllowedCPUs=\nAllowedCPUs=0-1",
+        "[Scope]\nAllowedCPUs=\nAllowedCPUs=0 1",
+    ]
+    assert host.get("calls").splitlines()[-1] == "daemon-reload"
     host.works("stop")
     assert host.state() == before
 
