@@ -140,7 +140,8 @@ def _cpu_row(machine: Machine, plan: HostPlan, cpus: CpuPlan, seen: Seen) -> Row
         now = f"isolated: {numbers_text(isolated) or 'none'}" if isolated is not None else "isolated: ?"
     else:
         # Kept apart only while a guest runs: what can be active is that it is ready.
-        effect, now = True, "kept apart while guests run"
+        effect = not seen.pending.get(CPU_ISOLATION)
+        now = "kept apart while guests run" if effect else "not set up"
     return _row(plan, seen, CPU_ISOLATION, "CPUs", wanted, now, effect)
 
 

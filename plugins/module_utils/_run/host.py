@@ -140,11 +140,14 @@ class Session:
         seen = Seen(command_lines, pending, dict(around.kvm_values))
         found = tuple(rows(machine, self._desired, plan, seen)) if self._absent is None else ()
         live = Live(tree, machine, plan, own)
+        removals, writes = _removals_and_writes([step for steps in own.values() for step in steps])
         steps = (
             *live.before(),
             *_record_first(record, plan.record),
+            # What makes images puts udev rules and modprobe.d into them, ours of the running system too.
+            *removals,
             *(images.steps if images else ()),
-            *(step for steps in own.values() for step in steps),
+            *writes,
             *(lines.steps if lines else ()),
             *live.after(),
             *_record_last(record, plan.record),
@@ -185,6 +188,11 @@ class Session:
         found = kernel_cmdline.look(tree, wish, machine.boot)
         configured = found.outcome.states.configured
         return found.outcome, Lines(configured, found.owners, found.entries, machine.boot.running.cmdline)
+
+
+def _removals_and_writes(steps: Sequence[Step]) -> tuple[list[Step], list[Step]]:
+    removals: list[Step] = [step for step in steps if isinstance(step, RemoveFile)]
+    return removals, [step for step in steps if step not in removals]
 
 
 def _found_files(tree: Tree, paths: Sequence[str]) -> dict[str, Found]:

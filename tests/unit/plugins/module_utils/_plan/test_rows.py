@@ -94,6 +94,14 @@ def test_kvm_as_the_kernel_has_it_and_arguments_of_ones_own() -> None:
 
 
 @pytest.mark.parametrize(
+    ("pending", "now", "active"), [({"configured"}, "not set up", False), (set(), "kept apart while guests run", True)]
+)
+def test_cpus_that_a_unit_keeps_apart_are_ready_once_it_is_there(pending: set[str], now: str, active: bool) -> None:
+    (row,) = seen(bound("x"), "cpu_isolation: {cpus: auto}", lines("ro", "ro"), cpu_isolation=pending)
+    assert (row.now, row.active) == (now, active)
+
+
+@pytest.mark.parametrize(
     ("states", "gone", "active"),
     [([], True, True), ([], False, False), ([True, None], True, None), ([None, False], True, False)],
 )

@@ -13,9 +13,17 @@ import pytest
 from ansible_collections.vfio.workstation.plugins.module_utils._apply.transaction import Transaction
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import Desired
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HOST_RECORD_FILE
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import RECORD, WriteFile
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import (
+    RECORD,
+    GenerateFile,
+    RemoveFile,
+    WriteFile,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.access import ACCESS_RULE_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import SECTIONS
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.kvm_options import KVM_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
+from ansible_collections.vfio.workstation.plugins.module_utils._run import initramfs
 from ansible_collections.vfio.workstation.plugins.module_utils._run.converge import Outcome
 from ansible_collections.vfio.workstation.plugins.module_utils._run.host import Session, check_parameters
 from ansible_collections.vfio.workstation.tests.machines.builder import build
@@ -131,3 +139,33 @@ def test_what_is_applied_leaves_no_file_to_write_and_goes_without_a_trace(root: 
     assert row(done, "hugepages")["configured"] is True
     carry_out(Session(Desired(), SECTIONS, root=root))
     assert {path: path.read_bytes() for path in Path(root, "etc").rglob("*") if path.is_file()} == before
+
+
+def test_images_hold_none_of_the_files_that_are_for_the_running_system(
+    root: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mkinitramfs copies the machine's own udev rules and modprobe.d into each image that it makes."""
+    for path in ("usr/sbin/mkinitramfs", "etc/kernel/postinst.d/initramfs-tools", "etc/group"):
+        Path(root, path).parent.mkdir(parents=True, exist_ok=True)
+        Path(root, path).write_text("kvm:x:102:\n", "utf-8")
+    monkeypatch.setattr(initramfs, "run_tool", lambda _argv: "usr/lib/vfio-workstation/0123456789abcdef\n")
+    theirs = (ACCESS_RULE_FILE, KVM_FILE)
+    sections = {
+        "devices": [{"name": "gpu", "select": "0000:01:00.0"}],
+        "kvm": {"ignore_msrs": True},
+        "access": {"group": "kvm"},
+        "accept": ["device_in_use"],
+    }
+    session = Session(wanted(**sections), root=root)
+    steps = session.observe().steps
+    images = [isinstance(step, GenerateFile) and step.path.startswith("/boot/initrd") for step in steps]
+    written = [isinstance(step, WriteFile) and step.path in theirs for step in steps]
+    assert images.index(True) < written.index(True)
+    assert written.count(True) == len(theirs)
+    with Transaction({}, root=root) as transaction:
+        transaction.apply([step for step in steps if isinstance(step, WriteFile)])
+    back = Session(Desired(), SECTIONS, root=root).observe().steps
+    images = [isinstance(step, GenerateFile) and step.path.startswith("/boot/initrd") for step in back]
+    removed = [isinstance(step, RemoveFile) and step.path in theirs for step in back]
+    assert removed.count(True) == len(theirs)
+    assert max(index for index, is_one in enumerate(removed) if is_one) < images.index(True)
