@@ -78,7 +78,8 @@ def _images(scenario: str) -> list[str]:
         inventory = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ContainerError(f"no scenario is called {scenario!r}: {path} is not there") from None
-    return sorted({host["machine_image"] for host in inventory["machines"]["hosts"].values()})
+    machines = inventory["machines"]
+    return sorted({{**machines.get("vars", {}), **host}["machine_image"] for host in machines["hosts"].values()})
 
 
 def _prepare(folder: Path, images: Sequence[str]) -> dict[str, str]:

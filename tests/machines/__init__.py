@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 from .builder import build, build_described
-from .description import load, names
+from .description import load, load_but, names
 from .generated import generate
 
-__all__ = ["build", "build_described", "generate", "load", "names"]
+__all__ = ["build", "build_described", "generate", "load", "load_but", "names"]

@@ -10,7 +10,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from . import build, generate, load, names
+import yaml
+
+from . import build_described, generate, load, load_but, names
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -20,6 +22,7 @@ def main(arguments: list[str] | None = None) -> int:
         "name", nargs="?", help="a described machine, or how many functions to generate; none lists them"
     )
     parser.add_argument("folder", nargs="?", type=Path, help="new or empty folder to build it in")
+    parser.add_argument("--but", default="{}", metavar="YAML", help="what is laid over the described machine")
     options = parser.parse_args(arguments)
     if options.name is None:
         for name in names():
@@ -30,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     if options.name.isdigit():
         generate(int(options.name), options.folder)
     elif options.name in names():
-        build(options.name, options.folder)
+        build_described(load_but(options.name, yaml.safe_load(options.but)), options.folder)
     else:
         parser.error(f"no machine is called {options.name!r}; without a name, all are listed")
     return 0

@@ -30,6 +30,11 @@ def load(name: str) -> dict[str, Any]:
     return {**_merged(below, described), "expect": expected}
 
 
+def load_but(name: str, changes: dict[str, Any]) -> dict[str, Any]:
+    """Return a description with changes laid over it, as over the one that a description is `like`."""
+    return _merged(load(name), changes)
+
+
 def _merged(below: dict[str, Any], above: dict[str, Any]) -> dict[str, Any]:
     result = dict(below)
     for key, value in above.items():

@@ -1,0 +1,207 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Three bare machines after the check, the first run and the second: what was foretold, done, and is there now."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from tests.containers.provisioned import MACHINES, PROVISIONED, inside, returned, unlike_before
+
+RULE = "etc/udev/rules.d/05-vfio-workstation.rules"
+YES, STAGED = (True, True, True), (True, True, False)
+#: Nothing becomes active in a container, which never boots, but what needs no boot.
+STATES = {
+    "intel-desktop": {"iommu": STAGED, "devices": STAGED, "hugepages": STAGED, "arguments": STAGED},
+    "twin-gpus": {
+        "iommu": YES,
+        "devices": STAGED,
+        "hugepages": STAGED,
+        "cpu_isolation": YES,
+        "access": YES,
+        "kvm": STAGED,
+    },
+    "hybrid-laptop": {"devices": STAGED, "cpu_isolation": STAGED},
+}
+#: What is ours on the command line, beside what its owner gave the machine.
+ARGUMENTS = {
+    "intel-desktop": (
+        "intel_iommu=on vfio_workstation=1 vfio-pci.ids=1002:731f:1da2:e411,1002:ab38:1da2:e411 "
+        "hugepagesz=1G hugepages=16 mitigations=auto"
+    ),
+    "twin-gpus": "vfio_workstation=1 hugepagesz=1G hugepages=8",
+    "hybrid-laptop": "vfio_workstation=1 isolcpus=domain,managed_irq,4-11 nohz_full=4-11 rcu_nocbs=4-11",
+}
+FUNCTIONS = {
+    "intel-desktop": ["0000:01:00.0", "0000:01:00.1"],
+    "twin-gpus": ["0000:41:00.0", "0000:41:00.1"],
+    "hybrid-laptop": ["0000:01:00.0"],
+}
+#: The rule matches each function by vendor, device, subsystem and the bridge that it is behind. The laptop's has no
+#: sound function; the desktop's are bound by their ids.
+MATCHES = {
+    "intel-desktop": [],
+    "twin-gpus": [
+        ("0000:41:00.0", "10de", "2684", "1043", "88e2", "0000:00:03.1"),
+        ("0000:41:00.1", "10de", "22ba", "1043", "88e2", "0000:00:03.1"),
+    ],
+    "hybrid-laptop": [("0000:01:00.0", "10de", "28e0", "1043", "1c63", "0000:00:06.0")],
+}
+FILES = {
+    "./etc/default/grub.d/zz-vfio-workstation.cfg",
+    "./etc/grub.d/11_vfio_workstation",
+    "./etc/initramfs-tools/hooks/vfio-workstation",
+    "./etc/vfio-workstation",
+    "./etc/vfio-workstation/host.json",
+    "./etc/vfio-workstation/initramfs",
+    "./etc/vfio-workstation/initramfs.json",
+    "./etc/vfio-workstation/initramfs/*-05-vfio-workstation.rules",
+    "./etc/vfio-workstation/kernel-cmdline.json",
+    "./var/lib/vfio-workstation",
+    "./var/lib/vfio-workstation/initramfs-seen.json",
+}
+_PAGES = {
+    "./etc/systemd/system/dev-hugepages1G.mount",
+    "./etc/systemd/system/sysinit.target.d",
+    "./etc/systemd/system/sysinit.target.d/vfio-workstation-hugepages.conf",
+}
+FILES_BESIDE = {
+    "intel-desktop": _PAGES,
+    "twin-gpus": {
+        *_PAGES,
+        "./etc/modprobe.d/vfio-workstation-kvm.conf",
+        "./etc/security/limits.d/vfio-workstation.conf",
+        "./etc/systemd/system/vfio-workstation-cpu-isolation.service",
+        "./etc/udev/rules.d/70-vfio-workstation-access.rules",
+        "./etc/vfio-workstation/cpu-isolation",
+    },
+    "hybrid-laptop": set(),
+}
+
+
+def kernel_lines(name: str) -> tuple[list[str], list[str]]:
+    """Return the command lines of a machine's menu: those of its own entries, and those of the fallback ones."""
+    host = inside(name)
+    host.check_output("grub-script-check /boot/grub/grub.cfg")
+    menu = host.file("/boot/grub/grub.cfg").content_string
+    found: dict[bool, list[str]] = {False: [], True: []}
+    title = ""
+    for line in menu.splitlines():
+        words = line.split(maxsplit=2)
+        if words[:1] == ["menuentry"]:
+            title = line
+        elif words[:1] == ["linux"]:
+            found["without VFIO" in title].append(words[2])
+    # A recovery entry has neither ours nor what else is for normal boots.
+    return [line for line in found[False] if " single" not in f" {line}"], found[True]
+
+
+def test_the_check_foretold_what_was_done_then(machine: str) -> None:
+    foretold, done = returned(machine, "foretold"), returned(machine, "done")
+    assert foretold["changed"]
+    assert done["tools"]
+    # What a run did with tools, and how things are: all else is the same.
+    differ = {key for key in {*foretold, *done} if foretold.get(key) != done.get(key)}
+    assert differ == {"tools", "states", "wishes"}
+    assert foretold["states"] == {"configured": False, "staged": False, "active": False}
+    # In check mode, converge.yml has compared all files before.
+    assert {wish["configured"] for wish in foretold["wishes"]} == {False}
+
+
+def test_the_second_run_had_nothing_to_do(machine: str) -> None:
+    again = returned(machine, "again")
+    assert (again["changed"], again["steps"], again["tools"], again["diff"]) == (False, [], [], [])
+    assert again["wishes"] == returned(machine, "done")["wishes"]
+
+
+def test_everything_is_staged_and_needs_a_reboot(machine: str) -> None:
+    again = returned(machine, "again")
+    states = {wish["section"]: (wish["configured"], wish["staged"], wish["active"]) for wish in again["wishes"]}
+    assert states == STATES[machine]
+    assert again["states"] == {"configured": True, "staged": True, "active": False}
+    assert again["reboot_required"]
+
+
+def test_the_devices_are_those_that_are_meant(machine: str) -> None:
+    assert [device["address"] for device in returned(machine, "again")["devices"]] == FUNCTIONS[machine]
+
+
+def test_no_file_is_there_beside_those_that_are_ours(machine: str) -> None:
+    differences = unlike_before(machine).splitlines()
+    added = {
+        re.sub("[0-9a-f]{16}-", "*-", line.split()[1]) for line in differences if re.match(r"> \./\S+ [-dlcb]", line)
+    }
+    assert added == FILES | FILES_BESIDE[machine]
+    # Of what was there, nothing is gone, and the menu alone is another; what the images hold is told of elsewhere.
+    gone = {line.split()[-1] for line in differences if line.startswith("< ") and not line.startswith("< boot/initrd")}
+    assert gone == {"./boot/grub/grub.cfg"}
+
+
+def test_each_entry_has_what_its_owner_gave_and_ours(machine: str) -> None:
+    normal, _fallback = kernel_lines(machine)
+    assert len(normal) == 2  # at the top, and below "Advanced options"
+    for line in normal:
+        assert line.endswith(f"ro  {MACHINES[machine]['machine_arguments']} {ARGUMENTS[machine]}")
+
+
+def test_the_fallback_entry_boots_the_machine_as_it_was(machine: str) -> None:
+    _normal, fallback = kernel_lines(machine)
+    running = inside(machine).file("/proc/cmdline").content_string
+    assert [f"BOOT_IMAGE=/boot/{line}" for line in fallback] == [running.strip().replace("/boot//boot", "/boot")]
+
+
+def image(name: str, command: str) -> str:
+    """Run a command with a folder that holds what a machine's initramfs holds."""
+    return str(
+        inside(name).check_output(
+            f"folder=$(mktemp -d) && unmkinitramfs /boot/initrd.img-* $folder && cd $folder && {command}; rm -r $folder"
+        )
+    )
+
+
+def test_the_image_has_the_rule_and_the_driver(machine: str) -> None:
+    host = inside(machine)
+    listed = host.check_output("lsinitramfs /boot/initrd.img-*").splitlines()
+    assert RULE in listed
+    assert [path for path in listed if re.search(r"/vfio-pci\.ko(\.xz)?$", path)]
+    # Those of the running system have no business in it.
+    assert not [path for path in listed if "vfio-workstation-" in path]
+    text = image(machine, f"cat {RULE}")
+    assert re.findall(r'^IMPORT\{cmdline\}="(\w+)"$', text, re.MULTILINE) == ["vfio_workstation"]
+    found = []
+    for line in text.splitlines():
+        if 'driver_override}="vfio-pci"' not in line:
+            continue
+        matches = dict(re.findall(r'ATTR\{\[pci/[^]]*\](\w+)\}=="0x(\w+)"', line))
+        place = re.search(r'TEST=="/sys/bus/pci/devices/(\S+)/(\S+)"', line)
+        assert place
+        ids = (matches[key] for key in ("vendor", "device", "subsystem_vendor", "subsystem_device"))
+        found.append((place.group(2), *ids, place.group(1)))
+    assert found == MATCHES[machine]
+    # Without a function to match, it has the driver loaded before the others.
+    assert 'RUN{builtin}+="kmod load vfio-pci"' in text
+
+
+def test_what_needs_no_boot_is_in_place() -> None:
+    host = inside("twin-gpus")
+    unit = "/etc/systemd/system/vfio-workstation-cpu-isolation.service"
+    assert host.file("/etc/modprobe.d/vfio-workstation-kvm.conf").content_string.endswith(
+        "\noptions kvm ignore_msrs=1\n"
+    )
+    assert host.file("/etc/security/limits.d/vfio-workstation.conf").contains("^@kvm - memlock 9437184$")
+    assert host.file("/etc/udev/rules.d/70-vfio-workstation-access.rules").contains('^SUBSYSTEM=="vfio", GROUP="kvm"')
+    assert host.file("/etc/systemd/system/dev-hugepages1G.mount").contains("^Options=pagesize=1G$")
+    assert host.file(unit).contains("for guests alone$")
+    assert host.file("/etc/vfio-workstation/cpu-isolation").mode == 0o755
+    assert host.file("/etc/vfio-workstation/initramfs.json").mode == 0o600
+    assert host.run("systemd-analyze verify %s /etc/systemd/system/dev-hugepages1G.mount", unit).rc == 0
+
+
+@pytest.mark.parametrize("name", PROVISIONED)
+def test_root_owns_it_all(name: str) -> None:
+    listing = "find /etc /boot /var/lib/vfio-workstation -name '*vfio*' -not ( -user root -group root -not -perm /022 )"
+    assert inside(name).check_output(listing.replace("( ", "'(' ").replace(" )", " ')'")) == ""

@@ -1,0 +1,67 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The machines rolled back by the playbook, to the byte; and then refused by what their boot chain holds."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.containers.provisioned import MACHINES, PROVISIONED, Played, inside, play, unlike_before
+
+FOREIGN = "/etc/modprobe.d/vfio-workstation-kvm.conf"
+
+
+@pytest.fixture(name="foretold", scope="module")
+def fixture_foretold() -> Played:
+    """The rollback in check mode, and what of the files was other than when the machine was made, before and after."""
+    before = {name: unlike_before(name) for name in PROVISIONED}
+    played = play("rollback", "--check", "--diff", workstation_hosts="provisioned")
+    assert {name: unlike_before(name) for name in PROVISIONED} == before
+    return played
+
+
+@pytest.fixture(name="rolled_back", scope="module")
+def fixture_rolled_back(foretold: Played) -> Played:
+    """The rollback."""
+    assert foretold.status == 0
+    return play("rollback", workstation_hosts="provisioned")
+
+
+def test_check_mode_foretells_it(foretold: Played) -> None:
+    assert {name: counts["changed"] for name, counts in foretold.recap.items()} == dict.fromkeys(PROVISIONED, 1)
+    lines = foretold.printed("Print what was asked for, and how far it has come")
+    assert lines[-1] == f"{len(PROVISIONED)} machines: {len(PROVISIONED)} due"
+
+
+def test_it_says_that_nothing_is_left(rolled_back: Played) -> None:
+    assert rolled_back.status == 0
+    assert {name: counts["changed"] for name, counts in rolled_back.recap.items()} == dict.fromkeys(PROVISIONED, 1)
+    lines = rolled_back.printed("Print what was asked for, and how far it has come")
+    assert [line for line in lines if "as it was before: nothing is left" in line] == [
+        f"{name}: as it was before: nothing is left" for name in PROVISIONED
+    ]
+
+
+@pytest.mark.usefixtures("rolled_back")
+def test_every_file_is_as_it_was_before_the_first_run(machine: str) -> None:
+    assert unlike_before(machine) == ""
+
+
+@pytest.mark.usefixtures("rolled_back")
+def test_what_is_in_the_boot_chain_is_refused_by_file_and_line() -> None:
+    twins = inside("twin-gpus")
+    twins.check_output("echo '# mine' >%s", FOREIGN)
+    played = play("provision", workstation_hosts="provisioned", workstation_arguments=["{{ contradiction }}"])
+    assert sorted(played.failures) == sorted(PROVISIONED)
+    table = " ".join(" ".join(played.printed("Print what stands in the way")).split())
+    for name in PROVISIONED:
+        assert "cmdline_conflict" in played.failures[name], name
+        assert MACHINES[name]["contradiction"] in table
+    assert "/etc/default/grub, line " in table
+    assert "file_is_not_ours" in played.failures["twin-gpus"]
+    assert FOREIGN in table
+    assert twins.file(FOREIGN).content_string == "# mine\n"
+    twins.check_output("rm %s", FOREIGN)
+    assert {name: unlike_before(name) for name in PROVISIONED} == dict.fromkeys(PROVISIONED, "")

@@ -1,0 +1,99 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The containers of the scenario provision, and the collection's playbooks run on them as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import testinfra
+import yaml
+from testinfra.host import Host
+
+from .command import ROOT
+
+RUN = Path(os.environ["VFIO_RUN"])
+INVENTORY = ROOT / "molecule/provision/inventory.yml"
+_GROUPS = yaml.safe_load(INVENTORY.read_text(encoding="utf-8"))
+MACHINES: dict[str, dict[str, Any]] = _GROUPS["machines"]["hosts"]
+PROVISIONED, REFUSED = list(_GROUPS["provisioned"]["hosts"]), list(_GROUPS["refused"]["hosts"])
+_FATAL = re.compile(r"^fatal: \[(\S+)\]: FAILED! => (\{\n.*?^\})", re.MULTILINE | re.DOTALL)
+_SENT = re.compile(r"^<(\S+)> PUT \S+ TO \S+/AnsiballZ_(\w+)\.py$", re.MULTILINE)
+_RECAP = re.compile(r"^(\S+) +: (ok=.*)$", re.MULTILINE)
+
+
+class Played(NamedTuple):
+    """What a playbook came to."""
+
+    status: int
+    output: str
+
+    @property
+    def recap(self) -> dict[str, dict[str, int]]:
+        """The counts of each host."""
+        return {
+            name: {key: int(value) for key, value in (pair.split("=") for pair in text.split())}
+            for name, text in _RECAP.findall(self.output)
+        }
+
+    @property
+    def failures(self) -> dict[str, str]:
+        """What each host failed with."""
+        return {name: str(json.loads(result)["msg"]) for name, result in _FATAL.findall(self.output)}
+
+    @property
+    def modules(self) -> list[tuple[str, str]]:
+        """The modules that were sent to containers, each with its container's name; needs -vvv."""
+        return [(container.removeprefix(f"{RUN.name}-"), module) for container, module in _SENT.findall(self.output)]
+
+    def printed(self, task: str) -> list[str]:
+        """The lines that a task printed for people."""
+        headline = rf"^TASK \[{re.escape(task)}\] \*+\n"
+        (part,) = re.findall(rf"{headline}(.*?)(?=^(?:TASK|PLAY) |\Z)", self.output, re.DOTALL | re.MULTILINE)
+        found = re.search(r"=> (\{\n.*?^\})", part, re.DOTALL | re.MULTILINE)
+        lines: list[str] = json.loads(found.group(1))["msg"] if found else []
+        return lines
+
+
+def play(playbook: str, *arguments: str, **variables: Any) -> Played:
+    """Run a playbook of the collection."""
+    done = subprocess.run(
+        [
+            "ansible-playbook",
+            "-i",
+            str(INVENTORY),
+            *arguments,
+            "-e",
+            json.dumps(variables),
+            f"vfio.workstation.{playbook}",
+        ],
+        env={**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_FORCE_COLOR": "false"},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "Traceback" not in done.stdout + done.stderr
+    return Played(done.returncode, done.stdout)
+
+
+def inside(name: str) -> Host:
+    """Return a container, straight through podman: much faster than through Ansible."""
+    return testinfra.get_host(f"podman://{RUN.name}-{name}")
+
+
+def unlike_before(name: str) -> str:
+    """Return what of a machine's files is not as it was when it was made; empty when all are, to the byte."""
+    return str(inside(name).run("sh /srv/provision/is-as-before").stdout)
+
+
+def returned(name: str, run: str) -> dict[str, Any]:
+    """Return what the module returned in a run of converge.yml: foretold, done, or again."""
+    result: dict[str, Any] = json.loads((RUN / f"{name}-{run}.json").read_text(encoding="utf-8"))
+    return result
