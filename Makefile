@@ -75,6 +75,11 @@ test-boot-loaders: venv ## Every boot loader's own tools, on disks in containers
 	@scripts/setup-debian container
 	@env -u ANSIBLE_COLLECTIONS_PATH -u ANSIBLE_HOME python -m tests.containers scenario boot_loaders
 
+.PHONY: test-provision
+test-provision: venv ## Bare machines provisioned and rolled back, others refused, in containers (as root)
+	@scripts/setup-debian container
+	@env -u ANSIBLE_COLLECTIONS_PATH -u ANSIBLE_HOME python -m tests.containers scenario provision
+
 .PHONY: test-slow
 test-slow: venv ## What takes long: 20,000 damaged trees, the real makers of initramfs images (as root)
 	@scripts/setup-debian container

@@ -23,7 +23,7 @@ INVENTORY = ROOT / "molecule/provision/inventory.yml"
 _GROUPS = yaml.safe_load(INVENTORY.read_text(encoding="utf-8"))
 MACHINES: dict[str, dict[str, Any]] = _GROUPS["machines"]["hosts"]
 PROVISIONED, REFUSED = list(_GROUPS["provisioned"]["hosts"]), list(_GROUPS["refused"]["hosts"])
-_FATAL = re.compile(r"^fatal: \[(\S+)\]: FAILED! => (\{\n.*?^\})", re.MULTILINE | re.DOTALL)
+_FATAL = re.compile(r"^fatal: \[(\S+)\]: FAILED! => ", re.MULTILINE)
 _SENT = re.compile(r"^<(\S+)> PUT \S+ TO \S+/AnsiballZ_(\w+)\.py$", re.MULTILINE)
 _RECAP = re.compile(r"^(\S+) +: (ok=.*)$", re.MULTILINE)
 
@@ -45,7 +45,10 @@ class Played(NamedTuple):
     @property
     def failures(self) -> dict[str, str]:
         """What each host failed with."""
-        return {name: str(json.loads(result)["msg"]) for name, result in _FATAL.findall(self.output)}
+        decode = json.JSONDecoder().raw_decode
+        return {
+            found.group(1): str(decode(self.output, found.end())[0]["msg"]) for found in _FATAL.finditer(self.output)
+        }
 
     @property
     def modules(self) -> list[tuple[str, str]]:
@@ -75,11 +78,12 @@ def play(playbook: str, *arguments: str, **variables: Any) -> Played:
         ],
         env={**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_FORCE_COLOR": "false"},
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
         check=False,
     )
-    assert "Traceback" not in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout
     return Played(done.returncode, done.stdout)
 
 

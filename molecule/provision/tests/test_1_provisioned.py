@@ -91,11 +91,11 @@ def kernel_lines(name: str) -> tuple[list[str], list[str]]:
     found: dict[bool, list[str]] = {False: [], True: []}
     title = ""
     for line in menu.splitlines():
-        words = line.split(maxsplit=2)
+        words = line.split(maxsplit=1)
         if words[:1] == ["menuentry"]:
             title = line
         elif words[:1] == ["linux"]:
-            found["without VFIO" in title].append(words[2])
+            found["without VFIO" in title].append(words[1])
     # A recovery entry has neither ours nor what else is for normal boots.
     return [line for line in found[False] if " single" not in f" {line}"], found[True]
 
@@ -151,7 +151,7 @@ def test_each_entry_has_what_its_owner_gave_and_ours(machine: str) -> None:
 def test_the_fallback_entry_boots_the_machine_as_it_was(machine: str) -> None:
     _normal, fallback = kernel_lines(machine)
     running = inside(machine).file("/proc/cmdline").content_string
-    assert [f"BOOT_IMAGE=/boot/{line}" for line in fallback] == [running.strip().replace("/boot//boot", "/boot")]
+    assert [f"BOOT_IMAGE={line}" for line in fallback] == [running.strip()]
 
 
 def image(name: str, command: str) -> str:
@@ -198,7 +198,7 @@ def test_what_needs_no_boot_is_in_place() -> None:
     assert host.file(unit).contains("for guests alone$")
     assert host.file("/etc/vfio-workstation/cpu-isolation").mode == 0o755
     assert host.file("/etc/vfio-workstation/initramfs.json").mode == 0o600
-    assert host.run("systemd-analyze verify %s /etc/systemd/system/dev-hugepages1G.mount", unit).rc == 0
+    assert host.run("systemd-analyze verify --man=no %s /etc/systemd/system/dev-hugepages1G.mount", unit).rc == 0
 
 
 @pytest.mark.parametrize("name", PROVISIONED)

@@ -32,7 +32,7 @@ def in_the_way(lines: list[str]) -> dict[str, list[str]]:
 
 def test_all_reasons_of_all_machines_are_in_one_table(all_at_once: Played) -> None:
     codes = in_the_way(all_at_once.printed("Print what stands in the way"))
-    assert {name: sorted(of_name) for name, of_name in codes.items()} == {
+    assert {name: sorted({*of_name}) for name, of_name in codes.items()} == {
         name: MACHINES[name]["refused_for"] for name in REFUSED
     }
 
