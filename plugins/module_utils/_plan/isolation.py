@@ -276,21 +276,20 @@ hold_balancer() {
     dropin "$BALANCER" '[Service]' EnvironmentFile=-"$STATE/balancer"
 }
 
-# With its last user the controller goes, and processes of more than one cpuset move up at once: the kernel may look at
-# the first of them alone, find that its CPUs stay, and leave all as they were (cpuset_attach() of
-# kernel/cgroup/cpuset.c). So every cpuset gets wide while it is still there.
-widen() {
-    get "$POSSIBLE" || return 0
+# With its last user the controller goes, and the processes of all cpusets move up at once. The kernel looks at the
+# first of them alone, and where its CPUs stay the same, all keep what they had (cpuset_attach() of
+# kernel/cgroup/cpuset.c): after a start that was killed between two units, those of the first would stay off the
+# guests' CPUs for ever. So all of them are made narrow before.
+narrow() {
     for unit in $UNITS; do
-        # What was narrow by somebody's wish gets narrow again, and never wide.
         if [ -e "$STATE/$unit" ] && [ -e "$CGROUPS/$unit/cpuset.cpus" ] && [ -z "$(cat "$STATE/$unit")" ]; then
-            put "$CGROUPS/$unit/cpuset.cpus" "$line"
+            put "$CGROUPS/$unit/cpuset.cpus" "$HOST"
         fi
     done
 }
 
 give_processes() {
-    widen
+    narrow
     for unit in $UNITS; do
         [ -e "$STATE/$unit" ] || continue
         no_dropin "$unit"
