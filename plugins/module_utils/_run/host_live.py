@@ -15,7 +15,7 @@ from .._machine.host_plan import HostPlan, RuntimePages
 from .._machine.plan import ACTIVE, RECORD, RemoveFile, RunTool, Step, WriteAttribute, WriteFile
 from .._plan.access import ACCESS_RULE_FILE, ACCESS_TOOLS
 from .._plan.hugepages_files import RELOAD_TOOL, TMPFILES_FILE, count_path, pages_there
-from .._plan.isolation import STATE, UNIT, UNIT_FILE
+from .._plan.isolation import SCRIPT_FILE, STATE, UNIT, UNIT_FILE
 from .._probe.tree import FILE_LIMIT, Tree
 
 #: Which huge pages were asked for since the machine started; memory that had not enough in one piece then has no more
@@ -43,12 +43,14 @@ class Live:
         self._written = {step.path for step in changes if isinstance(step, WriteFile)}
         self._removed = {step.path for step in changes if isinstance(step, RemoveFile)}
         self._has_systemd = tree.live and tree.exists("/run/systemd/system")
+        # While the unit runs, it is by the files as they are that it gives CPUs back.
+        self._holds_cpus = bool({UNIT_FILE, SCRIPT_FILE} & (self._written | self._removed)) and tree.exists(STATE)
 
     def before(self) -> Iterator[Step]:
         """Yield what is to be done while files are as they are: what they started is to end by them."""
         if not self._has_systemd:
             return
-        if UNIT_FILE in self._written | self._removed and self._tree.exists(STATE):
+        if self._holds_cpus:
             yield RunTool(("systemctl", "stop", UNIT), ACTIVE, "give the CPUs back that are kept for guests")
         for path in sorted(self._removed):
             if path.startswith(_UNITS) and path.endswith(".mount"):
@@ -67,12 +69,16 @@ class Live:
 
     def _units(self) -> Iterator[Step]:
         units = sorted(path for path in self._written | self._removed if path.startswith(_UNITS))
-        if not units or not self._has_systemd:
+        if not self._has_systemd or not (units or self._holds_cpus):
             return
         yield RunTool(RELOAD_TOOL, ACTIVE, "have systemd read its units")
         for path in units:
             if path.endswith(".mount") and path in self._written:
                 yield RunTool(("systemctl", "start", posixpath.basename(path)), ACTIVE, "mount huge pages")
+        if self._holds_cpus and UNIT_FILE not in self._removed:
+            yield RunTool(
+                ("systemctl", "start", UNIT), ACTIVE, "keep the CPUs for guests again, which were kept before"
+            )
 
     def _pages(self) -> Iterator[Step]:
         wanted = self._plan.hugepages.runtime if self._plan.hugepages is not None else ()

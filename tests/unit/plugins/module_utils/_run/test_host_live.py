@@ -30,7 +30,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.hugepages_f
     TMPFILES_FILE,
     mount_unit_path,
 )
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.isolation import STATE, UNIT_FILE
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.isolation import SCRIPT_FILE, STATE, UNIT_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 from ansible_collections.vfio.workstation.plugins.module_utils._run.host_live import TRIED_FILE, Live
 from ansible_collections.vfio.workstation.tests.machines.values import machine, memory
@@ -127,6 +127,15 @@ def test_what_goes_is_stopped_while_its_unit_is_there(tmp_path: Path) -> None:
         "systemctl stop dev-hugepages1G.mount",
     ]
     assert lines(list(live.after())) == ["systemctl daemon-reload"]
+
+
+def test_a_unit_that_holds_cpus_is_stopped_by_its_old_files_and_started_by_the_new(tmp_path: Path) -> None:
+    live = Live(system(tmp_path, **{STATE + "/x": ""}), machine(), NO_PLAN, {"cpu_isolation": [write(SCRIPT_FILE)]})
+    assert lines(list(live.before())) == ["systemctl stop vfio-workstation-cpu-isolation.service"]
+    assert lines(list(live.after())) == [
+        "systemctl daemon-reload",
+        "systemctl start vfio-workstation-cpu-isolation.service",
+    ]
 
 
 def test_a_unit_that_holds_no_cpus_need_not_be_stopped(tmp_path: Path) -> None:
