@@ -43,7 +43,7 @@ $(COLLECTION):
 # --- Tests ----------------------------------------------------------------------------------------------------------
 
 # Every part is run even when one before it failed; the summary at the end says which.
-TEST_PARTS := test-lint test-unit test-compat test-build test-molecule test-boot-loaders test-lab-quick
+TEST_PARTS := test-lint test-unit test-compat test-build test-molecule test-boot-loaders test-provision test-lab-quick
 
 .PHONY: test
 test: venv ## Everything: linters, tests, build and installation, container and virtual workstation
