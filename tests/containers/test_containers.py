@@ -13,6 +13,7 @@ import resource
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from pathlib import Path
 
@@ -92,6 +93,10 @@ def test_a_signal_ends_everything_that_was_started(number: signal.Signals) -> No
     with process:
         process.send_signal(number)
         assert process.wait(timeout=60) == 128 + number
+    # What was killed may not have got to the processor yet.
+    end = time.monotonic() + 60
+    while alive(group) and time.monotonic() < end:
+        time.sleep(0.05)
     assert alive(group) == []
 
 
