@@ -6,17 +6,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import stat
 from typing import NamedTuple
 
 from .._machine.plan import DRAFT_END, TOOLS_DRAFT_END
+from .settle import settle
 
 #: Folders that are ours, and go when they are empty.
 _OUR_FOLDER = "vfio-workstation"
 _DROP_IN_FOLDERS = ("sysinit.target.d",)
 _LABEL = "security.selinux"
+#: What boot loaders read is below folders of that name, or on an EFI system partition, which has no journal.
+_BOOT = "/boot/"
 
 
 class Kept(NamedTuple):
@@ -89,8 +93,10 @@ def remove(path: str) -> None:
         os.unlink(path)
     except FileNotFoundError:
         return
-    sync_folder(os.path.dirname(path))
     folder = os.path.dirname(path)
+    sync_folder(folder)
+    if _BOOT in path:
+        settle(folder)
     while _is_ours(folder) or _is_ours(os.path.dirname(folder)):
         try:
             os.rmdir(folder)
@@ -153,8 +159,34 @@ def move(draft: str, place: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    os.replace(draft, place)
-    sync_folder(os.path.dirname(place))
+    folder = os.path.dirname(place)
+    if _BOOT not in place:
+        os.replace(draft, place)
+        sync_folder(folder)
+        return
+    # A boot loader may read it as it is on the disk, past the journal. So nothing but the name may change at once: the
+    # new file is in its place before, and the old one stays in its place, by another name, until the name is.
+    before = os.path.join(folder, f".before.{os.path.basename(place)}{DRAFT_END}")
+    settle(folder)
+    _link(place, before)
+    try:
+        os.replace(draft, place)
+        sync_folder(folder)
+        settle(folder)
+    finally:
+        _unlink(before)
+
+
+def _link(place: str, other: str) -> None:
+    """Give a file another name; where there is no such thing (FAT), or no file, it has none."""
+    _unlink(other)
+    with contextlib.suppress(OSError):
+        os.link(place, other, follow_symlinks=False)
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def sync_folder(folder: str) -> None:
