@@ -21,6 +21,18 @@ def carry(machine: Machine) -> None:
         machine.put(payload.build(Path(scratch) / "payload"), _WHERE)
 
 
+def small_images(machine: Machine, *modules: str) -> None:
+    """Have initramfs images hold what the machine needs to come up, and these modules: made in a third of the time.
+
+    The settings are initramfs-tools' own (initramfs.conf(5)). Emulated, an image of all drivers takes a minute or two.
+    """
+    names = "".join(f"{name}\\n" for name in ("nvme", "ext4", *modules))
+    machine.ssh(
+        r"printf 'MODULES=list\nCOMPRESSLEVEL=1\n' >/etc/initramfs-tools/conf.d/lab-small-images && "
+        f"printf '{names}' >>/etc/initramfs-tools/modules && update-initramfs -u -k all && sync",
+    )
+
+
 def call(machine: Machine, module: str, *, check: bool = False, **parameters: Any) -> payload.Answer:
     """Run a module in the machine."""
     done = machine.ssh(payload.argv(module, _WHERE), check=False, stdin=payload.text(parameters, check=check))

@@ -24,7 +24,7 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from tests import payload
-from tests.integration.lab.boot_configuration import call, carry
+from tests.integration.lab.boot_configuration import call, carry, small_images
 from tests.lab import Lab, LabError, Machine
 
 RULE = "etc/udev/rules.d/99-power-cut.rules"
@@ -44,13 +44,6 @@ CALLS: dict[str, tuple[tuple[str, dict[str, typing.Any]], ...]] = {
 # What runs, every third of a second: the newest of the processes that do the work.
 _WORKERS = "grub|mkinitramfs|update-init|dracut|cpio|zstd|gzip|lsinit|python3"
 _WATCH = f"while sleep 0.3; do pgrep -n -l '{_WORKERS}' || echo -; done"
-
-# initramfs-tools' own settings for images with what this machine needs to come up, packed quickly: they are made, and
-# loaded by the firmware, in a third of the time, so that there is time for more cuts.
-_SMALL_IMAGES = (
-    r"printf 'MODULES=list\nCOMPRESSLEVEL=1\n' >/etc/initramfs-tools/conf.d/power-cuts && "
-    r"printf 'nvme\next4\n' >>/etc/initramfs-tools/modules && update-initramfs -u -k all && sync"
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,7 +78,7 @@ class Bench:
         machine.start()
         machine.wait_for_ssh()
         carry(machine)
-        machine.ssh(_SMALL_IMAGES)
+        small_images(machine)
         machine.stop()
         machine.snapshot("remove-done")
         machine.start()
