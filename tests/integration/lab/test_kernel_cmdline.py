@@ -27,7 +27,8 @@ def running(machine: Machine) -> str:
 @pytest.mark.parametrize(
     ("boot", "fallback"),
     [
-        ("uefi-grub", "grub-reboot 'vfio-workstation-fallback>{id}'"),
+        # `make test` changes this one's arguments in test_provision.py.
+        pytest.param("uefi-grub", "grub-reboot 'vfio-workstation-fallback>{id}'", marks=pytest.mark.slow),
         pytest.param("uefi-systemd-boot", "bootctl set-oneshot '{id}.conf'", marks=pytest.mark.slow),
         pytest.param("bios-grub", "grub-reboot 'vfio-workstation-fallback>{id}'", marks=pytest.mark.slow),
     ],
