@@ -8,6 +8,6 @@ from __future__ import annotations
 
 from .commands import ToolFailed, run
 from .lock import Busy, locked
-from .transaction import Failed, Receipt, Transaction
+from .transaction import Failed, NotPutBack, Receipt, Transaction
 
-__all__ = ["Busy", "Failed", "Receipt", "ToolFailed", "Transaction", "locked", "run"]
+__all__ = ["Busy", "Failed", "NotPutBack", "Receipt", "ToolFailed", "Transaction", "locked", "run"]

@@ -16,16 +16,14 @@ LIMIT = 3600.0
 #: Of what a tool says, the end is what tells: it comes last that it failed.
 _WORDS = 4000
 
-#: The distribution's own places: what a user has in front of them must not take their part.
-ENVIRONMENT = {
+# The distribution's own places: what a user has in front of them must not take their part.
+_ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C",
     "LANGUAGE": "C",
     "HOME": "/root",
     "TERM": "dumb",
 }
-
-
 _ENV = "/usr/bin/env"
 
 
@@ -66,16 +64,7 @@ def run(argv: Sequence[str], limit: float = LIMIT) -> str:
     """
     line = tool_line(argv)
     try:
-        # A session of its own, so that all it started can be ended with it.
-        with subprocess.Popen(
-            list(argv),
-            env=ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd="/",
-        ) as process:
+        with start(argv) as process:
             output = _communicate(process, limit)
     except OSError as error:
         raise ToolFailed(f"{line}: {error.strerror}") from error
@@ -85,6 +74,24 @@ def run(argv: Sequence[str], limit: float = LIMIT) -> str:
     if process.returncode != 0:
         raise ToolFailed(f"{line}: exit status {process.returncode}\n{said.strip()[-_WORDS:]}")
     return said
+
+
+def start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    """Start a tool in an environment of its own, its errors among its output.
+
+    Raises:
+        OSError: It can't be run.
+    """
+    # A session of its own, so that all it started can be ended with it.
+    return subprocess.Popen(
+        list(argv),
+        env=_ENVIRONMENT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+        cwd="/",
+    )
 
 
 def _communicate(process: subprocess.Popen[bytes], limit: float) -> bytes:

@@ -15,7 +15,7 @@ import subprocess
 import sys
 from typing import Sequence
 
-from .commands import ENVIRONMENT, ToolFailed
+from .commands import ToolFailed, start
 
 # One write(2), as attributes want it. No O_CREAT: what is not there is not to be made.
 _WRITER = """
@@ -99,15 +99,7 @@ def _run(argv: Sequence[str], limit: float, what: str) -> tuple[int, str]:
     """Return a child's exit status and what it said, or leave it behind."""
     try:
         # No `with`: that would wait for the child's end, which may never come.
-        process = subprocess.Popen(
-            list(argv),
-            env=ENVIRONMENT,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            cwd="/",
-        )
+        process = start(argv)
     except OSError as error:
         raise ToolFailed(f"{what}: {error.strerror}") from error
     try:

@@ -23,6 +23,10 @@ class Failed(Exception):
     """A step could not be carried out, and everything is as it was; the message says which, why, and in whose words."""
 
 
+class NotPutBack(Failed):
+    """As Failed, but not everything is as it was; the message names what could not be put back, and why."""
+
+
 class Receipt(NamedTuple):
     """What was done."""
 
@@ -68,7 +72,7 @@ class Transaction:
             return
         left = self.undo()
         if left:
-            raise Failed(f"{error}\nThese could not be put back: {'; '.join(left)}") from error
+            raise NotPutBack(f"{error}\nThese could not be put back: {'; '.join(left)}") from error
 
     def apply(self, steps: Sequence[Step]) -> None:
         """Carry out steps in their order.

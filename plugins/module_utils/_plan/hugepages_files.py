@@ -39,6 +39,7 @@ RELOAD_TOOL = ("systemctl", "daemon-reload")
 HUGE_PAGE_SIZES_KB = (64, 1024, 2048, 16384, 32768, 524288, 1048576, 2097152, 16777216)
 
 _UNITS = "/etc/systemd/system"
+_LINE = re.compile(r"^w!? (/sys/\S+/nr_hugepages) - - - - ([0-9]{1,9})$", re.MULTILINE | re.ASCII)
 _SIZE = re.compile(r"([0-9]{1,12})([KMGT]?)", re.ASCII)
 
 
@@ -69,6 +70,11 @@ def _lines(pages: Iterable[RuntimePages]) -> Iterator[str]:
     # The largest first, while memory is in large pieces.
     for one in sorted(pages, key=lambda one: (-one.size_kb, -1 if one.node is None else one.node)):
         yield f"w! {count_path(one)} - - - - {one.pages}\n"
+
+
+def counts_in(text: str) -> list[tuple[str, str]]:
+    """Return each attribute with its count, of a text of TMPFILES_FILE."""
+    return _LINE.findall(text)
 
 
 def count_path(pages: RuntimePages) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Callable, Mapping, NamedTuple, NoReturn, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._apply import Busy, Failed, Receipt, Transaction, locked
+from .._apply import Busy, Failed, NotPutBack, Receipt, Transaction, locked
 from .._apply.transaction import Check
 from .._boot.remains import removals
 from .._boot.storage import storage_refusals
@@ -65,11 +65,11 @@ def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapp
             at_end = first._replace(states=last.states, warnings=last.warnings, live=last.live)
             _finish(module, at_end, transaction.receipt)
     except (Busy, Failed) as error:
-        module.fail_json(msg=f"{error}\n{_how_it_is_left(str(error))}", refusals=[])
+        module.fail_json(msg=f"{error}\n{_how_it_is_left(error)}", refusals=[])
 
 
-def _how_it_is_left(said: str) -> str:
-    if "could not be put back" in said:  # the transaction's words, which name those files and why
+def _how_it_is_left(error: Exception) -> str:
+    if isinstance(error, NotPutBack):
         return "Every other file is as it was. Put those back by hand, or remove what hindered it and run this again."
     return "Nothing is changed: every file is as it was."
 

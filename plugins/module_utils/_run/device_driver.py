@@ -44,7 +44,6 @@ from .converge import refusal_text
 
 _DRIVER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}", re.ASCII)
 _LONGEST_WAIT = 3600
-_WAIT_FOR_OTHERS = 600.0  # seconds; another run may be making initramfs images
 _UNSEEN = "/proc/[pid]/fd"
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -100,7 +99,7 @@ def run_device_driver() -> NoReturn:
             "Set become: true, or use check mode to see what would change."
         )
     try:
-        with locked(wait=_WAIT_FOR_OTHERS):
+        with locked():
             look = session.look()
             after = session.hand_over(look) if look.plan.steps else look.before
     except Busy as error:

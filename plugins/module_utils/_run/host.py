@@ -31,7 +31,7 @@ from .._probe.tree import FILE_LIMIT, Tree
 from . import initramfs, kernel_cmdline
 from .converge import Outcome, converge
 from .host_live import Live
-from .info import check_root
+from .info import check_planned_root
 
 _WISHES = (*SECTIONS, "memory_for_host", "accept")
 
@@ -59,9 +59,7 @@ def run_host() -> NoReturn:
 
 def check_parameters(params: dict[str, Any], check_mode: bool) -> list[str]:
     """Return what is wrong with the parameters beside the wishes: what was found, what was expected, what to do."""
-    errors = check_root(params["root"])
-    if params["root"].rstrip("/") and not check_mode:
-        errors.append(f"root: {params['root']} is a captured machine, which can't be changed. Use check mode with it.")
+    errors = check_planned_root(params["root"], check_mode)
     spoken = [name for name in SECTIONS if params.get(name) is not None]
     if params["state"] == "absent" and spoken:
         errors.append(

@@ -6,15 +6,23 @@
 
 from __future__ import annotations
 
-import posixpath
-import re
-from typing import Iterator, Mapping, Sequence
+from typing import Collection, Iterator, Mapping, Sequence
 
 from .._machine import Machine
 from .._machine.host_plan import HostPlan, RuntimePages
 from .._machine.plan import ACTIVE, RECORD, RemoveFile, RunTool, Step, WriteAttribute, WriteFile
 from .._plan.access import ACCESS_RULE_FILE, ACCESS_TOOLS
-from .._plan.hugepages_files import RELOAD_TOOL, TMPFILES_FILE, count_path, pages_there
+from .._plan.hugepages_files import (
+    HUGE_PAGE_SIZES_KB,
+    RELOAD_TOOL,
+    TMPFILES_FILE,
+    count_path,
+    counts_in,
+    mount_unit_path,
+    pages_there,
+    start_tool,
+    stop_tool,
+)
 from .._plan.isolation import SCRIPT_FILE, STATE, UNIT, UNIT_FILE
 from .._probe.tree import FILE_LIMIT, Tree
 
@@ -22,7 +30,6 @@ from .._probe.tree import FILE_LIMIT, Tree
 #: now, so that it is not asked again before the next boot.
 TRIED_FILE = "/run/vfio-workstation/hugepages-tried"
 _UNITS = "/etc/systemd/system/"
-_LINE = re.compile(r"^w!? (/sys/\S+/nr_hugepages) - - - - ([0-9]{1,9})$", re.MULTILINE | re.ASCII)
 
 
 class Live:
@@ -52,9 +59,8 @@ class Live:
             return
         if self._holds_cpus:
             yield RunTool(("systemctl", "stop", UNIT), ACTIVE, "give the CPUs back that are kept for guests")
-        for path in sorted(self._removed):
-            if path.startswith(_UNITS) and path.endswith(".mount"):
-                yield RunTool(("systemctl", "stop", posixpath.basename(path)), ACTIVE, "unmount huge pages")
+        for size in _mounts(self._removed):
+            yield RunTool(stop_tool(size), ACTIVE, "unmount huge pages")
 
     def after(self) -> Iterator[Step]:
         """Yield what is to be done once files are as they shall be."""
@@ -68,13 +74,12 @@ class Live:
         yield from self._pages_back()
 
     def _units(self) -> Iterator[Step]:
-        units = sorted(path for path in self._written | self._removed if path.startswith(_UNITS))
-        if not self._has_systemd or not (units or self._holds_cpus):
+        has_units = any(path.startswith(_UNITS) for path in self._written | self._removed)
+        if not self._has_systemd or not (has_units or self._holds_cpus):
             return
         yield RunTool(RELOAD_TOOL, ACTIVE, "have systemd read its units")
-        for path in units:
-            if path.endswith(".mount") and path in self._written:
-                yield RunTool(("systemctl", "start", posixpath.basename(path)), ACTIVE, "mount huge pages")
+        for size in _mounts(self._written):
+            yield RunTool(start_tool(size), ACTIVE, "mount huge pages")
         if self._holds_cpus and UNIT_FILE not in self._removed:
             yield RunTool(
                 ("systemctl", "start", UNIT), ACTIVE, "keep the CPUs for guests again, which were kept before"
@@ -98,9 +103,14 @@ class Live:
         """Yield what frees pages that we had allocated; those that guests use go when they are done with."""
         if TMPFILES_FILE not in self._removed:
             return
-        for path, count in _LINE.findall(self._tree.text(TMPFILES_FILE, FILE_LIMIT) or ""):
+        for path, count in counts_in(self._tree.text(TMPFILES_FILE, FILE_LIMIT) or ""):
             # Whoever set another number since wants that one.
             if self._tree.text(path) == count:
                 yield WriteAttribute(path, "0", ACTIVE, "free the huge pages that nothing is to use any more")
         if self._tree.exists(TRIED_FILE):
             yield RemoveFile(TRIED_FILE, RECORD, "no huge pages are asked for any more")
+
+
+def _mounts(paths: Collection[str]) -> list[int]:
+    """Return the sizes of huge pages, in kB, whose mount unit is among these files."""
+    return [size for size in HUGE_PAGE_SIZES_KB if mount_unit_path(size) in paths]

@@ -36,3 +36,11 @@ def check_root(root: str) -> list[str]:
     if not any(os.path.isdir(os.path.join(root, name)) for name in _ROOT_FOLDERS):
         return [f"root: {root} has neither sys/ nor proc/ in it. {remedy}"]
     return []
+
+
+def check_planned_root(root: str, check_mode: bool) -> list[str]:
+    """Return what is wrong with the root of a module that changes machines: captured ones can be planned for alone."""
+    errors = check_root(root)
+    if root.rstrip("/") and not check_mode:
+        errors.append(f"root: {root} is a captured machine, which can't be changed. Use check mode with it.")
+    return errors

@@ -30,7 +30,7 @@ from .._plan.refusals import CODES, refuse
 from .._probe.boot import read_boot
 from .._probe.tree import Tree
 from .converge import Outcome, converge
-from .info import check_root
+from .info import check_planned_root
 from .owner import check_owner
 
 #: What the running kernel was started with and nobody wants any more; a reboot empties it, as it should.
@@ -65,9 +65,7 @@ def run_kernel_cmdline() -> NoReturn:
 
 def check_parameters(params: dict[str, Any], check_mode: bool) -> list[str]:
     """Return everything that is wrong with the parameters, each with what was found, what was expected, what to do."""
-    errors = check_root(params["root"])
-    if params["root"].rstrip("/") and not check_mode:
-        errors.append(f"root: {params['root']} is a captured machine, which can't be changed. Use check mode with it.")
+    errors = check_planned_root(params["root"], check_mode)
     errors.extend(check_owner(params["owner"]))
     errors.extend(
         f"accept: {code!r} is no code of a refusal. There are: {', '.join(sorted(CODES))}."
