@@ -60,12 +60,13 @@ _value:
         - V(unreachable), V(refused) or V(failed), as Ansible or the module said.
         - V(due) is not what was asked for, and a run would change it.
         - V(staged) needs a reboot to become active.
-        - V(incomplete) is in place, and yet not all of it is active, and a reboot alone would not help.
+        - V(incomplete) is in place, and yet not all of it is active; the machine was booted with it, so that a reboot
+          alone would not help.
         - V(unknown) is in place, and whether it is active can't be told.
         - V(active) is all that was asked for, and V(nothing) that nothing was.
       type: str
     reason:
-      description: Why it is unreachable, refused or failed, in one line. Empty for all else.
+      description: Why it is unreachable, refused, failed or incomplete, in one line. Empty for all else.
       type: str
 """
 
@@ -76,7 +77,7 @@ def host_verdict(result: t.Any, predicted: bool = False) -> dict[str, str]:
             f"vfio.workstation.host_verdict: found {type(result).__name__}, expected what the module "
             "vfio.workstation.host returned (register it, and pass it whole)"
         )
-    return {"word": _verdict.verdict(result, bool(predicted)), "reason": _tables.failure_text(result)}
+    return {"word": _verdict.verdict(result, bool(predicted)), "reason": _tables.failure_text(result, bool(predicted))}
 
 
 class FilterModule:

@@ -227,7 +227,10 @@ states:
       type: bool
       sample: false
 reboot_required:
-  description: Whether a reboot would bring what the running system does not show.
+  description:
+    - Whether a reboot would bring what the running system does not show.
+    - Where the machine was booted with all of it, and does not show it nevertheless, another reboot would end the same,
+      and this is V(false) while RV(states.active) is V(false), too.
   returned: success
   type: bool
   sample: true

@@ -85,14 +85,24 @@ def refusal_table(results: Results) -> list[str]:
     return table
 
 
-def failure_text(result: Result) -> str:
-    """Return in one line why a machine failed; empty for one that did not."""
-    word = _verdict.verdict(result)
+def failure_text(result: Result, predicted: bool = False) -> str:
+    """Return in one line why a machine failed; empty for one that did not.
+
+    Args:
+        result: What the module host returned, or what Ansible did in its place.
+        predicted: Whether the module was in check mode, so that its steps were not done.
+    """
+    word = _verdict.verdict(result, predicted)
     if word == _verdict.REFUSED:
         codes = dict.fromkeys(str(refusal.get("code")) for refusal in result["refusals"])
         return f"refused, and nothing was changed: {', '.join(codes)}"
     if word in (_verdict.UNREACHABLE, _verdict.FAILED):
         return f"{word}: {' '.join(_message(result).split())}"
+    if word == _verdict.INCOMPLETE:
+        # A rollback asks for nothing, and can have no wish that lacks.
+        wishes = [wish for wish in _verdict.wishes_of(result) if wish.get("active") is False]
+        lacks = [f"{_name(wish)} ({wish.get('now')})" for wish in wishes]
+        return f"in place, but not active, and a reboot alone would not help: {', '.join(lacks) or 'see its table'}"
     return ""
 
 
@@ -108,9 +118,13 @@ def _reason(word: str, result: Result) -> list[str]:
     return _wrapped(_message(result), "  ", "  ") if word in (_verdict.UNREACHABLE, _verdict.FAILED) else []
 
 
-def _row(wish: Result) -> list[str]:
+def _name(wish: Result) -> str:
     words = [str(wish[key]) for key in ("section", "name") if wish.get(key)]
-    what = words[-1] if len({word.lower() for word in words}) == 1 else " ".join(words)
+    return words[-1] if len({word.lower() for word in words}) == 1 else " ".join(words)
+
+
+def _row(wish: Result) -> list[str]:
+    what = _name(wish)
     wanted = wish.get("wanted")
     cells = [
         what + (f": {wanted}" if wanted else ""),

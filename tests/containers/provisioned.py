@@ -22,7 +22,9 @@ RUN = Path(os.environ["VFIO_RUN"])
 INVENTORY = ROOT / "molecule/provision/inventory.yml"
 _GROUPS = yaml.safe_load(INVENTORY.read_text(encoding="utf-8"))
 MACHINES: dict[str, dict[str, Any]] = _GROUPS["machines"]["hosts"]
-PROVISIONED, REFUSED = list(_GROUPS["provisioned"]["hosts"]), list(_GROUPS["refused"]["hosts"])
+PROVISIONED, REFUSED, FLEET, AWAY = (
+    list(_GROUPS[name]["hosts"]) for name in ("provisioned", "refused", "fleet", "away")
+)
 _FATAL = re.compile(r"^fatal: \[(\S+)\]: FAILED! => ", re.MULTILINE)
 _SENT = re.compile(r"^<(\S+)> PUT \S+ TO \S+/AnsiballZ_(\w+)\.py$", re.MULTILINE)
 _RECAP = re.compile(r"^(\S+) +: (ok=.*)$", re.MULTILINE)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Machines that are refused, each for its reasons, in one run with others that are provisioned already."""
+"""Machines that are refused, each for its reasons, in one run with others: provisioned already, bare, and broken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,20 @@ import re
 
 import pytest
 
-from tests.containers.provisioned import MACHINES, PROVISIONED, REFUSED, Played, play, unlike_before
+from tests.containers.provisioned import (
+    AWAY,
+    FLEET,
+    MACHINES,
+    PROVISIONED,
+    REFUSED,
+    Played,
+    inside,
+    play,
+    unlike_before,
+)
+
+FINE = [name for name in FLEET if name.startswith("office")]
+BROKEN = [name for name in FLEET if name not in FINE]
 
 
 def in_the_way(lines: list[str]) -> dict[str, list[str]]:
@@ -26,35 +39,60 @@ def in_the_way(lines: list[str]) -> dict[str, list[str]]:
     explained = [
         sum(line.startswith(f"    {words}: ") for line in lines) for words in ("Why this matters", "What to do")
     ]
-    assert explained == [sum(line.startswith("  [") for line in lines)] * 2
+    assert explained == [sum(line.startswith("  [") and not line.startswith("  [unreachable]") for line in lines)] * 2
     return found
 
 
 def test_all_reasons_of_all_machines_are_in_one_table(all_at_once: Played) -> None:
     codes = in_the_way(all_at_once.printed("Print what stands in the way"))
-    assert {name: sorted({*of_name}) for name, of_name in codes.items()} == {
-        name: MACHINES[name]["refused_for"] for name in REFUSED
-    }
+    expected = {name: MACHINES[name]["refused_for"] for name in REFUSED} | {name: ["unreachable"] for name in AWAY}
+    assert {name: sorted({*of_name}) for name, of_name in codes.items()} == expected
 
 
 def test_each_fails_with_its_codes_and_stops_no_other(all_at_once: Played) -> None:
     assert all_at_once.status == 2
-    assert sorted(all_at_once.failures) == sorted(REFUSED)
-    for name, message in all_at_once.failures.items():
-        words = "refused, and nothing was changed: "
+    assert sorted(all_at_once.failures) == sorted([*REFUSED, *AWAY, *BROKEN])
+    for name in REFUSED:
+        words, message = "refused, and nothing was changed: ", all_at_once.failures[name]
         assert message.startswith(words)
         assert sorted(message.removeprefix(words).split(", ")) == MACHINES[name]["refused_for"]
-    for name, counts in all_at_once.recap.items():
+    for name in (*PROVISIONED, *REFUSED):
+        counts = all_at_once.recap[name]
         assert (counts["failed"], counts["changed"], counts["unreachable"]) == (int(name in REFUSED), 0, 0)
 
 
 def test_a_run_with_nothing_to_do_is_one_round_trip_for_each_machine(all_at_once: Played) -> None:
-    assert sorted(all_at_once.modules) == sorted((name, "host") for name in MACHINES)
+    sent = [(name, module) for name, module in all_at_once.modules if name not in FLEET]
+    assert sorted(sent) == sorted((name, "host") for name in (*PROVISIONED, *REFUSED))
+
+
+@pytest.mark.parametrize("name", FINE)
+def test_the_others_finish_with_their_reboot(all_at_once: Played, name: str) -> None:
+    counts = all_at_once.recap[name]
+    assert (counts["failed"], counts["changed"], counts["unreachable"]) == (0, 2, 0)  # the files, and the reboot
+    # Looked at, applied, and looked at again.
+    assert [module for machine, module in all_at_once.modules if (machine, module) == (name, "host")] == ["host"] * 3
+    assert "mitigations=auto" in inside(name).file("/proc/cmdline").content_string
+
+
+def test_what_is_broken_says_so(all_at_once: Played) -> None:
+    assert set(BROKEN) == {"menu-fails", "does-not-come-back", "short-of-pages"}
+    assert "out of order" in all_at_once.failures["menu-fails"]
+    assert "every file is as it was" in all_at_once.failures["menu-fails"]
+    assert "It did not come back within" in all_at_once.failures["does-not-come-back"]
+    assert "Rebooted, and yet it is not what was asked for" in all_at_once.failures["short-of-pages"]
+    assert "hugepages 1G" in all_at_once.failures["short-of-pages"]
+    assert all_at_once.failures["out-of-reach"].startswith("unreachable: ")
 
 
 def test_the_closing_table_counts_them(all_at_once: Played) -> None:
     lines = all_at_once.printed("Print what was asked for, and how far it has come")
-    assert lines[-1] == f"{len(MACHINES)} machines: {len(REFUSED)} refused, {len(PROVISIONED)} staged"
+    counts = (
+        f"{len(AWAY)} unreachable, {len(REFUSED)} refused, {len(BROKEN)} failed, {len(PROVISIONED)} staged, "
+        f"{len(FINE)} active"
+    )
+    assert len(MACHINES) >= 20
+    assert lines[-1] == f"{len(MACHINES) + len(AWAY)} machines: {counts}"
     for name in PROVISIONED:
         assert f"{name}: in place; a reboot makes it active" in lines
 
@@ -70,3 +108,21 @@ def test_verify_tells_scripts_that_it_is_not_active_yet() -> None:
     assert played.status == 2
     assert played.failures == dict.fromkeys(PROVISIONED, "not what is asked for: staged")
     assert {counts["changed"] for counts in played.recap.values()} == {0}
+
+
+def test_the_next_run_goes_on_where_it_can_and_reboots_nobody_for_nothing(all_at_once: Played) -> None:
+    assert all_at_once.status == 2
+    inside("menu-fails").check_output("rm /etc/grub.d/42_breaks")
+    boots = {name: boot_id(name) for name in FLEET if name != "does-not-come-back"}
+    played = play("provision", workstation_hosts="fleet:!does-not-come-back")
+    assert {name: counts["changed"] for name, counts in played.recap.items()} == {
+        **dict.fromkeys((*FINE, "short-of-pages"), 0),
+        "menu-fails": 2,
+    }
+    assert list(played.failures) == ["short-of-pages"]
+    assert "a reboot alone would not help: hugepages 1G" in played.failures["short-of-pages"]
+    assert {name for name, boot in boots.items() if boot_id(name) != boot} == {"menu-fails"}
+
+
+def boot_id(name: str) -> str:
+    return str(inside(name).file("/proc/sys/kernel/random/boot_id").content_string)

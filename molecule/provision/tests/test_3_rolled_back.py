@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.containers.provisioned import MACHINES, PROVISIONED, Played, inside, play, unlike_before
+from tests.containers.provisioned import FLEET, MACHINES, PROVISIONED, Played, inside, play, unlike_before
 
 FOREIGN = "/etc/modprobe.d/vfio-workstation-kvm.conf"
 
@@ -47,6 +47,16 @@ def test_it_says_that_nothing_is_left(rolled_back: Played) -> None:
 @pytest.mark.usefixtures("rolled_back")
 def test_every_file_is_as_it_was_before_the_first_run(machine: str) -> None:
     assert unlike_before(machine) == ""
+
+
+def test_a_fleet_goes_back_with_its_reboots() -> None:
+    fleet = [name for name in FLEET if name != "does-not-come-back"]
+    played = play("rollback", workstation_hosts=":".join(fleet))
+    assert {name: (counts["failed"], counts["changed"]) for name, counts in played.recap.items()} == dict.fromkeys(
+        fleet, (0, 2)
+    )
+    assert {name: unlike_before(name) for name in fleet} == dict.fromkeys(fleet, "")
+    assert "mitigations=auto" not in inside("office-1").file("/proc/cmdline").content_string
 
 
 @pytest.mark.usefixtures("rolled_back")

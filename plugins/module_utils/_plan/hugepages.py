@@ -65,7 +65,10 @@ def plan_hugepages(
     refusals = [*_unsupported(machine, wishes), *_unknown_nodes(machine, wishes)]
     notes: list[str] = []
     spreads = []
-    for wish in wishes if not refusals else ():
+    # Those that can be at all: what they come to may be too much as well, and is told of at the same time.
+    for wish in wishes:
+        if wish.size_kb not in sizes_kb(machine) or _nodes_not_there(machine, wish):
+            continue
         nodes, note = _nodes(machine, wish, near)
         notes.extend(note)
         pages = _spread(wish.pages, nodes)
@@ -94,10 +97,16 @@ def _unsupported(machine: Machine, wishes: Sequence[HugePagesWish]) -> Iterator[
 def _unknown_nodes(machine: Machine, wishes: Sequence[HugePagesWish]) -> Iterator[Refusal]:
     has = ", ".join(machine.memory.nodes) or "none"
     for wish in wishes:
-        unknown = [node for node in wish.nodes or () if str(node) not in machine.memory.nodes]
-        if isinstance(wish.nodes, tuple) and unknown:
-            seen = f"Huge pages are wanted on node {numbers_text(map(int, unknown))}, and the machine has nodes {has}"
+        unknown = _nodes_not_there(machine, wish)
+        if unknown:
+            seen = f"Huge pages are wanted on node {numbers_text(unknown)}, and the machine has nodes {has}"
             yield refuse("memory_node_unknown", seen)
+
+
+def _nodes_not_there(machine: Machine, wish: HugePagesWish) -> list[int]:
+    """Return the nodes that a wish names and the machine does not have."""
+    named = wish.nodes if isinstance(wish.nodes, tuple) else ()
+    return [node for node in named if str(node) not in machine.memory.nodes]
 
 
 def _with_memory(machine: Machine) -> list[int]:

@@ -32,6 +32,7 @@ class Outcome(NamedTuple):
     diffs: tuple[dict[str, str], ...]  # beyond those of files
     warnings: tuple[str, ...]
     live: Mapping[str, Any] = MappingProxyType({})  # what the module returns, as it is at the end
+    reboot_helps: bool = True  # where something is not active
 
 
 def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapping[str, Check]) -> NoReturn:
@@ -62,7 +63,9 @@ def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapp
                 transaction.apply(first.steps)
                 last = _look(observe)
                 _insist(last)
-            at_end = first._replace(states=last.states, warnings=last.warnings, live=last.live)
+            at_end = first._replace(
+                states=last.states, warnings=last.warnings, live=last.live, reboot_helps=last.reboot_helps
+            )
             _finish(module, at_end, transaction.receipt)
     except (Busy, Failed) as error:
         module.fail_json(msg=f"{error}\n{_how_it_is_left(error)}", refusals=[])
@@ -107,7 +110,7 @@ def _finish(module: AnsibleModule, outcome: Outcome, receipt: Receipt | None) ->
         module.fail_json(msg=refusal_text(refusals), **values)
     module.exit_json(
         changed=bool(outcome.steps),
-        reboot_required=outcome.states.active is False,
+        reboot_required=outcome.states.active is False and outcome.reboot_helps,
         steps=[_step(step) for step in outcome.steps],
         tools=list(receipt.tools) if receipt else [],
         diff=list(outcome.diffs),

@@ -41,6 +41,7 @@ from .._probe.drivers import (
 )
 from .._probe.tree import Tree
 from .converge import refusal_text
+from .since_boot import note_now
 
 _DRIVER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}", re.ASCII)
 _LONGEST_WAIT = 3600
@@ -180,6 +181,11 @@ class Session:
             NotHandedOver: It did not get the driver; where that could be done, the old one has it again.
         """
         override = look.before.override
+        try:
+            note_now(self._root)
+        except OSError as error:
+            message = f"{self._request.address} was not handed over: {error}. Nothing is changed."
+            raise NotHandedOver(message, look.before) from error
         try:
             for step in look.plan.steps:
                 self._do(step, override)

@@ -32,6 +32,7 @@ from . import initramfs, kernel_cmdline
 from .converge import Outcome, converge
 from .host_live import Live
 from .info import check_planned_root
+from .since_boot import is_changed, note_steps
 
 _WISHES = (*SECTIONS, "memory_for_host", "accept")
 
@@ -150,6 +151,7 @@ class Session:
             *live.after(),
             *_record_last(record, plan.record),
         )
+        steps = (*note_steps(tree, steps), *steps)
         parts = [part for part in (images, lines) if part is not None]
         active = all_active(found, gone=lines is None or lines.states.active is not False)
         return Outcome(
@@ -165,6 +167,7 @@ class Session:
             tuple(diff for part in parts for diff in part.diffs),
             (*dict.fromkeys(warning for part in parts for warning in part.warnings), *_shortfall(plan, machine, steps)),
             live={"wishes": to_json(found)},
+            reboot_helps=is_changed(tree, steps) or (lines is not None and lines.states.active is False),
         )
 
     def _look_at_images(self, tree: Tree, machine: Machine, plan: HostPlan) -> Outcome | None:

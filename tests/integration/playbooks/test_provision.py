@@ -87,6 +87,16 @@ def test_a_machine_that_does_not_come_back_stops_no_batch(fleet: Fleet) -> None:
     assert run.output.count("PLAY [Reboot, with consent]") == 3
 
 
+def test_what_no_reboot_brings_fails_and_is_no_reason_for_one(fleet: Fleet) -> None:
+    fleet.add("ws1", short=True)
+    for _run in range(2):
+        run = fleet.run(PROVISION, **REBOOTS)
+        assert run.status != 0
+        assert "ws1: in place, but not all of it is active" in run.printed(CLOSING_TABLE)
+        assert "a reboot alone would not help" in run.output
+        assert "reboots" not in fleet.state("ws1")
+
+
 def test_every_machine_refused(fleet: Fleet) -> None:
     fleet.add("ws1", refusals=[IN_USE])
     run = fleet.run(PROVISION, **REBOOTS)

@@ -52,7 +52,7 @@ def converge(module: AnsibleModule, folder: Path, machine: dict[str, Any], asked
     change = {"before_header": "/etc/it", "after_header": "/etc/it", "before": "old\n", "after": "new\n"}
     module.exit_json(
         changed=due,
-        reboot_required=there and not active,
+        reboot_required=there and not active and not machine.get("short"),
         states=states,
         wishes=[{"section": name, "name": "it", "wanted": "to be there", "now": "", **states} for name in asked],
         refusals=[],

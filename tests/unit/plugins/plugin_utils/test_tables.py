@@ -55,11 +55,19 @@ RESULTS: list[tuple[dict[str, Any], bool, str]] = [
 @pytest.mark.parametrize(("result", "predicted", "word"), RESULTS)
 def test_verdict(result: dict[str, Any], predicted: bool, word: str) -> None:
     assert verdict(result, predicted) == word
-    assert bool(failure_text(result)) == (word in ("unreachable", "refused", "failed"))
+    assert bool(failure_text(result, predicted)) == (word in ("unreachable", "refused", "failed", "incomplete"))
 
 
 def test_each_verdict_is_among_them() -> None:
     assert {word for _result, _predicted, word in RESULTS} == set(VERDICTS)
+
+
+def test_what_no_reboot_brings_is_named() -> None:
+    assert failure_text(done(False)) == (
+        "in place, but not active, and a reboot alone would not help: "
+        "devices gpu (0000:41:00.0 nouveau, 0000:41:00.1 snd_hda_intel)"
+    )
+    assert "see its table" in failure_text(done(False, wishes=0))
 
 
 def test_a_wish_has_its_marks_and_goes_on_in_the_next_line() -> None:

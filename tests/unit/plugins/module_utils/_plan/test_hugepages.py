@@ -85,6 +85,12 @@ def test_refused(there: Memory, wishes: list[HugePagesWish], code: str, seen: st
     assert seen in refusal.seen
 
 
+def test_all_that_is_wrong_is_told_at_once() -> None:
+    wishes = [HugePagesWish(16 << 20, 1), HugePagesWish(BIG, 1, (7,)), HugePagesWish(BIG, 31)]
+    codes = [refusal.code for refusal in planned(memory(32), *wishes).refusals]
+    assert codes == ["hugepage_size_unsupported", "memory_node_unknown", "hugepages_exceed_memory"]
+
+
 def test_what_the_host_keeps_can_be_set() -> None:
     assert planned(memory(8), HugePagesWish(BIG, 7), least=GIB).refusals == ()
     assert planned(memory(8), HugePagesWish(BIG, 7), least=2 * GIB).refusals

@@ -72,3 +72,19 @@ def test_what_is_said_after_a_failure_is_true(
         assert said.endswith(
             "Every other file is as it was. Put those back by hand, or remove what hindered it and run this again."
         )
+
+
+@pytest.mark.parametrize(
+    ("active", "helps", "required"),
+    [(False, True, True), (False, False, False), (True, True, False), (None, True, False)],
+)
+def test_a_reboot_is_asked_for_where_it_would_help(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, active: bool | None, helps: bool, required: bool
+) -> None:
+    states = States(configured=True, staged=True, active=active)
+    outcome = Outcome(Tree(str(tmp_path)), (), (), states, {}, (), (), reboot_helps=helps)
+    monkeypatch.setattr(converging, "locked", contextlib.nullcontext)
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(Exit) as caught:
+        converge(Module(), lambda: outcome, {})
+    assert caught.value.args[1]["reboot_required"] is required
