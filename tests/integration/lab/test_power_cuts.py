@@ -10,8 +10,8 @@ import pytest
 from tests.integration.lab.power_cuts import Bench, cuts
 from tests.lab import Lab
 
-# A cut takes minutes in emulation: `make test-lab` runs these, `make test-power` as many as are wanted.
-pytestmark = [pytest.mark.lab, pytest.mark.slow]
+# A cut takes minutes in emulation: `make test-power` has as many as are wanted.
+pytestmark = [pytest.mark.lab]
 
 
 def test_three_cuts(lab: Lab) -> None:
