@@ -25,6 +25,8 @@ MACHINES: dict[str, dict[str, Any]] = _GROUPS["machines"]["hosts"]
 PROVISIONED, REFUSED, FLEET, AWAY = (
     list(_GROUPS[name]["hosts"]) for name in ("provisioned", "refused", "fleet", "away")
 )
+#: Those of the fleet that come back from a reboot.
+BACK = [name for name in FLEET if name != "does-not-come-back"]
 _FATAL = re.compile(r"^fatal: \[(\S+)\]: FAILED! => ", re.MULTILINE)
 _SENT = re.compile(r"^<(\S+)> PUT \S+ TO \S+/AnsiballZ_(\w+)\.py$", re.MULTILINE)
 _RECAP = re.compile(r"^(\S+) +: (ok=.*)$", re.MULTILINE)

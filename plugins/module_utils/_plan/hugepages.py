@@ -65,9 +65,10 @@ def plan_hugepages(
     refusals = [*_unsupported(machine, wishes), *_unknown_nodes(machine, wishes)]
     notes: list[str] = []
     spreads = []
+    sizes = sizes_kb(machine)
     # Those that can be at all: what they come to may be too much as well, and is told of at the same time.
     for wish in wishes:
-        if wish.size_kb not in sizes_kb(machine) or _nodes_not_there(machine, wish):
+        if wish.size_kb not in sizes or _nodes_not_there(machine, wish):
             continue
         nodes, note = _nodes(machine, wish, near)
         notes.extend(note)

@@ -153,7 +153,8 @@ class Session:
         )
         steps = (*note_steps(tree, steps), *steps)
         parts = [part for part in (images, lines) if part is not None]
-        active = all_active(found, gone=lines is None or lines.states.active is not False)
+        gone = lines is None or lines.states.active is not False
+        active = all_active(found, gone)
         return Outcome(
             tree,
             refusals,
@@ -167,7 +168,7 @@ class Session:
             tuple(diff for part in parts for diff in part.diffs),
             (*dict.fromkeys(warning for part in parts for warning in part.warnings), *_shortfall(plan, machine, steps)),
             live={"wishes": to_json(found)},
-            reboot_helps=is_changed(tree, steps) or (lines is not None and lines.states.active is False),
+            reboot_helps=is_changed(tree, steps) or not gone,
         )
 
     def _look_at_images(self, tree: Tree, machine: Machine, plan: HostPlan) -> Outcome | None:

@@ -24,12 +24,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._run.since_boot i
     note_now,
     note_steps,
 )
-
-
-def live(root: Path) -> Tree:
-    tree = Tree(str(root))
-    tree.live = True
-    return tree
+from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._run.test_host_live import live_tree as live
 
 
 @pytest.mark.parametrize(("effect", "changes"), [(CONFIGURED, True), (STAGED, True), (ACTIVE, False), (RECORD, False)])
