@@ -17,9 +17,10 @@ import time
 import types
 import typing
 
-from . import files, hardware, image, inner
+from . import files, hardware, image, inner, small_initramfs
 from .errors import LabError
 from .lab import CACHE, Lab
+from .machine import Machine
 from .recipe import BOOTS, FLAVOURS, SUITES
 
 LOG = logging.getLogger("lab")
@@ -48,8 +49,11 @@ def check_host() -> None:
 
 
 def _build(lab: Lab, options: argparse.Namespace) -> None:
-    built = lab.image(options.suite, options.boot, options.kernel or ("amd64",), options.fresh)
-    print(built.disk)
+    print(_image(lab, options, fresh=options.fresh).disk)
+
+
+def _image(lab: Lab, options: argparse.Namespace, fresh: bool = False) -> image.Image:
+    return lab.image(options.suite, options.boot, options.kernel or ("amd64",), options.upgrade, fresh)
 
 
 def _start(lab: Lab, options: argparse.Namespace) -> None:
@@ -60,8 +64,7 @@ def _start(lab: Lab, options: argparse.Namespace) -> None:
             LOG.info("%s is running already", name)
             return
     else:
-        disk = lab.image(options.suite, options.boot, options.kernel or ("amd64",))
-        machine = lab.machine(options.machine, disk, name)
+        machine = lab.machine(options.machine, _image(lab, options), name)
     LOG.info("starting %s: %s", name, machine.hardware.description)
     machine.start(outlive=True)
     begin = time.monotonic()
@@ -77,17 +80,26 @@ def _start(lab: Lab, options: argparse.Namespace) -> None:
         files.write(options.inventory, json.dumps(inventory, indent=2) + "\n")
 
 
+def _small_initramfs(lab: Lab, options: argparse.Namespace) -> None:
+    machine = _running(lab, options.name)
+    small_initramfs.ask_for(machine, options.module)
+    machine.let_go()
+
+
 def _ssh(lab: Lab, options: argparse.Namespace) -> None:
-    remote = lab.attach(options.name).remote
-    if remote is None:
-        raise LabError(f"{options.name} is switched off: python -m tests.lab start --name {options.name}")
+    remote = _running(lab, options.name).remote
     os.execvp("ssh", ["ssh", "-F", str(remote.config), "lab", *options.command])
 
 
-def _guest(lab: Lab, options: argparse.Namespace) -> None:
-    machine = lab.attach(options.name)
+def _running(lab: Lab, name: str) -> Machine:
+    machine = lab.attach(name)
     if not machine.running:
-        raise LabError(f"{options.name} is switched off: python -m tests.lab start --name {options.name}")
+        raise LabError(f"{name} is switched off: python -m tests.lab start --name {name}")
+    return machine
+
+
+def _guest(lab: Lab, options: argparse.Namespace) -> None:
+    machine = _running(lab, options.name)
     listing = machine.ssh("cd /sys/bus/pci/drivers/vfio-pci 2>/dev/null && ls -d ????:??:??.? || true").stdout
     addresses = options.address or listing.split()
     if not addresses:
@@ -140,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--suite", choices=SUITES, default="trixie")
     what.add_argument("--boot", choices=BOOTS, default="uefi-grub")
     what.add_argument("--kernel", choices=FLAVOURS, action="append", help="more than once for more kernels")
+    what.add_argument("--upgrade", choices=SUITES, help="have that suite's packages in it, for an upgrade to it")
 
     build = commands.add_parser("build", parents=[what], help="build an image, unless it is there")
     build.add_argument("--fresh", action="store_true", help="build it anew, from the packages of today")
@@ -153,6 +166,10 @@ def _parser() -> argparse.ArgumentParser:
     ssh.add_argument("name")
     ssh.add_argument("command", nargs=argparse.REMAINDER)
     ssh.set_defaults(run=_ssh)
+    small = commands.add_parser("small-initramfs", help="have it make initramfs images of few drivers, quickly")
+    small.add_argument("name")
+    small.add_argument("module", nargs="*", help="what they hold beside what the machine needs to come up")
+    small.set_defaults(run=_small_initramfs)
     guest = commands.add_parser("guest", help="start a guest in it that owns what is on vfio-pci, and say what it sees")
     guest.add_argument("name")
     guest.add_argument("address", nargs="*", help="functions; default: all that are on vfio-pci")

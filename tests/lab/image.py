@@ -75,7 +75,7 @@ def identity(wanted: Recipe, keys: Keys) -> str:
     digest.update(repr(wanted.packages()).encode())
     digest.update(repr(sorted(wanted.files(*keys.texts()).items())).encode())
     digest.update(repr((wanted.first_boot(), recipe.EXCLUDED_PATHS, recipe.EPOCH, recipe.CMDLINE)).encode())
-    digest.update(repr((wanted.spare, recipe.SPARE_FOLDER, _LAYOUT)).encode())
+    digest.update(repr((wanted.spare, wanted.upgrade, recipe.SPARE_FOLDER, _LAYOUT)).encode())
     for step in sorted(STEPS.iterdir()):
         digest.update(step.read_bytes())
     return digest.hexdigest()[:12]
@@ -135,7 +135,7 @@ def saved(cache: pathlib.Path, name: str) -> Image:
     except FileNotFoundError as error:
         raise LabError(f"the image {name} is not in the cache any more") from error
     keys = Keys(cache / "keys")
-    wanted = Recipe(raw["suite"], raw["boot"], tuple(raw["kernels"]))
+    wanted = Recipe(**{**raw, "kernels": tuple(raw["kernels"])})
     return Image(folder, wanted, keys.private, keys.known_hosts)
 
 
@@ -178,8 +178,10 @@ def file_tree(work: pathlib.Path, wanted: Recipe, keys: Keys) -> pathlib.Path:
     ]
     environment = {
         "SOURCE_DATE_EPOCH": str(recipe.EPOCH),
+        "SUITE": wanted.suite,
         "FLAVOUR": wanted.kernels[0],
         "SPARE": wanted.spare or "",
+        "UPGRADE": wanted.upgrade or "",
         "SPARE_FOLDER": recipe.SPARE_FOLDER,
         "EXPORT": str(work / "boot.tar"),
     }

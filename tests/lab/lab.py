@@ -37,10 +37,11 @@ class Lab:
         suite: str = "trixie",
         boot: str = "uefi-grub",
         kernels: typing.Sequence[str] = ("amd64",),
+        upgrade: str | None = None,
         fresh: bool = False,
     ) -> Image:
         """That image, from the cache or newly built."""
-        return image.obtain(self.cache, Recipe(suite, boot, tuple(kernels)), fresh)
+        return image.obtain(self.cache, Recipe(suite, boot, tuple(kernels), upgrade), fresh)
 
     def machine(self, spec: str | Hardware = "desktop", disk: Image | None = None, name: str | None = None) -> Machine:
         """A machine, switched off, with new disks; its name is its run folder's."""

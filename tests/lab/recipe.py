@@ -29,7 +29,8 @@ MACHINE_ID = "6c61627666694f008000000000000003"
 # host, emulation misses them; the check is skipped under KVM by the kernel itself, for the same reason.
 CMDLINE = "console=ttyS0,115200 no_timer_check"
 
-# Where the packages of a second kernel lie in an image that has one: the machine reaches no mirror.
+# Packages that lie in an image and are not installed, for a test to install: the machine reaches no mirror. A folder
+# for each purpose: kernel (Recipe.spare), irqbalance, upgrade (Recipe.upgrade).
 SPARE_FOLDER = "/var/cache/vfio-lab"
 
 _PACKAGES = (
@@ -47,6 +48,7 @@ _PACKAGES = (
     # how it is managed
     "openssh-server",
     "python3",
+    "sudo",
     # what the probe is held against
     "pciutils",
     "hwloc-nox",
@@ -78,16 +80,21 @@ EXCLUDED_PATHS = (
 
 @dataclasses.dataclass(frozen=True)
 class Recipe:
-    """A Debian suite, a way to boot it, and the kernels in it; which of them starts is the boot loader's choice."""
+    """A Debian suite, a way to boot it, and the kernels in it; which of them starts is the boot loader's choice.
+
+    With upgrade, a later suite's packages of all that is installed lie in the image: `apt-get full-upgrade` finds them.
+    """
 
     suite: str = "trixie"
     boot: str = "uefi-grub"
     kernels: tuple[str, ...] = ("amd64",)
+    upgrade: str | None = None
 
     def __post_init__(self) -> None:
         for value, known in (
             (self.suite, SUITES),
             (self.boot, BOOTS),
+            *(((self.upgrade, SUITES),) if self.upgrade else ()),
             *((kernel, FLAVOURS) for kernel in self.kernels),
         ):
             if value not in known:
@@ -95,8 +102,9 @@ class Recipe:
 
     @property
     def name(self) -> str:
-        """Short and readable: trixie-uefi-grub-amd64."""
-        return "-".join((self.suite, self.boot, *self.kernels))
+        """Short and readable: trixie-uefi-grub-amd64, bookworm-to-trixie-uefi-grub-amd64."""
+        to = ("to", self.upgrade) if self.upgrade else ()
+        return "-".join((self.suite, *to, self.boot, *self.kernels))
 
     @property
     def uefi(self) -> bool:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tests import payload
 from tests.lab import Machine
+from tests.lab.recipe import SPARE_FOLDER
 
 _WHERE = "/root/payload"
 
@@ -21,16 +22,15 @@ def carry(machine: Machine) -> None:
         machine.put(payload.build(Path(scratch) / "payload"), _WHERE)
 
 
-def small_images(machine: Machine, *modules: str) -> None:
-    """Have initramfs images hold what the machine needs to come up, and these modules: made in a third of the time.
+def install_second_kernel(machine: Machine) -> None:
+    """As an upgrade does it: by dpkg, whose hooks make its initramfs and its entries."""
+    machine.ssh(f"dpkg --install {SPARE_FOLDER}/kernel/*.deb")
 
-    The settings are initramfs-tools' own (initramfs.conf(5)). Emulated, an image of all drivers takes a minute or two.
-    """
-    names = "".join(f"{name}\\n" for name in ("nvme", "ext4", *modules))
-    machine.ssh(
-        r"printf 'MODULES=list\nCOMPRESSLEVEL=1\n' >/etc/initramfs-tools/conf.d/lab-small-images && "
-        f"printf '{names}' >>/etc/initramfs-tools/modules && update-initramfs -u -k all && sync",
-    )
+
+def purge_second_kernel(machine: Machine) -> None:
+    """Take it away again; it does not run."""
+    names = f"dpkg-deb --show --showformat '${{Package}} ' {SPARE_FOLDER}/kernel/linux-image*.deb"
+    machine.ssh(f"dpkg --purge $({names})")
 
 
 def call(machine: Machine, module: str, *, check: bool = False, **parameters: Any) -> payload.Answer:

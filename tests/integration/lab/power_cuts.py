@@ -24,8 +24,8 @@ if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[3]))
 
 from tests import payload
-from tests.integration.lab.boot_configuration import call, carry, small_images
-from tests.lab import Lab, LabError, Machine
+from tests.integration.lab.boot_configuration import call, carry
+from tests.lab import Lab, LabError, Machine, small_initramfs
 
 RULE = "etc/udev/rules.d/99-power-cut.rules"
 CALLS: dict[str, tuple[tuple[str, dict[str, typing.Any]], ...]] = {
@@ -78,7 +78,8 @@ class Bench:
         machine.start()
         machine.wait_for_ssh()
         carry(machine)
-        small_images(machine)
+        small_initramfs.ask_for(machine)
+        machine.ssh("update-initramfs -u -k all && sync")
         machine.stop()
         machine.snapshot("remove-done")
         machine.start()

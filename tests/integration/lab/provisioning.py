@@ -15,6 +15,10 @@ from typing import Any
 
 from tests.lab import Machine
 
+REBOOT = ("-e", "workstation_reboot=when_required")
+# In the initramfs beside vfio-pci: the drivers that it has to be quicker than.
+RIVALS = ("bochs", "snd_hda_intel", "e1000e", "xhci_pci")
+
 # The emulated machine makes its initramfs in a minute or two, and boots in about one.
 _LIMIT = 1800
 _RECAP = re.compile(r"ok=(\d+) +changed=(\d+) +unreachable=(\d+) +failed=(\d+)")
@@ -42,16 +46,18 @@ class Desk:
         machine: The machine, which is up.
         wishes: Variables of the role workstation.
         folder: For the inventory.
+        user: Who Ansible logs in as.
     """
 
-    def __init__(self, machine: Machine, wishes: dict[str, Any], folder: Path) -> None:
+    def __init__(self, machine: Machine, wishes: dict[str, Any], folder: Path, user: str = "root") -> None:
         self.machine = machine
         self.wishes = wishes
+        self._user = user
         self._inventory = folder / "inventory.json"
 
     def play(self, name: str, *more: str) -> Run:
         """Run a playbook of the collection, with the wishes as the machine's variables."""
-        host = {**self.machine.inventory(), **self.wishes}
+        host = {**self.machine.inventory(), **self.wishes, "ansible_user": self._user}
         self._inventory.write_text(json.dumps({"all": {"hosts": {"lab": host}}}), encoding="utf-8")
         argv = [sys.executable, "-m", "ansible", "playbook", "-i", str(self._inventory), *more]
         argv.append(f"vfio.workstation.{name}")
@@ -61,6 +67,53 @@ class Desk:
     def driver(self, device: str, function: int = 0) -> str:
         """The driver that a device of the lab has now; empty without any."""
         return driver_at(self.machine, self.machine.address(device, function))
+
+
+def wishes(machine: Machine) -> dict[str, Any]:
+    """One of the twins with its audio function, the NIC that Ansible does not come in by, the disk without /."""
+    return {
+        "workstation_iommu": {},
+        "workstation_devices": [
+            {"name": "gpu", "select": {"address": machine.address("gpu")}},
+            {"name": "nic", "select": {"model": "82574L"}},
+            {"name": "disk", "select": {"class": "nvme", "address": machine.address("data_disk")}},
+        ],
+        "workstation_hugepages": [{"size": "2M", "memory": "64M", "at": "boot"}],
+        "workstation_cpu_isolation": {"mode": "boot"},
+        "workstation_memory_for_host": "1G",
+    }
+
+
+def fine(run: Run) -> Run:
+    """The run, which succeeded."""
+    assert run.status == 0, run.text
+    return run
+
+
+def given(machine: Machine) -> list[str]:
+    """The functions that the guest is to own."""
+    gpu = [machine.address("gpu"), machine.address("gpu", 1)]
+    return [*gpu, machine.address("second_nic"), machine.address("data_disk")]
+
+
+def drivers(machine: Machine) -> dict[str, str]:
+    """What each device is driven by, wherever it is."""
+    names = [device.name for device in machine.hardware.devices if device.kind != "vga"]
+    return {name: driver_at(machine, machine.address(name)) for name in names}
+
+
+def assert_active(desk: Desk) -> None:
+    """The playbook says so, and the kernel does."""
+    machine = desk.machine
+    fine(desk.play("verify"))
+    assert [driver_at(machine, address) for address in given(machine)] == ["vfio-pci"] * 4
+    # The other kernel is one for the cloud, which has no drivers for displays and sound.
+    twin = [desk.driver("gpu_twin"), desk.driver("gpu_twin", 1)]
+    assert twin == (["", ""] if "cloud" in machine.ssh("uname -r").stdout else ["bochs-drm", "snd_hda_intel"])
+    assert desk.driver("root_disk") == "nvme"
+    pages = "cat /sys/devices/system/node/node*/hugepages/hugepages-2048kB/nr_hugepages"
+    assert sum(map(int, machine.ssh(pages).stdout.split())) == 32
+    assert machine.read("/sys/devices/system/cpu/isolated") != ""
 
 
 def driver_at(machine: Machine, address: str) -> str:

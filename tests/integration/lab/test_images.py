@@ -11,6 +11,7 @@ import tempfile
 
 import pytest
 
+from tests.integration.lab.boot_configuration import install_second_kernel
 from tests.lab import Lab, Recipe, image, recipe
 from tests.lab.keys import Keys
 
@@ -58,7 +59,7 @@ def test_another_kernel_is_installed_and_the_old_one_removed(lab: Lab) -> None:
         old = machine.ssh("uname -r").stdout.strip()
         new = old.removesuffix("amd64") + "cloud-amd64"
 
-        machine.ssh(f"dpkg --install {recipe.SPARE_FOLDER}/*.deb")
+        install_second_kernel(machine)
         machine.reboot()
         assert machine.ssh("uname -r").stdout.strip() == new
         assert machine.ssh("ls /sys/kernel/iommu_groups").stdout.split() != []

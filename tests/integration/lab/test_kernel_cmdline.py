@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.integration.lab.boot_configuration import call, carry, tree
+from tests.integration.lab.boot_configuration import call, carry, install_second_kernel, purge_second_kernel, tree
 from tests.lab import Lab, Machine
 
 pytestmark = [pytest.mark.lab]
@@ -16,8 +16,6 @@ IOMMU = {"owner": "iommu", "args": ["intel_iommu=on", "iommu=pt"]}
 # Pairs, whose order counts.
 PAGES = {"owner": "hugepages", "args": ["hugepagesz=2M hugepages=16", "lab_mark=1"]}
 WANTED = "intel_iommu=on iommu=pt hugepagesz=2M hugepages=16 lab_mark=1"
-
-SECOND_KERNEL = "dpkg --install /var/cache/vfio-lab/*.deb"
 
 
 def running(machine: Machine) -> str:
@@ -59,7 +57,7 @@ def test_arguments_arrive_survive_a_new_kernel_and_go(lab: Lab, boot: str, fallb
         assert other
         assert not any("iommu" in line or "lab_mark" in line for line in other)
 
-        machine.ssh(SECOND_KERNEL)
+        install_second_kernel(machine)
         with_two = call(machine, "kernel_cmdline", **PAGES)
         assert (with_two.changed, with_two.tools) == (False, []), with_two.values
         assert len(with_two.lines("fallback")) == 2
@@ -81,7 +79,7 @@ def test_arguments_arrive_survive_a_new_kernel_and_go(lab: Lab, boot: str, fallb
         off = call(machine, "kernel_cmdline", **PAGES)
         assert (off.changed, off.values["states"]["active"], off.values["reboot_required"]) == (False, False, True)
 
-        machine.ssh("dpkg --purge $(dpkg-deb --show --showformat '${Package} ' /var/cache/vfio-lab/linux-image*.deb)")
+        purge_second_kernel(machine)
         assert call(machine, "kernel_cmdline", owner="iommu", state="absent").changed
         assert call(machine, "kernel_cmdline", owner="hugepages", state="absent").changed
         assert tree(machine) == before

@@ -6,40 +6,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.integration.lab.boot_configuration import small_images, tree
-from tests.integration.lab.provisioning import Desk, Run, boot_next, driver_at
-from tests.lab import Lab, Machine, disks, inner
+from tests.integration.lab.boot_configuration import install_second_kernel, purge_second_kernel, tree
+from tests.integration.lab.provisioning import (
+    REBOOT,
+    RIVALS,
+    Desk,
+    assert_active,
+    boot_next,
+    driver_at,
+    drivers,
+    fine,
+    given,
+    wishes,
+)
+from tests.lab import Lab, disks, inner, small_initramfs
 
 pytestmark = [pytest.mark.lab]
-
-REBOOT = ("-e", "workstation_reboot=when_required")
-# In the initramfs beside vfio-pci: the drivers that it has to be quicker than.
-RIVALS = ("bochs", "snd_hda_intel", "e1000e", "xhci_pci")
-SECOND_KERNEL = "dpkg --install /var/cache/vfio-lab/*.deb"
-
-
-def wishes(machine: Machine) -> dict[str, Any]:
-    """One of the twins with its audio function, the NIC that Ansible does not come in by, the disk without /."""
-    return {
-        "workstation_iommu": {},
-        "workstation_devices": [
-            {"name": "gpu", "select": {"address": machine.address("gpu")}},
-            {"name": "nic", "select": {"model": "82574L"}},
-            {"name": "disk", "select": {"class": "nvme", "address": machine.address("data_disk")}},
-        ],
-        "workstation_hugepages": [{"size": "2M", "memory": "64M", "at": "boot"}],
-        "workstation_cpu_isolation": {"mode": "boot"},
-        "workstation_memory_for_host": "1G",
-    }
-
-
-def fine(run: Run) -> Run:
-    assert run.status == 0, run.text
-    return run
 
 
 @pytest.mark.parametrize("name", ["desktop", pytest.param("dual_socket", marks=pytest.mark.slow)])
@@ -47,7 +32,7 @@ def test_from_bare_to_passthrough_and_back(lab: Lab, name: str, tmp_path: Path) 
     with lab.machine(name) as machine:
         machine.start()
         machine.wait_for_ssh()
-        small_images(machine, *RIVALS)
+        small_initramfs.ask_for(machine, RIVALS)
         bare, bare_drivers = tree(machine), drivers(machine)
         first_kernel = machine.ssh("uname -r").stdout.strip()
         desk = Desk(machine, wishes(machine), tmp_path)
@@ -69,7 +54,7 @@ def test_from_bare_to_passthrough_and_back(lab: Lab, name: str, tmp_path: Path) 
         again = fine(desk.play("provision", *REBOOT))
         assert (again.changed, machine.boot_id()) == (0, boot)
 
-        machine.ssh(SECOND_KERNEL)
+        install_second_kernel(machine)
         machine.reboot()
         assert machine.ssh("uname -r").stdout.strip() != first_kernel
         assert_active(desk)
@@ -81,35 +66,9 @@ def test_from_bare_to_passthrough_and_back(lab: Lab, name: str, tmp_path: Path) 
         boot_next(machine, first_kernel)
         fine(desk.play("rollback", *REBOOT))
         assert drivers(machine) == bare_drivers
-        machine.ssh("dpkg --purge $(dpkg-deb --show --showformat '${Package} ' /var/cache/vfio-lab/linux-image*.deb)")
+        purge_second_kernel(machine)
         assert tree(machine) == bare
         assert machine.serial.faults() == []
-
-
-def given(machine: Machine) -> list[str]:
-    """The functions that the guest is to own."""
-    gpu = [machine.address("gpu"), machine.address("gpu", 1)]
-    return [*gpu, machine.address("second_nic"), machine.address("data_disk")]
-
-
-def drivers(machine: Machine) -> dict[str, str]:
-    """What each device is driven by, wherever it is."""
-    names = [device.name for device in machine.hardware.devices if device.kind != "vga"]
-    return {name: driver_at(machine, machine.address(name)) for name in names}
-
-
-def assert_active(desk: Desk) -> None:
-    """The playbook says so, and the kernel does."""
-    machine = desk.machine
-    fine(desk.play("verify"))
-    assert [driver_at(machine, address) for address in given(machine)] == ["vfio-pci"] * 4
-    # The other kernel is one for the cloud, which has no drivers for displays and sound.
-    twin = [desk.driver("gpu_twin"), desk.driver("gpu_twin", 1)]
-    assert twin == (["", ""] if "cloud" in machine.ssh("uname -r").stdout else ["bochs-drm", "snd_hda_intel"])
-    assert desk.driver("root_disk") == "nvme"
-    pages = "cat /sys/devices/system/node/node*/hugepages/hugepages-2048kB/nr_hugepages"
-    assert sum(map(int, machine.ssh(pages).stdout.split())) == 32
-    assert machine.read("/sys/devices/system/cpu/isolated") != ""
 
 
 def move_the_card(desk: Desk) -> None:

@@ -26,12 +26,20 @@ def test_an_image_with_one_kernel_has_another_at_hand(kernels: tuple[str, ...], 
 
 def test_other_recipes_and_other_keys_are_other_images(tmp_path: pathlib.Path) -> None:
     keys, others = Keys(tmp_path / "keys"), Keys(tmp_path / "others")
-    recipes = [Recipe(), Recipe("bookworm"), Recipe(boot="bios-grub"), Recipe(kernels=("amd64", "cloud-amd64"))]
+    recipes = [
+        Recipe(),
+        Recipe("bookworm"),
+        Recipe("bookworm", upgrade="trixie"),
+        Recipe(boot="bios-grub"),
+        Recipe(kernels=("amd64", "cloud-amd64")),
+    ]
     names = [identity(recipe, keys) for recipe in recipes]
-    assert len(set(names)) == len(names)
+    assert len(set(names)) == len({recipe.name for recipe in recipes}) == len(names)
     assert identity(Recipe(), keys) == names[0] != identity(Recipe(), others)
 
 
 def test_what_there_is_no_image_of_is_refused() -> None:
     with pytest.raises(LabError, match="no image with buster"):
         Recipe("buster")
+    with pytest.raises(LabError, match="no image with buster"):
+        Recipe(upgrade="buster")
