@@ -18,6 +18,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.isolation i
     isolation_files,
 )
 from tests.lab import Lab, Machine
+from tests.lab.recipe import SPARE_FOLDER
 
 pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
@@ -68,6 +69,7 @@ class Isolation:
             self.write(file.path, file.content)
             self.sh(f"chmod {file.mode:o} {file.path}")
         self.write("/etc/systemd/system/irqbalance.service", BALANCER)
+        # What its administrator keeps it off.
         self.write("/etc/default/irqbalance", "IRQBALANCE_BANNED_CPULIST=1\n")
         self.sh("systemctl daemon-reload; systemctl start irqbalance")
 
@@ -237,7 +239,7 @@ def test_a_shutdown_while_it_holds(isolation: Isolation) -> None:
 
 
 def test_what_somebody_allowed_comes_back(isolation: Isolation, before: dict[str, str]) -> None:
-    """The last test: what it sets stays."""
+    """What it sets stays for the tests below."""
     isolation.write("/etc/systemd/system/system.slice.d/mine.conf", "[Slice]\nAllowedCPUs=0,2-3\n")
     isolation.sh("systemctl daemon-reload; systemctl set-property --runtime system.slice AllowedCPUs=0,2-3")
     isolation.sh("systemctl set-property user.slice AllowedCPUs=1-2; systemctl daemon-reload")
@@ -252,3 +254,63 @@ def test_what_somebody_allowed_comes_back(isolation: Isolation, before: dict[str
         isolation.sh("systemctl daemon-reload")
     isolation.sh(f"systemctl stop {UNIT}")
     assert same(theirs, isolation.look())
+
+
+def test_irqbalance_itself_keeps_off(isolation: Isolation) -> None:
+    """Debian's own, which places all interrupts anew some ten seconds after each start. It stays installed."""
+    isolation.sh("systemctl disable --now irqbalance; rm /etc/systemd/system/irqbalance.service")
+    before = allowed(isolation)
+    isolation.sh(f"DEBIAN_FRONTEND=noninteractive dpkg --install --force-confold {SPARE_FOLDER}/irqbalance/*.deb")
+    isolation.sh("systemctl restart irqbalance")
+    free = placed(isolation)
+    # The kernel lets nobody move some, such as those of an NVMe disk's queues.
+    moved = {irq for irq, cpus in free.items() if cpus != before.get(irq)}
+    # It was told to leave CPU 1 alone, and uses the guests'.
+    assert any(free[irq] <= {2, 3} for irq in moved)
+    assert not any(1 in free[irq] for irq in moved)
+
+    isolation.sh(f"systemctl start {UNIT}")
+    held = placed(isolation)
+    assert {irq: held[irq] for irq in moved if held[irq] != {0}} == {}
+
+    isolation.sh(f"systemctl stop {UNIT}")
+    back = placed(isolation)
+    assert any(back[irq] <= {2, 3} for irq in moved)
+    assert not any(1 in back[irq] for irq in moved)
+    assert isolation.sh("systemctl show -p DropInPaths --value irqbalance").strip() == ""
+
+
+def placed(isolation: Isolation) -> dict[str, set[int]]:
+    """Which CPUs each interrupt may go to, when irqbalance had the time of two looks."""
+    assert isolation.sh("systemctl is-active irqbalance").strip() == "active"
+    isolation.sh("sleep 25")
+    return allowed(isolation)
+
+
+def allowed(isolation: Isolation) -> dict[str, set[int]]:
+    """Which CPUs each interrupt may go to."""
+    found = isolation.sh("cd /proc/irq; grep . [0-9]*/smp_affinity")
+    masks = dict(line.split("/smp_affinity:") for line in found.splitlines())
+    return {irq: {cpu for cpu in range(4) if int(mask, 16) >> cpu & 1} for irq, mask in masks.items()}
+
+
+def test_without_cgroup_v2(lab: Lab) -> None:
+    """systemd 252 still runs on the first version's groups, where it sets no cpusets: it says so, and does the rest."""
+    with lab.machine("desktop", lab.image("bookworm")) as machine:
+        machine.start()
+        machine.wait_for_ssh()
+        line = 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX systemd.unified_cgroup_hierarchy=0"'
+        machine.ssh(f"echo '{line}' >/etc/default/grub.d/zz-cgroups.cfg && update-grub")
+        machine.reboot()
+        isolation = Isolation(machine)
+        assert isolation.sh("stat -f -c %T /sys/fs/cgroup").strip() == "tmpfs"
+
+        before = isolation.look()
+        isolation.sh(f"systemctl start {UNIT}")
+        held = isolation.look()
+        assert "No cpuset controller of cgroup v2: the host's processes may still run on CPUs 2-3." in isolation.said()
+        assert (held["workqueues"], held["default"], held["IRQBALANCE_BANNED_CPULIST"]) == ("3", "3", "2-3,1")
+        assert {held[f"{one} may"] for one in DAEMONS} == {"0-3"}
+
+        isolation.sh(f"systemctl stop {UNIT}")
+        assert isolation.look() == before
