@@ -55,7 +55,7 @@ test-lint: lint
 # Whatever lies in tests/ and is not the subject of a part of its own.
 .PHONY: test-unit
 test-unit: venv ## Unit tests, captured machines, damaged trees, and the machine this runs on
-	@pytest tests --ignore=tests/build --ignore=tests/compat
+	@pytest tests --ignore=tests/build --ignore=tests/compat --numprocesses=auto
 
 .PHONY: test-compat
 test-compat: venv ## The modules under every Python from 3.8 to 3.14 that is there
