@@ -10,10 +10,23 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from tests.containers.boot_machine import INVENTORY, BootMachine
 
 RUN = Path(os.environ["VFIO_RUN"])
+
+
+class MachineByMachine(LoadScopeScheduling):
+    """Machines are tested side by side, and the tests of each run one after the other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return max((name for name in INVENTORY if f"[{name}" in nodeid), key=len)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config) -> MachineByMachine:
+    """Return who hands out the tests."""
+    return MachineByMachine(config)
 
 
 @pytest.fixture(scope="session", params=list(INVENTORY))
