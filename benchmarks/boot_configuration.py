@@ -20,6 +20,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from tests import payload
 from tests.containers import disk, engine, image
 from tests.containers.command import CACHE, ContainerError, output
@@ -32,24 +34,12 @@ REPEATS = 5
 ARGUMENTS = {"owner": "iommu", "args": ["intel_iommu=on", "iommu=pt"]}
 FILE = {"path": "/etc/udev/rules.d/99-bench.rules", "content": "# bench\n"}
 WISH = {"owner": "devices", "modules": ["vfio-pci"], "files": [FILE]}
-# What the container shows is a described machine, before anything was done to it. Its wishes are of every section.
-MACHINE, BUT = (
-    "twin-gpus",
-    {
-        "pci": {"0000:41:00.0": {"driver": "nvidia"}, "0000:41:00.1": {"driver": "snd_hda_intel"}},
-        "memory": {"nodes": {0: {"hugepages": {1048576: [0, 0, 0]}}}},
-        "modules": {"kvm": {"ignore_msrs": "N"}},
-    },
-)
-SECTIONS = {
-    "iommu": {"pass_through": True},
-    "devices": [{"name": "gpu", "select": {"class": "display", "boot_display": False}}],
-    "hugepages": [{"size": "1G", "memory": "8G"}],
-    "cpu_isolation": {"keep_for_host": 2},
-    "access": {"group": "kvm", "memlock": {"groups": ["kvm"], "limit": "9G"}},
-    "kvm": {"ignore_msrs": True},
-    "arguments": ["mitigations=auto"],
-}
+# What the container shows is a machine of the scenario provision, bare, with its wishes and one more: of every section.
+HOST: dict[str, Any] = yaml.safe_load((ROOT / "molecule/provision/inventory.yml").read_text("utf-8"))["machines"][
+    "hosts"
+]["twin-gpus"]
+SECTIONS = {name.removeprefix("workstation_"): wish for name, wish in HOST.items() if name.startswith("workstation_")}
+SECTIONS["arguments"] = ["mitigations=auto"]
 
 
 class Bench:
@@ -108,7 +98,7 @@ def main() -> int:
         root, device = disk.attach(full, folder / "disk", environment)
         payload.build(root / "root/payload")
         tree = folder / "machine"
-        build_described(load_but(MACHINE, BUT), tree)
+        build_described(load_but(HOST["machine"], HOST["machine_but"]), tree)
         (tree / "sys/fs/cgroup").mkdir(parents=True, exist_ok=True)
         argv = ["podman", "run", "--detach", "--rm", "--name", NAME, "--network=none", "--device", str(device)]
         argv += ["--systemd=false", "--cap-add=SYS_ADMIN", "--security-opt=unmask=/sys/firmware:/sys/dev/block"]
