@@ -33,12 +33,14 @@ NAME = f"vfio-bench-{os.getpid()}"
 REPEATS = 5
 ARGUMENTS = {"owner": "iommu", "args": ["intel_iommu=on", "iommu=pt"]}
 FILE = {"path": "/etc/udev/rules.d/99-bench.rules", "content": "# bench\n"}
-WISH = {"owner": "devices", "modules": ["vfio-pci"], "files": [FILE]}
-# What the container shows is a machine of the scenario provision, bare, with its wishes and one more: of every section.
+REQUEST = {"owner": "devices", "modules": ["vfio-pci"], "files": [FILE]}
+# The container shows a machine of the scenario provision, unconfigured; its requests, and one for each other section.
 HOST: dict[str, Any] = yaml.safe_load((ROOT / "molecule/provision/inventory.yml").read_text("utf-8"))["machines"][
     "hosts"
 ]["twin-gpus"]
-SECTIONS = {name.removeprefix("workstation_"): wish for name, wish in HOST.items() if name.startswith("workstation_")}
+SECTIONS = {
+    name.removeprefix("workstation_"): request for name, request in HOST.items() if name.startswith("workstation_")
+}
 SECTIONS["arguments"] = ["mitigations=auto"]
 
 
@@ -72,14 +74,14 @@ class Bench:
         return statistics.median(times)
 
 
-def compare(bench: Bench, module: str, wish: dict[str, Any], tool: str, alone: Callable[[], object]) -> None:
+def compare(bench: Bench, module: str, request: dict[str, Any], tool: str, alone: Callable[[], object]) -> None:
     """Print a first run, one with nothing to do, and the tool by itself."""
-    gone = {"state": "absent", **({"owner": wish["owner"]} if "owner" in wish else {})}
+    gone = {"state": "absent", **({"owner": request["owner"]} if "owner" in request else {})}
     distribution = bench.median(alone)
-    first = bench.median(lambda: bench.call(module, **wish), lambda: bench.call(module, **gone))
+    first = bench.median(lambda: bench.call(module, **request), lambda: bench.call(module, **gone))
     bench.call(module, **gone)
-    tools = bench.call(module, **wish).tools
-    idle = bench.median(lambda: bench.call(module, **wish))
+    tools = bench.call(module, **request).tools
+    idle = bench.median(lambda: bench.call(module, **request))
     print(
         f"{module:15} {tool} alone {distribution:.2f} s | first run {first:.2f} s, adds {first - distribution:.2f} s, "
         f"tools: {', '.join(tools)} | nothing to do {idle:.2f} s",
@@ -113,7 +115,7 @@ def main() -> int:
         menu = "grub-mkconfig -o /boot/grub/grub.cfg"
         compare(bench, "kernel_cmdline", ARGUMENTS, "grub-mkconfig", lambda: bench.run(menu))
         images = f"update-initramfs -u -k {version}"
-        compare(bench, "initramfs", WISH, "update-initramfs", lambda: bench.run(images))
+        compare(bench, "initramfs", REQUEST, "update-initramfs", lambda: bench.run(images))
         both = f"{menu} && {images}"
         compare(bench, "host", SECTIONS, "grub-mkconfig and update-initramfs", lambda: bench.run(both))
     except ContainerError as error:

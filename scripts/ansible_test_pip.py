@@ -13,7 +13,7 @@ import subprocess
 import sys
 import types
 
-# get-pip.py installs these two unless told otherwise; ensurepip has no such wish to be told about.
+# get-pip.py installs these two unless told otherwise; ensurepip has no such request to be told about.
 ONLY_FOR_GET_PIP = {"--no-setuptools", "--no-wheel"}
 
 

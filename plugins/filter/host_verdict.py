@@ -33,7 +33,7 @@ options:
 seealso:
   - plugin: vfio.workstation.host
     plugin_type: module
-  - plugin: vfio.workstation.wish_table
+  - plugin: vfio.workstation.request_table
     plugin_type: filter
 """
 

@@ -15,7 +15,7 @@ version_added: 0.1.0
 author:
   - The vfio.workstation contributors (@vfio-workstation)
 description:
-  - Looks at the machine, works out what the wishes come to on it, and brings all of that about in one pass, or refuses
+  - Inspects the host, plans every requested section and applies the plan in one pass, or refuses
     with every reason at once and changes nothing.
   - Each section may be given alone, or several together. One that is not given, or is V(null), is not spoken of and
     stays as an earlier run left it. One that is empty takes away what an earlier run brought.
@@ -98,7 +98,7 @@ options:
     default: refuse
   state:
     description:
-      - V(present) brings the wishes about. V(absent) takes O(sections) away, or all of them, until every file is as it
+      - V(present) applies the request. V(absent) takes O(sections) away, or all of them, until every file is as it
         was before the first run.
     type: str
     choices: [present, absent]
@@ -175,8 +175,8 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
-wishes:
-  description: How far each wish has come at the end of the run; in check mode, as things are.
+requests:
+  description: How far each request has come at the end of the run; in check mode, as things are.
   returned: success, and when refused
   type: list
   elements: dict
@@ -210,7 +210,7 @@ wishes:
       type: bool
       sample: false
 states:
-  description: The same of all wishes together, and of what is not wanted any more.
+  description: The same of all requests together, and of what is not wanted any more.
   returned: success, and when refused
   type: dict
   contains:
@@ -247,7 +247,7 @@ devices:
   elements: dict
   contains:
     name:
-      description: Name of the wish.
+      description: Name of the request.
       type: str
       sample: gpu
     address:

@@ -146,7 +146,7 @@ images:
       description: Why it was made anew, or in check mode would be. Empty where it was right.
       type: list
       elements: str
-      sample: [it was not made from this wish, it lacks vfio-pci]
+      sample: [it was not made from this request, it lacks vfio-pci]
 passed_over:
   description: Kernels whose image can't be made.
   returned: success, and when refused
@@ -162,7 +162,7 @@ passed_over:
       type: str
       sample: it has no folder of modules
 states:
-  description: How far the wish has come at the end of the run; in check mode, as things are.
+  description: How far the request has come at the end of the run; in check mode, as things are.
   returned: success, and when refused
   type: dict
   contains:

@@ -165,7 +165,7 @@ entries:
       type: str
       sample: root=UUID=0d9c4a5e-6f6b-4c63-9e3b-1f2d3c4b5a69 ro quiet intel_iommu=on iommu=pt
 states:
-  description: How far the wish has come at the end of the run; in check mode, as things are.
+  description: How far the request has come at the end of the run; in check mode, as things are.
   returned: success, and when refused
   type: dict
   contains:

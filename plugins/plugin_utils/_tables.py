@@ -43,7 +43,7 @@ _BROKEN = {
 }
 
 
-def wish_table(results: Results, predicted: bool = False, state: str = "present") -> list[str]:
+def request_table(results: Results, predicted: bool = False, state: str = "present") -> list[str]:
     """Return a table of what was asked for and how far it has come, machine by machine, and a line that counts them.
 
     Args:
@@ -57,11 +57,11 @@ def wish_table(results: Results, predicted: bool = False, state: str = "present"
         word = _verdict.verdict(result, predicted)
         lines += _wrapped(f"{name}: {sentences[word]}{_steps(word, result)}")
         lines += _reason(word, result)
-        rows = _verdict.wishes_of(result)
+        rows = _verdict.requests_of(result)
         if rows:
             lines.append(_line([title for title, _width in _COLUMNS]))
-        for wish in rows:
-            lines += _row(wish)
+        for request in rows:
+            lines += _row(request)
         for note in _texts(result.get("notes")):
             lines += _wrapped(f"note: {note}", "  ", "        ")
     return [*lines, _counts(results, predicted)]
@@ -99,9 +99,9 @@ def failure_text(result: Result, predicted: bool = False) -> str:
     if word in (_verdict.UNREACHABLE, _verdict.FAILED):
         return f"{word}: {' '.join(_message(result).split())}"
     if word == _verdict.INCOMPLETE:
-        # A rollback asks for nothing, and can have no wish that lacks.
-        wishes = [wish for wish in _verdict.wishes_of(result) if wish.get("active") is False]
-        lacks = [f"{_name(wish)} ({wish.get('now')})" for wish in wishes]
+        # A rollback asks for nothing, and can have no request that lacks.
+        requests = [request for request in _verdict.requests_of(result) if request.get("active") is False]
+        lacks = [f"{_name(request)} ({request.get('now')})" for request in requests]
         return f"in place, but not active, and a reboot alone would not help: {', '.join(lacks) or 'see its table'}"
     return ""
 
@@ -118,18 +118,18 @@ def _reason(word: str, result: Result) -> list[str]:
     return _wrapped(_message(result), "  ", "  ") if word in (_verdict.UNREACHABLE, _verdict.FAILED) else []
 
 
-def _name(wish: Result) -> str:
-    words = [str(wish[key]) for key in ("section", "name") if wish.get(key)]
+def _name(request: Result) -> str:
+    words = [str(request[key]) for key in ("section", "name") if request.get(key)]
     return words[-1] if len({word.lower() for word in words}) == 1 else " ".join(words)
 
 
-def _row(wish: Result) -> list[str]:
-    what = _name(wish)
-    wanted = wish.get("wanted")
+def _row(request: Result) -> list[str]:
+    what = _name(request)
+    wanted = request.get("wanted")
     cells = [
         what + (f": {wanted}" if wanted else ""),
-        *(_mark(wish.get(key)) for key in ("configured", "staged", "active")),
-        str(wish.get("now") or ""),
+        *(_mark(request.get(key)) for key in ("configured", "staged", "active")),
+        str(request.get("now") or ""),
     ]
     columns = [_fitted(cell, width) for cell, (_title, width) in zip(cells, _COLUMNS)]
     height = max(len(column) for column in columns)

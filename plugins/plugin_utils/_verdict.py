@@ -53,17 +53,21 @@ def verdict(result: Result, predicted: bool = False) -> str:
 
 
 def _standing(result: Result, states: Result) -> str:
-    wishes = wishes_of(result)
+    requests = requests_of(result)
     if result.get("reboot_required"):
         return STAGED
-    if states.get("active") is False or any(wish.get("active") is False for wish in wishes):
+    if states.get("active") is False or any(request.get("active") is False for request in requests):
         return INCOMPLETE
     if states.get("active") is None:
         return UNKNOWN
-    return ACTIVE if wishes else NOTHING
+    return ACTIVE if requests else NOTHING
 
 
-def wishes_of(result: Result) -> list[Result]:
+def requests_of(result: Result) -> list[Result]:
     """Return what was asked for, one by one; none where the module did not come that far."""
-    wishes = result.get("wishes")
-    return [wish for wish in wishes if isinstance(wish, t.Mapping)] if isinstance(wishes, (list, tuple)) else []
+    requests = result.get("requests")
+    return (
+        [request for request in requests if isinstance(request, t.Mapping)]
+        if isinstance(requests, (list, tuple))
+        else []
+    )

@@ -41,19 +41,19 @@ from {PACKAGE}._plan.host_plan import OWN_FILES, plan_host
 from {PACKAGE}._plan.host_record import parse_host_record, render_host_record
 from {PACKAGE}._plan.parse_desired import parse_desired
 from {PACKAGE}._probe import probe
-from {PACKAGE}._probe.around import read_around
+from {PACKAGE}._probe.host_context import read_host_context
 from {PACKAGE}._probe.tree import Tree
 desired = parse_desired(json.loads(sys.argv[2]))
 found = []
 for root in sys.argv[3:]:
-    around = read_around(Tree(root), [path for paths in OWN_FILES.values() for path in paths])
-    plan = plan_host(probe(root).host, desired, HostRecord(), around)
+    context = read_host_context(Tree(root), [path for paths in OWN_FILES.values() for path in paths])
+    plan = plan_host(probe(root).host, desired, HostRecord(), context)
     if isinstance(plan, HostPlan):
         assert parse_host_record(render_host_record(plan.record)) == plan.record
     found.append(to_json(plan))
 json.dump(found, sys.stdout, sort_keys=True)
 """
-WISHES = {
+REQUESTS = {
     "iommu": {},
     "devices": [{"name": "gpu", "select": {"class": "display", "boot_display": False}}],
     "hugepages": [{"size": "2M", "memory": "64M"}],
@@ -174,10 +174,10 @@ def plans(collections: Path, trees: list[str]) -> Any:
 
 
 def plan_by(python: str, collections: Path, roots: list[str]) -> Any:
-    return json.loads(run(python, *BARE, "-c", PLAN, collections, json.dumps(WISHES), *roots))
+    return json.loads(run(python, *BARE, "-c", PLAN, collections, json.dumps(REQUESTS), *roots))
 
 
 @pytest.mark.parametrize("version", PYTHONS)
 def test_plans_the_same(version: str, collections: Path, trees: list[str], plans: Any) -> None:
-    """The same wishes come to the same on every described machine."""
+    """The same requests come to the same on every described machine."""
     assert plan_by(PYTHONS[version], collections, trees) == plans

@@ -23,7 +23,7 @@ TOOLS = [("bookworm", "initramfs-tools"), ("trixie", "initramfs-tools")]
 WATCHED = ("/etc", "/usr/lib", "/usr/share", "/boot", "/var/lib")
 RULE = "/etc/udev/rules.d/10-vfio-workstation.rules"
 SCRIPT = "/lib/vfio/script"
-WISH: dict[str, Any] = {
+REQUEST: dict[str, Any] = {
     "owner": "devices",
     "modules": ["vfio-pci", "vfio_iommu_type1"],
     "files": [
@@ -31,7 +31,7 @@ WISH: dict[str, Any] = {
         {"path": SCRIPT, "content": "#!/bin/sh\n", "mode": "0750"},
     ],
 }
-CHANGED = {**WISH, "files": [{"path": RULE, "content": "# changed\n"}]}
+CHANGED = {**REQUEST, "files": [{"path": RULE, "content": "# changed\n"}]}
 GONE = {"owner": "devices", "state": "absent"}
 OTHER = {"owner": "other", "modules": ["efivarfs", "loop"]}
 
@@ -79,15 +79,15 @@ def unpacked(chroot: Chroot, generator: str, version: str) -> str:
 
 
 @pytest.mark.parametrize(("suite", "generator"), BOTH)
-def test_from_the_first_wish_to_the_last(start: Start, suite: str, generator: str) -> None:
+def test_from_the_first_request_to_the_last(start: Start, suite: str, generator: str) -> None:
     chroot = start(suite, generator)
     (version,) = chroot.versions
     before, names = chroot.files(*WATCHED), listing(chroot, generator, version)
 
-    predicted = chroot.module(WISH, check=True)
+    predicted = chroot.module(REQUEST, check=True)
     assert predicted.changed, predicted.values
     assert set(chroot.files(*WATCHED)) ^ set(before) == set()
-    done = chroot.module(WISH)
+    done = chroot.module(REQUEST)
     assert done.changed, done.values
     assert done.values["steps"] == predicted.values["steps"]
     assert done.values["generator"] == generator
@@ -98,11 +98,11 @@ def test_from_the_first_wish_to_the_last(start: Start, suite: str, generator: st
     for module in ("vfio-pci", "vfio-pci-core", "vfio_iommu_type1"):
         assert any(f"/{module}.ko" in name for name in inside)
     place = unpacked(chroot, generator, version)
-    assert chroot.run("cat", place + RULE) == WISH["files"][0]["content"]
+    assert chroot.run("cat", place + RULE) == REQUEST["files"][0]["content"]
     assert chroot.run("stat", "-Lc", "%a %u", place + SCRIPT) == "750 0\n"
 
     checksum = chroot.checksum(version)
-    again = chroot.module(WISH)
+    again = chroot.module(REQUEST)
     assert not again.changed, again.values
     assert chroot.checksum(version) == checksum
 
@@ -124,19 +124,19 @@ def test_kernels_before_and_after(start: Start, suite: str, generator: str) -> N
     chroot.add_kernel("6.0.1-old")
     make(chroot, generator, "6.0.1-old")
     chroot.add_kernel("6.0.2-bare")
-    done = chroot.module(WISH)
+    done = chroot.module(REQUEST)
     assert len(done.tools) == 2, done.values
     assert [kernel["kernel"] for kernel in done.values["passed_over"]] == ["6.0.2-bare"]
 
     # One that comes now has it by the distribution's own means.
     chroot.add_kernel("6.0.3-new")
     make(chroot, generator, "6.0.3-new")
-    assert not chroot.module(WISH).changed
+    assert not chroot.module(REQUEST).changed
 
     # Exactly the image that lacks it is made anew.
     checksums = [chroot.checksum(kept) for kept in (version, "6.0.3-new")]
     chroot.run("cp", chroot.image(version), chroot.image("6.0.1-old"))
-    done = chroot.module(WISH)
+    done = chroot.module(REQUEST)
     assert [image["kernel"] for image in done.values["images"] if image["lacks"]] == ["6.0.1-old"]
     assert [chroot.checksum(kept) for kept in (version, "6.0.3-new")] == checksums
 
@@ -146,26 +146,26 @@ def test_a_kernel_that_lacks_the_module(start: Start, suite: str, generator: str
     chroot = start(suite, generator)
     chroot.add_kernel("6.0.1-old", lacks="vfio-pci")
     make(chroot, generator, "6.0.1-old")
-    refused = chroot.module(WISH)
+    refused = chroot.module(REQUEST)
     assert refused.codes == ["kernel_lacks_module"]
     assert "6.0.1-old" in refused.values["msg"]
     # Built in is as good, and the generator is not asked for it, even by a kernel's installation.
     chroot.run("sh", "-c", "echo kernel/vfio/vfio-pci.ko >>/lib/modules/6.0.1-old/modules.builtin")
-    done = chroot.module(WISH)
+    done = chroot.module(REQUEST)
     assert len(done.tools) == 2, done.values
     make(chroot, generator, "6.0.1-old")
-    assert not chroot.module(WISH).changed
+    assert not chroot.module(REQUEST).changed
 
 
 @pytest.mark.parametrize(("suite", "generator"), TOOLS)
 def test_two_owners(start: Start, suite: str, generator: str) -> None:
     chroot = start(suite, generator)
-    chroot.module(WISH)
+    chroot.module(REQUEST)
     done = chroot.module(OTHER)
     assert set(done.values["images"][0]["after"]) >= {RULE, SCRIPT, "vfio-pci"}
     clash = {"owner": "other", "files": [{"path": RULE, "content": "other\n"}]}
     assert chroot.module(clash).codes == ["initramfs_conflict"]
-    assert not chroot.module(WISH).changed
+    assert not chroot.module(REQUEST).changed
     left = chroot.module(GONE)
     assert RULE not in left.values["images"][0]["after"]
     assert not chroot.module(OTHER).changed
@@ -186,7 +186,7 @@ def test_a_tool_that_fails_leaves_everything(start: Start, suite: str, generator
         path = "/usr/lib/dracut/modules.d/99filler/module-setup.sh"
         chroot.write(path, "check() { return 0; }\ninstall() { " + fill.strip() + "; }\n", 0o755)
     before, checksum = chroot.files(*WATCHED), chroot.checksum(version)
-    failed = chroot.module(WISH)
+    failed = chroot.module(REQUEST)
     assert failed.failed
     assert "No space left on device" in failed.values["msg"]
     chroot.run("rm", "/boot/filler")
@@ -195,7 +195,7 @@ def test_a_tool_that_fails_leaves_everything(start: Start, suite: str, generator
     assert chroot.run("ls", "-A", "/boot").split() == sorted(chroot.run("ls", "/boot").split())
     # Once it works, the next run does all of it.
     chroot.run("rm", "-rf", "/etc/initramfs-tools/hooks/filler", "/usr/lib/dracut/modules.d/99filler")
-    assert chroot.module(WISH).values["states"]["staged"]
+    assert chroot.module(REQUEST).values["states"]["staged"]
 
 
 @pytest.mark.parametrize(("suite", "generator"), TOOLS)
@@ -204,23 +204,23 @@ def test_no_room_and_no_leave_to_write(start: Start, suite: str, generator: str)
     chroot.mount("-t", "tmpfs", "-o", "size=70M", "tmpfs", str(chroot.root / "mnt"))
     chroot.run("sh", "-c", "cp -a /boot/. /mnt && dd if=/dev/zero of=/mnt/filler bs=1M 2>/dev/null || true")
     chroot.mount("--bind", str(chroot.root / "mnt"), str(chroot.root / "boot"))
-    assert chroot.module(WISH).codes == ["boot_space_exhausted"]
-    assert chroot.module(WISH, check=True).codes == ["boot_space_exhausted"]
+    assert chroot.module(REQUEST).codes == ["boot_space_exhausted"]
+    assert chroot.module(REQUEST, check=True).codes == ["boot_space_exhausted"]
     chroot.run("rm", "/boot/filler")
     chroot.mount("-o", "remount,bind,ro", str(chroot.root / "boot"))
-    assert chroot.module(WISH).codes == ["boot_read_only"]
+    assert chroot.module(REQUEST).codes == ["boot_read_only"]
 
 
 @pytest.mark.parametrize(("suite", "generator"), BOTH)
 def test_a_file_gone_from_the_store_is_no_obstacle_to_a_kernel(start: Start, suite: str, generator: str) -> None:
     chroot = start(suite, generator)
     (version,) = chroot.versions
-    chroot.module(WISH)
+    chroot.module(REQUEST)
     chroot.run("rm", "-r", "/etc/vfio-workstation/initramfs")
     make(chroot, generator, version)
-    found = chroot.module(WISH, check=True)
-    assert any("was not made from this wish" in text for text in found.values["images"][0]["lacks"])
-    assert chroot.module(WISH).values["states"]["staged"]
+    found = chroot.module(REQUEST, check=True)
+    assert any("was not made from this request" in text for text in found.values["images"][0]["lacks"])
+    assert chroot.module(REQUEST).values["states"]["staged"]
 
 
 STAND_INS = payload.ROOT / "tests/stand_ins/mkinitcpio"
@@ -248,21 +248,21 @@ def test_mkinitcpios_stand_in(start: Start) -> None:
     chroot.run("mkinitcpio", "-k", version, "-g", image)
     before, names = chroot.files(*WATCHED), chroot.run("lsinitcpio", image)
 
-    done = chroot.module(WISH)
+    done = chroot.module(REQUEST)
     assert done.tools == ["mkinitcpio"], done.values
     assert done.values["images"][0]["after"] == [RULE, SCRIPT, "vfio_iommu_type1", "vfio-pci"]
     inside = chroot.run("lsinitcpio", image)
     assert RULE[1:] in inside.splitlines()
     assert "/vfio-pci-core.ko" in inside
-    assert not chroot.module(WISH).changed
+    assert not chroot.module(REQUEST).changed
     # What a hook can't put in is no obstacle to a kernel, and is seen.
     chroot.run("rm", "-r", "/etc/vfio-workstation/initramfs")
     chroot.run("mkinitcpio", "-k", version, "-g", image)
-    assert chroot.module(WISH).tools == ["mkinitcpio"]
+    assert chroot.module(REQUEST).tools == ["mkinitcpio"]
     # Nor is a module that a kernel does not have.
     chroot.run("sed", "-i", "/vfio-pci.ko/d", f"/lib/modules/{version}/modules.dep")
     chroot.run("mkinitcpio", "-k", version, "-g", image)
-    assert chroot.module(WISH).codes == ["kernel_lacks_module"]
+    assert chroot.module(REQUEST).codes == ["kernel_lacks_module"]
     chroot.run("depmod", version)
 
     assert chroot.module(GONE).changed

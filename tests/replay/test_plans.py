@@ -46,9 +46,9 @@ def _cases(path: Path) -> list[dict[str, Any]]:
     return cases
 
 
-def _planned(host: Machine, wish: dict[str, Any]) -> dict[str, Any]:
-    """Return what comes of a wish, as the files have it."""
-    desired = parse_desired(wish)
+def _planned(host: Machine, request: dict[str, Any]) -> dict[str, Any]:
+    """Return what comes of a request, as the files have it."""
+    desired = parse_desired(request)
     assert isinstance(desired, Desired), desired
     plan = plan_host(host, desired, HostRecord())
     if not isinstance(plan, HostPlan):
@@ -71,23 +71,23 @@ def host(captured: Path) -> Machine:
 
 def test_as_reviewed(captured: Path, host: Machine) -> None:
     for case in _expected(captured):
-        wish = case.pop("wish")
-        assert _planned(host, wish) == case, wish
+        request = case.pop("request")
+        assert _planned(host, request) == case, request
 
 
 def test_every_gpu_is_in_the_review(captured: Path, host: Machine) -> None:
     gpus = {address for address, one in host.pci.items() if (one.class_ or "").startswith("03")}
-    devices = [device for case in _expected(captured) for device in case["wish"].get("devices", [])]
+    devices = [device for case in _expected(captured) for device in case["request"].get("devices", [])]
     assert gpus <= {device["select"].get("address") for device in devices}
 
 
 def test_every_processor_is_in_the_review(captured: Path, host: Machine) -> None:
-    assert bool(host.cpus.cores) == any("cpu_isolation" in case["wish"] for case in _expected(captured))
+    assert bool(host.cpus.cores) == any("cpu_isolation" in case["request"] for case in _expected(captured))
 
 
 @pytest.mark.parametrize("path", sorted(_DESCRIBED.glob("*.yml")), ids=lambda path: str(path.stem))
 def test_described_machines(path: Path, tmp_path: Path) -> None:
     host = probe(build(path.stem, tmp_path)).host
     for case in _cases(path):
-        wish = case.pop("wish")
-        assert _planned(host, wish) == case, wish
+        request = case.pop("request")
+        assert _planned(host, request) == case, request

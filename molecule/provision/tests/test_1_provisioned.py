@@ -106,21 +106,24 @@ def test_the_check_foretold_what_was_done_then(machine: str) -> None:
     assert done["tools"]
     # What a run did with tools, and how things are: all else is the same.
     differ = {key for key in {*foretold, *done} if foretold.get(key) != done.get(key)}
-    assert differ == {"tools", "states", "wishes"}
+    assert differ == {"tools", "states", "requests"}
     assert foretold["states"] == {"configured": False, "staged": False, "active": False}
     # In check mode, converge.yml has compared all files before.
-    assert {wish["configured"] for wish in foretold["wishes"]} == {False}
+    assert {request["configured"] for request in foretold["requests"]} == {False}
 
 
 def test_the_second_run_had_nothing_to_do(machine: str) -> None:
     again = returned(machine, "again")
     assert (again["changed"], again["steps"], again["tools"], again["diff"]) == (False, [], [], [])
-    assert again["wishes"] == returned(machine, "done")["wishes"]
+    assert again["requests"] == returned(machine, "done")["requests"]
 
 
 def test_everything_is_staged_and_needs_a_reboot(machine: str) -> None:
     again = returned(machine, "again")
-    states = {wish["section"]: (wish["configured"], wish["staged"], wish["active"]) for wish in again["wishes"]}
+    states = {
+        request["section"]: (request["configured"], request["staged"], request["active"])
+        for request in again["requests"]
+    }
     assert states == STATES[machine]
     assert again["states"] == {"configured": True, "staged": True, "active": False}
     assert again["reboot_required"]

@@ -13,7 +13,7 @@ import stat
 from typing import NamedTuple
 
 from .._machine.plan import DRAFT_END, TOOLS_DRAFT_END
-from .settle import settle
+from .checkpoint import settle
 
 #: Folders that are ours, and go when they are empty.
 _OUR_FOLDER = "vfio-workstation"

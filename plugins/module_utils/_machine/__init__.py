@@ -12,8 +12,8 @@ from __future__ import annotations
 from .boot import Boot, Kernel, RunningKernel
 from .cpu import Cpu, InterruptVirtualization, PostedInterrupts, Virtualization
 from .encode import to_json
-from .host import Machine, Os, Reading, Unreadable
 from .iommu import Iommu, IommuGroup, ReservedRegion
+from .machine import Machine, Os, Reading, Unreadable
 from .memory import HugePages, Memory, MemoryNode
 from .pci import Bar, Link, PciFunction, Use
 from .topology import Core, Cpus, L3Group

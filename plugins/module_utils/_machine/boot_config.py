@@ -84,7 +84,7 @@ class Created(NamedTuple):
     text: str  # without ours
 
 
-class Record(NamedTuple):
+class CmdlineRecord(NamedTuple):
     """What we did to the command lines of a machine; kept in RECORD_FILE."""
 
     owners: dict[str, tuple[str, ...]]  # the units that each owner wants, owners in the order of their coming

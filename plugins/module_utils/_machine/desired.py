@@ -36,7 +36,7 @@ class Selector(NamedTuple):
     driver: str | None = None
 
 
-class DeviceWish(NamedTuple):
+class DeviceRequest(NamedTuple):
     """A device that guests shall have."""
 
     name: str
@@ -46,13 +46,13 @@ class DeviceWish(NamedTuple):
     with_group: tuple[Selector, ...] = ()  # members of its IOMMU group that are given away with it
 
 
-class IommuWish(NamedTuple):
+class IommuRequest(NamedTuple):
     """The IOMMU shall be on."""
 
     pass_through: bool = False  # identity mapping for the host's own drivers
 
 
-class HugePagesWish(NamedTuple):
+class HugePagesRequest(NamedTuple):
     """Memory set aside in pages of one size, spread evenly over the nodes."""
 
     size_kb: int
@@ -61,7 +61,7 @@ class HugePagesWish(NamedTuple):
     at: str = AUTO
 
 
-class CpuIsolationWish(NamedTuple):
+class CpuIsolationRequest(NamedTuple):
     """CPUs kept for guests."""
 
     cpus: tuple[int, ...] | str = AUTO  # none: no CPU is kept for guests any more
@@ -70,7 +70,7 @@ class CpuIsolationWish(NamedTuple):
     mode: str = DYNAMIC
 
 
-class AccessWish(NamedTuple):
+class AccessRequest(NamedTuple):
     """Who may use devices of guests without being root. Of nothing: nobody."""
 
     group: str | None = None  # may open the devices that VFIO has
@@ -79,7 +79,7 @@ class AccessWish(NamedTuple):
     memlock_bytes: int | None = None  # how much; None: as much as they like
 
 
-class KvmWish(NamedTuple):
+class KvmRequest(NamedTuple):
     """How KVM is set. None leaves an option to the kernel and the distribution."""
 
     nested: bool | None = None  # guests can run guests
@@ -91,12 +91,12 @@ class KvmWish(NamedTuple):
 class Desired(NamedTuple):
     """All of it."""
 
-    iommu: IommuWish | None = None
-    devices: tuple[DeviceWish, ...] | None = None
-    hugepages: tuple[HugePagesWish, ...] | None = None
-    cpu_isolation: CpuIsolationWish | None = None
-    access: AccessWish | None = None
-    kvm: KvmWish | None = None
+    iommu: IommuRequest | None = None
+    devices: tuple[DeviceRequest, ...] | None = None
+    hugepages: tuple[HugePagesRequest, ...] | None = None
+    cpu_isolation: CpuIsolationRequest | None = None
+    access: AccessRequest | None = None
+    kvm: KvmRequest | None = None
     arguments: tuple[str, ...] | None = None  # units of the kernel's command line, of the person's own
     memory_for_host: int | None = None  # bytes that huge pages must leave; None: the rule of _plan.hugepages
     accepted: frozenset[str] = frozenset()  # codes of refusals that the person takes upon them

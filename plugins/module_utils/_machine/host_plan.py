@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is to hold on a machine for its wishes to come true, before anybody looks at files."""
+"""What is to hold on a machine for its requests to come true, before anybody looks at files."""
 
 from __future__ import annotations
 
 from typing import Mapping, NamedTuple
 
 from .desired import Selector
-from .initramfs import File, Wish
+from .initramfs import File, InitramfsRequest
 
 #: What earlier runs decided.
 HOST_RECORD_FILE = "/etc/vfio-workstation/host.json"
@@ -39,7 +39,7 @@ SELECTED, SAME_SLOT, NAMED = "selected", "same slot", "named"
 class Binding(NamedTuple):
     """A function that guests shall have, and so shall be on vfio-pci."""
 
-    name: str  # of the wish
+    name: str  # of the request
     address: str
     identity: Identity
     role: str
@@ -50,7 +50,7 @@ class Binding(NamedTuple):
 class RecordedDevice(NamedTuple):
     """A selection and what it came to: from then on it stands for that function, wherever it goes."""
 
-    name: str  # of the wish
+    name: str  # of the request
     position: int  # 0 for the device itself, from 1 on for the members of with_group
     select: Selector
     functions: tuple[tuple[str, Identity], ...]  # each with its address at that time
@@ -91,7 +91,7 @@ class CpuPlan(NamedTuple):
     reason: str  # one sentence
 
 
-class Around(NamedTuple):
+class HostContext(NamedTuple):
     """What some rules need to know beyond the machine; None and nothing where it could not be read."""
 
     own_files: frozenset[str] = frozenset()  # paths of those files of ours that are there
@@ -103,11 +103,11 @@ class Around(NamedTuple):
     modprobe: tuple[tuple[str, str], ...] = ()  # files of modprobe.d with their texts
 
 
-NOTHING_AROUND = Around()
+NO_CONTEXT = HostContext()
 
 
 class Row(NamedTuple):
-    """A wish, and how far it has come, for a person and for scripts."""
+    """A request, and how far it has come, for a person and for scripts."""
 
     section: str
     name: str
@@ -122,7 +122,7 @@ class HostPlan(NamedTuple):
     """What shall hold. A section that was not spoken of is None, and not among the owners."""
 
     arguments: Mapping[str, tuple[str, ...]]  # owner -> units on every kernel's command line
-    initramfs: Mapping[str, Wish]  # owner -> what every initramfs shall hold
+    initramfs: Mapping[str, InitramfsRequest]  # owner -> what every initramfs shall hold
     files: Mapping[str, tuple[File, ...]]  # section -> files of ours that shall be there, and no others of its own
     bindings: tuple[Binding, ...] | None
     hugepages: HugePagesPlan | None

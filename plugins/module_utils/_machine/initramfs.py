@@ -8,9 +8,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-#: What a module is to one kernel.
-LOADABLE, BUILT_IN, MISSING = "loadable", "built in", "missing"
-
 
 class File(NamedTuple):
     """A file inside of the initramfs."""
@@ -20,17 +17,17 @@ class File(NamedTuple):
     mode: int
 
 
-class Wish(NamedTuple):
+class InitramfsRequest(NamedTuple):
     """Files and modules that somebody wants in every initramfs."""
 
     files: tuple[File, ...] = ()
     modules: tuple[str, ...] = ()
 
 
-class Record(NamedTuple):
+class InitramfsRecord(NamedTuple):
     """Who wants what; kept in RECORD_FILE."""
 
-    owners: dict[str, Wish]
+    owners: dict[str, InitramfsRequest]
 
 
 class Image(NamedTuple):
@@ -39,7 +36,7 @@ class Image(NamedTuple):
     version: str  # of the kernel, as `uname -r` says
     path: str
     size: int  # bytes
-    modules: dict[str, str]  # what each wished module, named with underscores, is to this kernel
+    modules: dict[str, str]  # what each requested module, named with underscores, is to this kernel
     names: frozenset[str] | None  # of what is in it, as far as it matters here; None where it can't be listed
 
 
@@ -50,11 +47,11 @@ class PassedOver(NamedTuple):
     reason: str
 
 
-#: The wishes as they are now, by their owners.
+#: The requests as they are now, by their owners.
 RECORD_FILE = "/etc/vfio-workstation/initramfs.json"
-#: Holds the content of the wished files, where the hooks find it when a kernel is installed.
+#: Holds the content of the requested files, where the hooks find it when a kernel is installed.
 STORE = "/etc/vfio-workstation/initramfs"
-#: Inside of an image: an empty file whose name tells the wish that it was built from.
+#: Inside of an image: an empty file whose name tells the request that it was built from.
 MARKERS = "usr/lib/vfio-workstation"
 #: What the images were found to hold, so that an image that did not change is not unpacked again.
 SEEN_FILE = "/var/lib/vfio-workstation/initramfs-seen.json"

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, Union
 
-#: What a step brings about. While one of CONFIGURED is pending, future kernels would not inherit the wish; while one of
-#: STAGED is, some installed kernel would boot without it. RECORD is our own book-keeping. ACTIVE changes the running
+#: What a step achieves. While one of CONFIGURED is pending, future kernels would not inherit the request; while one
+#: of STAGED is, some installed kernel would boot without it. RECORD is our own book-keeping. ACTIVE changes the running
 #: system beyond what files hold: it is tried once a boot, and what it could not bring is for the next boot.
 CONFIGURED, STAGED, RECORD, ACTIVE = "configured", "staged", "record", "active"
 
@@ -80,7 +80,7 @@ class Refusal(NamedTuple):
 
 
 class States(NamedTuple):
-    """How far a wish has come. Reboot when it is staged and not active."""
+    """How far a request has come. Reboot when it is staged and not active."""
 
     configured: bool  # the files that future kernels inherit from hold it
     staged: bool  # every installed kernel would boot with it

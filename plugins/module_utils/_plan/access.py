@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from typing import Iterator
 
-from .._machine.desired import AccessWish
+from .._machine.desired import AccessRequest
 from .._machine.initramfs import File
 from .._machine.plan import Refusal
 from .own_files import head
@@ -43,70 +43,74 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@-]*", re.ASCII)
 _NODES = ('SUBSYSTEM=="vfio"', 'SUBSYSTEM=="vfio-dev"', 'SUBSYSTEM=="misc", KERNEL=="iommu"')
 
 
-def access_files(wish: AccessWish) -> tuple[File, ...]:
+def access_files(request: AccessRequest) -> tuple[File, ...]:
     """Return the files that shall be there; those of ACCESS_FILES that are not among them shall not.
 
     Args:
-        wish: Who may do what.
+        request: Who may do what.
 
     Raises:
         ValueError: A name has characters that mean something to these files; `parse_desired` lets none through.
     """
-    for name in (*([wish.group] if wish.group is not None else []), *wish.memlock_users, *wish.memlock_groups):
+    for name in (
+        *([request.group] if request.group is not None else []),
+        *request.memlock_users,
+        *request.memlock_groups,
+    ):
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no name of a user or group: letters, digits, and _ . - @ between them")
     files = []
-    if wish.group is not None:
-        rules = [f'{node}, GROUP="{wish.group}", MODE="0660"\n' for node in _NODES]
+    if request.group is not None:
+        rules = [f'{node}, GROUP="{request.group}", MODE="0660"\n' for node in _NODES]
         files.append(File(ACCESS_RULE_FILE, head("devices of guests are open to a group.") + "".join(rules), 0o644))
-    whom = (*wish.memlock_users, *(f"@{name}" for name in wish.memlock_groups))
+    whom = (*request.memlock_users, *(f"@{name}" for name in request.memlock_groups))
     if whom:
         # limits.conf(5): memlock is in KiB; `-` is the soft and the hard limit.
-        limit = "unlimited" if wish.memlock_bytes is None else str(wish.memlock_bytes // 1024)
+        limit = "unlimited" if request.memlock_bytes is None else str(request.memlock_bytes // 1024)
         lines = [f"{name} - memlock {limit}\n" for name in whom]
         subject = "VFIO locks all memory of a guest that has a device."
         files.append(File(MEMLOCK_FILE, head(subject) + "".join(lines), 0o644))
     return tuple(files)
 
 
-def access_refusals(wish: AccessWish, group_text: str | None) -> Iterator[Refusal]:
+def access_refusals(request: AccessRequest, group_text: str | None) -> Iterator[Refusal]:
     """Yield why udev would leave the rule out.
 
     Args:
-        wish: Who may do what.
+        request: Who may do what.
         group_text: The content of /etc/group; None where it could not be read, which is no ground to refuse.
     """
-    if wish.group is None or group_text is None:
+    if request.group is None or group_text is None:
         return
-    if wish.group not in _ids(group_text):
-        seen = f"The group {wish.group} shall open the devices of guests, and is not in /etc/group"
+    if request.group not in _ids(group_text):
+        seen = f"The group {request.group} shall open the devices of guests, and is not in /etc/group"
         yield refuse("group_unknown", seen)
 
 
-def access_notes(wish: AccessWish, group_text: str | None, passwd_text: str | None) -> Iterator[str]:
+def access_notes(request: AccessRequest, group_text: str | None, passwd_text: str | None) -> Iterator[str]:
     """Yield what a person should know.
 
     Args:
-        wish: Who may do what.
+        request: Who may do what.
         group_text: The content of /etc/group, where it could be read.
         passwd_text: The content of /etc/passwd, where it could be read.
     """
     groups, users = _ids(group_text or ""), _ids(passwd_text or "")
-    number = groups.get(wish.group or "")
+    number = groups.get(request.group or "")
     if number is not None and number > _LAST_SYSTEM_GID:
         yield (
-            f"The group {wish.group} has the number {number}, and is no system group (up to {_LAST_SYSTEM_GID}): udev "
-            "of systemd 258 and 259 leaves its rule out, later ones complain. `groupadd --system NAME` makes one"
+            f"The group {request.group} has the number {number}, and is no system group (up to {_LAST_SYSTEM_GID}): "
+            "udev of systemd 258 and 259 leaves its rule out, later ones complain. `groupadd --system NAME` makes one"
         )
     for kind, names, known, text in (
-        ("user", wish.memlock_users, users, passwd_text),
-        ("group", wish.memlock_groups, groups, group_text),
+        ("user", request.memlock_users, users, passwd_text),
+        ("group", request.memlock_groups, groups, group_text),
     ):
         unknown = [name for name in names if name not in known]
         if text is not None and unknown:
             where = "/etc/passwd" if kind == "user" else "/etc/group"
             yield f"{', '.join(unknown)} shall lock memory, and is no {kind} in {where}: the limit waits for the name"
-    if wish.memlock_users or wish.memlock_groups:
+    if request.memlock_users or request.memlock_groups:
         yield (
             "Limits of locked memory are for sessions that begin from now on. Services have LimitMEMLOCK= in their "
             "unit instead (systemd.exec(5)), and libvirt's system daemon raises the limit of its guests itself"

@@ -2,14 +2,14 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From a wish for CPUs to those that guests get, in whole cores, or to refusals."""
+"""From a request for CPUs to those that guests get, in whole cores, or to refusals."""
 
 from __future__ import annotations
 
 from typing import Iterator, NamedTuple, Sequence
 
 from .._machine import Core, Machine
-from .._machine.desired import BOOT, CpuIsolationWish
+from .._machine.desired import BOOT, CpuIsolationRequest
 from .._machine.host_plan import CpuPlan
 from .._machine.plan import Refusal
 from .cores import Pool, pools, take
@@ -27,23 +27,23 @@ class CpuResult(NamedTuple):
     refusals: tuple[Refusal, ...]
 
 
-def plan_cpus(machine: Machine, wish: CpuIsolationWish, near: Sequence[int]) -> CpuResult:
+def plan_cpus(machine: Machine, request: CpuIsolationRequest, near: Sequence[int]) -> CpuResult:
     """Return the CPUs that guests get.
 
     Args:
         machine: The machine.
-        wish: What is wanted.
+        request: What is wanted.
         near: Nodes of the devices that guests get, the most important first; none where no node is nearer.
     """
     online = machine.cpus.online
-    if not isinstance(wish.cpus, str) and not wish.cpus:
-        return CpuResult(CpuPlan((), online or (), (), wish.mode, "No CPU is kept for guests."), ())
+    if not isinstance(request.cpus, str) and not request.cpus:
+        return CpuResult(CpuPlan((), online or (), (), request.mode, "No CPU is kept for guests."), ())
     if not online or not machine.cpus.cores:
         seen = "Which CPUs are online, and which share a core, can't be told (/sys/devices/system/cpu)"
         return CpuResult(None, (refuse("cpus_unknown", seen),))
-    if isinstance(wish.cpus, str):
-        return _auto(machine, wish, near)
-    return _listed(machine, wish, wish.cpus)
+    if isinstance(request.cpus, str):
+        return _auto(machine, request, near)
+    return _listed(machine, request, request.cpus)
 
 
 def hosts_core(machine: Machine) -> Core:
@@ -54,17 +54,17 @@ def hosts_core(machine: Machine) -> Core:
     return min(machine.cpus.cores, key=lambda core: core.cpus)
 
 
-def _keep(machine: Machine, wish: CpuIsolationWish) -> int:
-    if wish.keep_for_host is not None:
-        return wish.keep_for_host
+def _keep(machine: Machine, request: CpuIsolationRequest) -> int:
+    if request.keep_for_host is not None:
+        return request.keep_for_host
     # Who writes a list has decided; one core is what no host does without.
-    return 2 if isinstance(wish.cpus, str) and len(machine.cpus.cores) >= _TWO_FROM else 1
+    return 2 if isinstance(request.cpus, str) and len(machine.cpus.cores) >= _TWO_FROM else 1
 
 
-def _listed(machine: Machine, wish: CpuIsolationWish, cpus: Sequence[int]) -> CpuResult:
-    refusals = list(_list_refusals(machine, cpus, _keep(machine, wish)))
+def _listed(machine: Machine, request: CpuIsolationRequest, cpus: Sequence[int]) -> CpuResult:
+    refusals = list(_list_refusals(machine, cpus, _keep(machine, request)))
     reason = f"CPUs {numbers_text(cpus)} are for guests: they are named in the list."
-    return CpuResult(_plan(machine, wish, tuple(cpus), reason), tuple(refusals))
+    return CpuResult(_plan(machine, request, tuple(cpus), reason), tuple(refusals))
 
 
 def _list_refusals(machine: Machine, cpus: Sequence[int], keep: int) -> Iterator[Refusal]:
@@ -93,25 +93,25 @@ def _list_refusals(machine: Machine, cpus: Sequence[int], keep: int) -> Iterator
         yield refuse("cpus_leave_none_for_host", seen)
 
 
-def _auto(machine: Machine, wish: CpuIsolationWish, near: Sequence[int]) -> CpuResult:
+def _auto(machine: Machine, request: CpuIsolationRequest, near: Sequence[int]) -> CpuResult:
     cores = machine.cpus.cores
-    keep = _keep(machine, wish)
+    keep = _keep(machine, request)
     spare = len(cores) - keep
     if spare < 1:
         seen = f"The machine has {len(cores)} {'core' if len(cores) == 1 else 'cores'}, and the host keeps {keep}"
         return CpuResult(None, (refuse("cpus_leave_none_for_host", seen),))
     nodes = _nodes(machine, near)
     free = [core for core in cores if core != hosts_core(machine) and (not nodes or core.node in nodes)]
-    if wish.cores is not None and wish.cores > min(spare, len(free)):
+    if request.cores is not None and request.cores > min(spare, len(free)):
         where = f" on node {numbers_text(nodes)}, where the devices are" if nodes else ""
-        seen = f"{wish.cores} cores are wanted; beside those of the host there are {min(spare, len(free))}{where}"
+        seen = f"{request.cores} cores are wanted; beside those of the host there are {min(spare, len(free))}{where}"
         return CpuResult(None, (refuse("cpus_too_few", seen),))
     if not free:
         seen = f"Node {numbers_text(nodes)}, where the devices are, has no core that the host can spare"
         return CpuResult(None, (refuse("cpus_too_few", seen),))
-    chosen = take(machine, free, nodes, hosts_core(machine), wish.cores, spare)
+    chosen = take(machine, free, nodes, hosts_core(machine), request.cores, spare)
     cpus = tuple(sorted(cpu for core in chosen for cpu in core.cpus))
-    return CpuResult(_plan(machine, wish, cpus, _reason(machine, chosen, nodes)), ())
+    return CpuResult(_plan(machine, request, cpus, _reason(machine, chosen, nodes)), ())
 
 
 def _nodes(machine: Machine, near: Sequence[int]) -> tuple[int, ...]:
@@ -120,9 +120,9 @@ def _nodes(machine: Machine, near: Sequence[int]) -> tuple[int, ...]:
     return tuple(node for node in dict.fromkeys(near) if node in there)
 
 
-def _plan(machine: Machine, wish: CpuIsolationWish, cpus: tuple[int, ...], reason: str) -> CpuPlan:
+def _plan(machine: Machine, request: CpuIsolationRequest, cpus: tuple[int, ...], reason: str) -> CpuPlan:
     host = tuple(cpu for cpu in machine.cpus.online or () if cpu not in cpus)
-    return CpuPlan(cpus, host, _arguments(cpus) if wish.mode == BOOT else (), wish.mode, reason)
+    return CpuPlan(cpus, host, _arguments(cpus) if request.mode == BOOT else (), request.mode, reason)
 
 
 def _arguments(cpus: Sequence[int]) -> tuple[str, ...]:

@@ -9,13 +9,13 @@ from __future__ import annotations
 from typing import AbstractSet, Iterable, Iterator, NamedTuple, Sequence
 
 from .._machine import Machine
-from .._machine.desired import ALL, BY_ID, DeviceWish, Selector
+from .._machine.desired import ALL, BY_ID, DeviceRequest, Selector
 from .._machine.host_plan import NAMED, SAME_SLOT, SELECTED, Binding, HostRecord, RecordedDevice
 from .._machine.plan import Refusal
 from .groups import group_notes, group_refusals
-from .moved import find_again, recorded, remember, twins_of
 from .notation import address_order
 from .refusals import refuse
+from .relocation import find_again, recorded, remember, twins_of
 from .select import (
     Choice,
     choose,
@@ -55,20 +55,20 @@ class _Found(NamedTuple):
 
 
 def plan_devices(
-    machine: Machine, wishes: Sequence[DeviceWish], record: HostRecord, accepted: AbstractSet[str] = frozenset()
+    machine: Machine, requests: Sequence[DeviceRequest], record: HostRecord, accepted: AbstractSet[str] = frozenset()
 ) -> DevicesPlan:
     """Return the functions that shall be bound, and every reason why they should not be.
 
     Args:
         machine: The machine.
-        wishes: The devices that are wanted.
+        requests: The devices that are wanted.
         record: What earlier runs selected.
         accepted: Codes of refusals that the person takes upon them: with device_changed_identity and device_not_found
             among them, what is not where it was is looked for by its selection again.
     """
     found = _Found([], [], [], [])
-    for wish in wishes:
-        _resolve(machine, wish, record, accepted, found)
+    for request in requests:
+        _resolve(machine, request, record, accepted, found)
     bindings = _once(found.bindings)
     refusals = [
         *found.refusals,
@@ -92,10 +92,12 @@ def _once(bindings: Iterable[Binding]) -> tuple[Binding, ...]:
     return tuple(unique[address] for address in sorted(unique, key=address_order))
 
 
-def _resolve(machine: Machine, wish: DeviceWish, record: HostRecord, accepted: AbstractSet[str], found: _Found) -> None:
-    """Add what a wish comes to."""
-    whole_slot = wish.functions == ALL
-    choice = _main(machine, wish, record, accepted, found)
+def _resolve(
+    machine: Machine, request: DeviceRequest, record: HostRecord, accepted: AbstractSet[str], found: _Found
+) -> None:
+    """Add what a request comes to."""
+    whole_slot = request.functions == ALL
+    choice = _main(machine, request, record, accepted, found)
     found.refusals.extend(choice.refusals)
     if not choice.addresses:
         return
@@ -103,24 +105,26 @@ def _resolve(machine: Machine, wish: DeviceWish, record: HostRecord, accepted: A
     if whole_slot:
         for address in functions_of_slot(machine, choice.addresses[0]):
             roles.setdefault(address, SAME_SLOT)
-    found.remembered.append(remember(machine, record, wish.name, 0, wish.select, choice.addresses))
-    for position, selector in enumerate(wish.with_group, 1):
-        members = _members(machine, wish, position, choice.addresses, record, accepted, found)
+    found.remembered.append(remember(machine, record, request.name, 0, request.select, choice.addresses))
+    for position, selector in enumerate(request.with_group, 1):
+        members = _members(machine, request, position, choice.addresses, record, accepted, found)
         found.refusals.extend(members.refusals)
         if members.addresses:
-            found.remembered.append(remember(machine, record, wish.name, position, selector, members.addresses))
+            found.remembered.append(remember(machine, record, request.name, position, selector, members.addresses))
         for address in members.addresses:
             roles.setdefault(address, NAMED)
     for address, role in roles.items():
         identity = identity_of(machine.pci[address])
         twins = twins_of(machine, address)
-        found.bindings.append(Binding(wish.name, address, identity, role, wish.bind_by, twins))
+        found.bindings.append(Binding(request.name, address, identity, role, request.bind_by, twins))
 
 
-def _main(machine: Machine, wish: DeviceWish, record: HostRecord, accepted: AbstractSet[str], found: _Found) -> Choice:
+def _main(
+    machine: Machine, request: DeviceRequest, record: HostRecord, accepted: AbstractSet[str], found: _Found
+) -> Choice:
     """Return the selected functions: those of an earlier run, wherever they are now, or those that fit."""
-    fresh = choose(machine, wish.name, wish.select, whole_slot=wish.functions == ALL)
-    return _as_before(machine, recorded(record, wish.name, 0, wish.select), fresh, record, accepted, found)
+    fresh = choose(machine, request.name, request.select, whole_slot=request.functions == ALL)
+    return _as_before(machine, recorded(record, request.name, 0, request.select), fresh, record, accepted, found)
 
 
 def _as_before(
@@ -150,7 +154,7 @@ def _as_before(
 
 def _members(
     machine: Machine,
-    wish: DeviceWish,
+    request: DeviceRequest,
     position: int,
     of_device: Sequence[str],
     record: HostRecord,
@@ -158,15 +162,15 @@ def _members(
     found: _Found,
 ) -> Choice:
     """Return the members of the group that one item of with_group names: all that fit."""
-    selector = wish.with_group[position - 1]
-    name = f"{wish.name}, with_group[{position - 1}]"
+    selector = request.with_group[position - 1]
+    name = f"{request.name}, with_group[{position - 1}]"
     numbers = [machine.pci[address].iommu_group for address in of_device]
     groups = [number for number in dict.fromkeys(numbers) if number is not None]
     if not groups:  # the IOMMU is off as yet: only what is plain without groups can be told
         fresh = choose(machine, name, selector, whole_slot=False)
     else:
         fresh = _members_fitting(machine, name, selector, groups)
-    choice = _as_before(machine, recorded(record, wish.name, position, selector), fresh, record, accepted, found)
+    choice = _as_before(machine, recorded(record, request.name, position, selector), fresh, record, accepted, found)
     apart = [one for one in choice.addresses if groups and machine.pci[one].iommu_group not in groups]
     if apart:
         found.notes.append(f"{name}: {', '.join(apart)} does not share the device's group now, and stays with the host")

@@ -59,7 +59,7 @@ def group_notes(machine: Machine, bindings: Sequence[Binding], record: HostRecor
 
 
 def _groups(machine: Machine, bindings: Sequence[Binding]) -> Mapping[str, tuple[IommuGroup, str]]:
-    """Return the groups of what is bound, by number, each with the first wish for it."""
+    """Return the groups of what is bound, by number, each with the first request for it."""
     found: dict[str, tuple[IommuGroup, str]] = {}
     for binding in bindings:
         number = machine.pci[binding.address].iommu_group

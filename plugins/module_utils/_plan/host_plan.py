@@ -9,22 +9,16 @@ from __future__ import annotations
 from typing import Collection, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from .._machine import Machine
+from .._machine.cmdline import units
 from .._machine.desired import Desired
-from .._machine.host_plan import NOTHING_AROUND, Around, Binding, HostPlan, HostRecord
-from .._machine.initramfs import File, Wish
+from .._machine.host_plan import NO_CONTEXT, Binding, HostContext, HostPlan, HostRecord
+from .._machine.initramfs import File, InitramfsRequest
 from .._machine.plan import Refusal
 from .access import ACCESS_FILES, access_files, access_notes, access_refusals
-from .cmdline import units
 from .cpus import CpuResult, plan_cpus
 from .devices import DevicesPlan, plan_devices
 from .hugepages import HugePagesResult, plan_hugepages
-from .hugepages_files import (
-    HUGE_PAGE_SIZES_KB,
-    TMPFILES_FILE,
-    WANTS_FILE,
-    hugepages_files,
-    mount_unit_path,
-)
+from .hugepages_files import HUGE_PAGE_SIZES_KB, TMPFILES_FILE, WANTS_FILE, hugepages_files, mount_unit_path
 from .iommu import iommu_arguments, iommu_refusals, virtualization_refusals
 from .isolation import SCRIPT_FILE, UNIT_FILE, isolation_files
 from .kvm_options import KVM_FILE, kvm_arguments, kvm_files, kvm_now, kvm_overridden, kvm_refusals, kvm_remedies
@@ -49,7 +43,7 @@ def owner_of(section: str) -> str:
 
 
 def plan_host(
-    machine: Machine, desired: Desired, record: HostRecord, around: Around = NOTHING_AROUND
+    machine: Machine, desired: Desired, record: HostRecord, context: HostContext = NO_CONTEXT
 ) -> HostPlan | tuple[Refusal, ...]:
     """Return what shall hold, or all refusals at once.
 
@@ -60,11 +54,11 @@ def plan_host(
         machine: The machine.
         desired: What is wanted of it.
         record: What earlier runs decided.
-        around: What else there is.
+        context: What else there is.
     """
     refusals = list(_without_iommu(machine, desired))
     arguments: dict[str, tuple[str, ...]] = {}
-    initramfs: dict[str, Wish] = {}
+    initramfs: dict[str, InitramfsRequest] = {}
     notes: list[str] = []
     if desired.iommu is not None:
         arguments[IOMMU] = iommu_arguments(machine, pass_through=desired.iommu.pass_through)
@@ -88,14 +82,14 @@ def plan_host(
         refusals.extend(pages.refusals)
         notes.extend(pages.notes)
         arguments[HUGEPAGES] = pages.plan.arguments
-    extras = _extras(machine, desired, around)
+    extras = _extras(machine, desired, context)
     refusals.extend(extras.refusals)
     notes.extend(extras.notes)
     arguments.update(extras.arguments)
     left = tuple(dict.fromkeys(one for one in refusals if one.code not in desired.accepted))
     if left:
         return left
-    files = {**_files(pages, cpus, around), **extras.files}
+    files = {**_files(pages, cpus, context), **extras.files}
     return HostPlan(
         arguments=arguments,
         initramfs=initramfs,
@@ -115,7 +109,7 @@ class _Extras(NamedTuple):
     notes: tuple[str, ...]
 
 
-def _extras(machine: Machine, desired: Desired, around: Around) -> _Extras:
+def _extras(machine: Machine, desired: Desired, context: HostContext) -> _Extras:
     """Return what belongs to guests beside devices, memory and CPUs."""
     found = _Extras({}, {}, (), ())
     if desired.arguments is not None:
@@ -123,16 +117,16 @@ def _extras(machine: Machine, desired: Desired, around: Around) -> _Extras:
     if desired.access is not None:
         found.files[ACCESS] = access_files(desired.access)
         found = found._replace(
-            refusals=tuple(access_refusals(desired.access, around.groups)),
-            notes=tuple(access_notes(desired.access, around.groups, around.users)),
+            refusals=tuple(access_refusals(desired.access, context.groups)),
+            notes=tuple(access_notes(desired.access, context.groups, context.users)),
         )
     if desired.kvm is not None:
-        values = dict(around.kvm_values)
+        values = dict(context.kvm_values)
         options = kvm_now(machine, desired.kvm, values)
         found.files[KVM] = kvm_files(machine, desired.kvm)
         # Built into the kernel, it reads the command line alone.
-        found.arguments[KVM] = kvm_arguments(machine, desired.kvm) if around.kvm_built_in else ()
-        overridden = kvm_overridden(options, dict(around.modprobe), machine.boot.running.cmdline)
+        found.arguments[KVM] = kvm_arguments(machine, desired.kvm) if context.kvm_built_in else ()
+        overridden = kvm_overridden(options, dict(context.modprobe), machine.boot.running.cmdline)
         found = found._replace(
             refusals=(*found.refusals, *kvm_refusals(machine, desired.kvm, values)),
             notes=(*found.notes, *overridden, *kvm_remedies(options)),
@@ -140,11 +134,11 @@ def _extras(machine: Machine, desired: Desired, around: Around) -> _Extras:
     return found
 
 
-def _files(pages: HugePagesResult | None, cpus: CpuResult | None, around: Around) -> dict[str, tuple[File, ...]]:
+def _files(pages: HugePagesResult | None, cpus: CpuResult | None, context: HostContext) -> dict[str, tuple[File, ...]]:
     found: dict[str, tuple[File, ...]] = {}
     if pages is not None:
-        ours = [size for size in HUGE_PAGE_SIZES_KB if mount_unit_path(size) in around.own_files]
-        found[HUGEPAGES] = hugepages_files(pages.plan, around.mounts, ours)
+        ours = [size for size in HUGE_PAGE_SIZES_KB if mount_unit_path(size) in context.own_files]
+        found[HUGEPAGES] = hugepages_files(pages.plan, context.mounts, ours)
     if cpus is not None and cpus.plan is not None:
         found[CPU_ISOLATION] = isolation_files(cpus.plan)
     return found
@@ -171,7 +165,7 @@ def plan_absent(record: HostRecord, sections: Collection[str]) -> HostPlan:
         record = record._replace(cpus=())
     return HostPlan(
         arguments={section: () for section in SECTIONS if section in sections and section != ACCESS},
-        initramfs={DEVICES: Wish()} if DEVICES in sections else {},
+        initramfs={DEVICES: InitramfsRequest()} if DEVICES in sections else {},
         files={section: () for section in OWN_FILES if section in sections},
         bindings=() if DEVICES in sections else None,
         hugepages=None,
@@ -197,10 +191,10 @@ def _hugepages(machine: Machine, desired: Desired, near: Sequence[int]) -> HugeP
     return plan_hugepages(machine, desired.hugepages, near, desired.memory_for_host)
 
 
-def _initramfs(bindings: Sequence[Binding]) -> Wish:
+def _initramfs(bindings: Sequence[Binding]) -> InitramfsRequest:
     if not bindings:
-        return Wish()
-    return Wish((File(RULE_FILE, rule_text(bindings), 0o644),), (DRIVER,))
+        return InitramfsRequest()
+    return InitramfsRequest((File(RULE_FILE, rule_text(bindings), 0o644),), (DRIVER,))
 
 
 def _nodes_of(machine: Machine, record: HostRecord) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from typing import Any
 from .._machine import to_json
 from .._machine.desired import Selector
 from .._machine.host_plan import HostRecord, Identity, RecordedDevice
-from .record import DamagedRecord
+from .boot.cmdline_record import DamagedRecord
 
 _FORMAT = 1
 _ABOUT = "What the Ansible collection vfio.workstation selected on this machine: it finds devices again by this."

@@ -13,7 +13,7 @@ import re
 from typing import Iterator, NamedTuple, Sequence
 
 from .._machine import Machine, MemoryNode
-from .._machine.desired import AT_BOOT, AT_RUN, AUTO, HugePagesWish
+from .._machine.desired import AT_BOOT, AT_RUN, AUTO, HugePagesRequest
 from .._machine.host_plan import HugePagesPlan, RuntimePages
 from .._machine.plan import Refusal
 from .notation import numbers_text, page_size_text, size_text
@@ -44,36 +44,36 @@ class HugePagesResult(NamedTuple):
 
 
 class _Spread(NamedTuple):
-    """One wish, with its pages by node."""
+    """One request, with its pages by node."""
 
-    wish: HugePagesWish
+    request: HugePagesRequest
     pages: dict[int | None, int]  # None: wherever the kernel likes
     at: str
 
 
 def plan_hugepages(
-    machine: Machine, wishes: Sequence[HugePagesWish], near: Sequence[int], memory_for_host: int | None = None
+    machine: Machine, requests: Sequence[HugePagesRequest], near: Sequence[int], memory_for_host: int | None = None
 ) -> HugePagesResult:
     """Return what to ask of the kernel.
 
     Args:
         machine: The machine.
-        wishes: The pages that are wanted.
+        requests: The pages that are wanted.
         near: Nodes of devices and CPUs that guests get, the most important first.
         memory_for_host: Bytes that must be left; None: the rule above.
     """
-    refusals = [*_unsupported(machine, wishes), *_unknown_nodes(machine, wishes)]
+    refusals = [*_unsupported(machine, requests), *_unknown_nodes(machine, requests)]
     notes: list[str] = []
     spreads = []
     sizes = sizes_kb(machine)
     # Those that can be at all: what they come to may be too much as well, and is told of at the same time.
-    for wish in wishes:
-        if wish.size_kb not in sizes or _nodes_not_there(machine, wish):
+    for request in requests:
+        if request.size_kb not in sizes or _nodes_not_there(machine, request):
             continue
-        nodes, note = _nodes(machine, wish, near)
+        nodes, note = _nodes(machine, request, near)
         notes.extend(note)
-        pages = _spread(wish.pages, nodes)
-        spreads.append(_Spread(wish, pages, _when(machine, wish, pages)))
+        pages = _spread(request.pages, nodes)
+        spreads.append(_Spread(request, pages, _when(machine, request, pages)))
     refusals.extend(_too_many(machine, spreads, memory_for_host))
     arguments, refused = _arguments(machine, [one for one in spreads if one.at == AT_BOOT])
     refusals.extend(refused)
@@ -86,27 +86,27 @@ def sizes_kb(machine: Machine) -> tuple[int, ...]:
     return tuple(sorted({int(size) for node in machine.memory.nodes.values() for size in node.hugepages}))
 
 
-def _unsupported(machine: Machine, wishes: Sequence[HugePagesWish]) -> Iterator[Refusal]:
+def _unsupported(machine: Machine, requests: Sequence[HugePagesRequest]) -> Iterator[Refusal]:
     sizes = sizes_kb(machine)
     has = ", ".join(map(page_size_text, sizes)) or "none (no /sys/kernel/mm/hugepages)"
-    for wish in wishes:
-        if wish.size_kb not in sizes:
-            seen = f"Huge pages of {page_size_text(wish.size_kb)} are wanted, and the machine has these sizes: {has}"
+    for request in requests:
+        if request.size_kb not in sizes:
+            seen = f"Huge pages of {page_size_text(request.size_kb)} are wanted, and the machine has these sizes: {has}"
             yield refuse("hugepage_size_unsupported", seen)
 
 
-def _unknown_nodes(machine: Machine, wishes: Sequence[HugePagesWish]) -> Iterator[Refusal]:
+def _unknown_nodes(machine: Machine, requests: Sequence[HugePagesRequest]) -> Iterator[Refusal]:
     has = ", ".join(machine.memory.nodes) or "none"
-    for wish in wishes:
-        unknown = _nodes_not_there(machine, wish)
+    for request in requests:
+        unknown = _nodes_not_there(machine, request)
         if unknown:
             seen = f"Huge pages are wanted on node {numbers_text(unknown)}, and the machine has nodes {has}"
             yield refuse("memory_node_unknown", seen)
 
 
-def _nodes_not_there(machine: Machine, wish: HugePagesWish) -> list[int]:
-    """Return the nodes that a wish names and the machine does not have."""
-    named = wish.nodes if isinstance(wish.nodes, tuple) else ()
+def _nodes_not_there(machine: Machine, request: HugePagesRequest) -> list[int]:
+    """Return the nodes that a request names and the machine does not have."""
+    named = request.nodes if isinstance(request.nodes, tuple) else ()
     return [node for node in named if str(node) not in machine.memory.nodes]
 
 
@@ -114,12 +114,12 @@ def _with_memory(machine: Machine) -> list[int]:
     return [int(number) for number, node in machine.memory.nodes.items() if node.total_bytes != 0]
 
 
-def _nodes(machine: Machine, wish: HugePagesWish, near: Sequence[int]) -> tuple[list[int | None], list[str]]:
-    """Return the nodes of a wish, and what to say of them."""
-    if wish.nodes is None:
+def _nodes(machine: Machine, request: HugePagesRequest, near: Sequence[int]) -> tuple[list[int | None], list[str]]:
+    """Return the nodes of a request, and what to say of them."""
+    if request.nodes is None:
         return [None], []
-    if isinstance(wish.nodes, tuple):
-        return list(wish.nodes), []
+    if isinstance(request.nodes, tuple):
+        return list(request.nodes), []
     usable = _with_memory(machine)
     chosen: list[int | None] = [node for node in dict.fromkeys(near) if node in usable]
     if chosen or len(usable) < 2:
@@ -127,7 +127,7 @@ def _nodes(machine: Machine, wish: HugePagesWish, near: Sequence[int]) -> tuple[
     # Without anything to be near to, one node with CPUs: a guest's memory on two costs it more than it gains.
     with_cpus = [node for node in usable if machine.memory.nodes[str(node)].cpus]
     node = (with_cpus or usable)[0]
-    size = page_size_text(wish.size_kb)
+    size = page_size_text(request.size_kb)
     return [node], [f"Huge pages of {size} are on node {node}: no device or CPU of a guest says where they should be"]
 
 
@@ -138,14 +138,14 @@ def _spread(count: int, nodes: Sequence[int | None]) -> dict[int | None, int]:
     return {node: number for node, number in pages.items() if number}
 
 
-def _when(machine: Machine, wish: HugePagesWish, pages: dict[int | None, int]) -> str:
-    if wish.at != AUTO:
-        return wish.at
-    if wish.size_kb > _LARGEST_AT_RUN_KB:
+def _when(machine: Machine, request: HugePagesRequest, pages: dict[int | None, int]) -> str:
+    if request.at != AUTO:
+        return request.at
+    if request.size_kb > _LARGEST_AT_RUN_KB:
         return AT_BOOT
     for node, count in pages.items():
         total = _total(machine, node)
-        if total is not None and count * wish.size_kb * 1024 * _RUN_PART > total:
+        if total is not None and count * request.size_kb * 1024 * _RUN_PART > total:
             return AT_BOOT
     return AT_RUN
 
@@ -170,7 +170,7 @@ def _too_many(machine: Machine, spreads: Sequence[_Spread], memory_for_host: int
     asked: dict[int | None, int] = {}
     for spread in spreads:
         for node, count in spread.pages.items():
-            asked[node] = asked.get(node, 0) + count * spread.wish.size_kb * 1024
+            asked[node] = asked.get(node, 0) + count * spread.request.size_kb * 1024
     if not asked:
         return
     total = _all_memory(machine)
@@ -200,7 +200,7 @@ def _arguments(machine: Machine, spreads: Sequence[_Spread]) -> tuple[tuple[str,
     """Return a unit for each size, and why old kernels would not understand it."""
     by_size: dict[int, dict[int | None, int]] = {}
     for spread in spreads:
-        by_size.setdefault(spread.wish.size_kb, {}).update(spread.pages)
+        by_size.setdefault(spread.request.size_kb, {}).update(spread.pages)
     units, refusals = [], []
     old = _kernels_without_nodes(machine)
     for size in sorted(by_size, reverse=True):
@@ -233,4 +233,4 @@ def _counts(spreads: Sequence[_Spread], at: str) -> Iterator[RuntimePages]:
     for spread in spreads:
         if spread.at == at:
             for node, count in spread.pages.items():
-                yield RuntimePages(node, spread.wish.size_kb, count)
+                yield RuntimePages(node, spread.request.size_kb, count)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Iterator
 
 from .._machine import Machine
+from .._machine.cmdline import parse
 from .._machine.plan import Refusal
-from .cmdline import parse
 from .refusals import refuse
 
 _STATES = {

@@ -14,10 +14,10 @@ import posixpath
 from typing import Iterator, Mapping, NamedTuple, Sequence
 
 from .._machine import Machine
-from .._machine.desired import KvmWish
+from .._machine.cmdline import parse
+from .._machine.desired import KvmRequest
 from .._machine.initramfs import File
 from .._machine.plan import Refusal
-from .cmdline import parse
 from .iommu import virtualization_refusals
 from .own_files import head
 from .refusals import refuse
@@ -51,19 +51,19 @@ class KvmOption(NamedTuple):
         return f"{self.parameter}={int(self.wanted)}"
 
 
-def kvm_now(machine: Machine, wish: KvmWish, values: Mapping[str, str]) -> tuple[KvmOption, ...]:
+def kvm_now(machine: Machine, request: KvmRequest, values: Mapping[str, str]) -> tuple[KvmOption, ...]:
     """Return the options that are spoken of, each beside what the running kernel has.
 
     Args:
         machine: The machine, whose processor says which module is meant.
-        wish: What is wanted.
+        request: What is wanted.
         values: The parameters in effect, by `module.name`, of _probe.kvm_parameters.
     """
     maker = _module(machine)
     found = []
     for module in ("kvm", *([maker] if maker is not None else [])):
         for name, parameter in _NAMES[module].items():
-            wanted = getattr(wish, name)
+            wanted = getattr(request, name)
             if wanted is not None:
                 now = values.get(f"{module}.{parameter}")
                 found.append(KvmOption(name, module, parameter, wanted, now, _active(wanted, now)))
@@ -76,10 +76,10 @@ def _active(wanted: bool, now: str | None) -> bool | None:
     return None  # "auto", which avic has from Linux 6.18 on until the module has decided
 
 
-def kvm_files(machine: Machine, wish: KvmWish) -> tuple[File, ...]:
+def kvm_files(machine: Machine, request: KvmRequest) -> tuple[File, ...]:
     """Return the file that shall be there: KVM_FILE, or nothing where no option is spoken of."""
     by_module: dict[str, list[str]] = {}
-    for option in kvm_now(machine, wish, {}):
+    for option in kvm_now(machine, request, {}):
         by_module.setdefault(option.module, []).append(option.setting)
     if not by_module:
         return ()
@@ -87,20 +87,20 @@ def kvm_files(machine: Machine, wish: KvmWish) -> tuple[File, ...]:
     return (File(KVM_FILE, head("how KVM is set when it is loaded.") + "".join(lines), 0o644),)
 
 
-def kvm_arguments(machine: Machine, wish: KvmWish) -> tuple[str, ...]:
+def kvm_arguments(machine: Machine, request: KvmRequest) -> tuple[str, ...]:
     """Return the same as kernel arguments, for kernels that have KVM built in: those don't read modprobe.d."""
-    return tuple(f"{option.module}.{option.setting}" for option in kvm_now(machine, wish, {}))
+    return tuple(f"{option.module}.{option.setting}" for option in kvm_now(machine, request, {}))
 
 
-def kvm_refusals(machine: Machine, wish: KvmWish, values: Mapping[str, str]) -> Iterator[Refusal]:
+def kvm_refusals(machine: Machine, request: KvmRequest, values: Mapping[str, str]) -> Iterator[Refusal]:
     """Yield why this machine can't have what is wanted. What would be switched off may well be missing.
 
     Args:
         machine: The machine.
-        wish: What is wanted.
+        request: What is wanted.
         values: The parameters in effect, by `module.name`.
     """
-    if not any(value is not None for value in wish):
+    if not any(value is not None for value in request):
         return
     refused = list(virtualization_refusals(machine))
     yield from refused
@@ -111,9 +111,9 @@ def kvm_refusals(machine: Machine, wish: KvmWish, values: Mapping[str, str]) -> 
         )
         return
     interrupts = virtualization.interrupt_virtualization
-    if wish.interrupt_virtualization and interrupts.supported is False:
+    if request.interrupt_virtualization and interrupts.supported is False:
         yield refuse(_CODE, f"interrupt_virtualization is wanted, and this processor has no {_TITLES[interrupts.name]}")
-    for option in kvm_now(machine, wish, values):
+    for option in kvm_now(machine, request, values):
         there = any(name.startswith(option.module + ".") for name in values)
         if there and option.now is None and option.wanted:
             where = f"/sys/module/{option.module}/parameters"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From variables to wishes, or to everything that is wrong with the variables."""
+"""From variables to requests, or to everything that is wrong with the variables."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from .._machine.desired import (
     BY_ID,
     DYNAMIC,
     SELECTED,
-    CpuIsolationWish,
+    CpuIsolationRequest,
     Desired,
-    DeviceWish,
-    HugePagesWish,
-    IommuWish,
+    DeviceRequest,
+    HugePagesRequest,
+    IommuRequest,
     Selector,
 )
+from .input_reader import Variables
 from .notation import numbers_text, page_size_text, parse_numbers, size_text
 from .parse_extras import read_access, read_arguments, read_kvm
 from .parse_selector import read_selector
 from .refusals import CODES
-from .variables import Variables
 
 _SECTIONS = (
     *("iommu", "devices", "hugepages", "cpu_isolation", "access", "kvm", "arguments"),
@@ -44,7 +44,7 @@ _A_CPU_LIST = "auto, a list such as 2-7,10, or none"
 
 
 def parse_desired(raw: Mapping[str, Any], prefix: str = "") -> Desired | list[str]:
-    """Return the wishes, or all mistakes, each with its variable, what was found, what was expected and what to do.
+    """Return the requests, or all mistakes, each with its variable, what was found, what was expected and what to do.
 
     Args:
         raw: The sections by their names. One that is missing or null is not spoken of.
@@ -66,25 +66,25 @@ def parse_desired(raw: Mapping[str, Any], prefix: str = "") -> Desired | list[st
     return found.mistakes or desired
 
 
-def _iommu(found: Variables, raw: Any) -> IommuWish | None:
+def _iommu(found: Variables, raw: Any) -> IommuRequest | None:
     values = found.mapping("iommu", raw, ("pass_through",))
     if values is None:
         return None
-    return IommuWish(found.boolean("iommu.pass_through", values.get("pass_through")) or False)
+    return IommuRequest(found.boolean("iommu.pass_through", values.get("pass_through")) or False)
 
 
-def _devices(found: Variables, raw: Any) -> tuple[DeviceWish, ...] | None:
+def _devices(found: Variables, raw: Any) -> tuple[DeviceRequest, ...] | None:
     items = found.items("devices", raw)
     if items is None:
         return None
-    wishes = [wish for path, item in items for wish in [_device(found, path, item)] if wish is not None]
-    names = [wish.name for wish in wishes]
+    requests = [request for path, item in items for request in [_device(found, path, item)] if request is not None]
+    names = [request.name for request in requests]
     for name in sorted({name for name in names if name and names.count(name) > 1}):
         found.say("devices", name, "a name of its own for each device", "Rename all but one of them.")
-    return tuple(wishes)
+    return tuple(requests)
 
 
-def _device(found: Variables, path: str, raw: Any) -> DeviceWish | None:
+def _device(found: Variables, path: str, raw: Any) -> DeviceRequest | None:
     values = found.mapping(path, raw, _DEVICE)
     if values is None:
         found.missing(path, raw, "a mapping with name and select")
@@ -96,7 +96,7 @@ def _device(found: Variables, path: str, raw: Any) -> DeviceWish | None:
         name = ""
     select = read_selector(found, f"{path}.select", values.get("select"))
     members = found.items(f"{path}.with_group", values.get("with_group")) or []
-    return DeviceWish(
+    return DeviceRequest(
         name=name,
         select=select or Selector(),
         functions=found.choice(f"{path}.functions", values.get("functions"), (ALL, SELECTED)) or ALL,
@@ -107,27 +107,29 @@ def _device(found: Variables, path: str, raw: Any) -> DeviceWish | None:
     )
 
 
-def _hugepages(found: Variables, raw: Any) -> tuple[HugePagesWish, ...] | None:
+def _hugepages(found: Variables, raw: Any) -> tuple[HugePagesRequest, ...] | None:
     items = found.items("hugepages", raw)
     if items is None:
         return None
-    wishes = [(path, wish) for path, item in items for wish in [_pages(found, path, item)] if wish is not None]
-    for position, (path, wish) in enumerate(wishes):
-        for _path, other in wishes[:position]:
-            if wish.size_kb == other.size_kb and not _apart(wish, other):
+    requests = [
+        (path, request) for path, item in items for request in [_pages(found, path, item)] if request is not None
+    ]
+    for position, (path, request) in enumerate(requests):
+        for _path, other in requests[:position]:
+            if request.size_kb == other.size_kb and not _apart(request, other):
                 expected = "each size once, or with lists of nodes that have none in common"
-                size = page_size_text(wish.size_kb)
+                size = page_size_text(request.size_kb)
                 found.say(f"{path}.size", size, expected, "Put the two together, or name each one's nodes.")
                 break
-    return tuple(wish for _path, wish in wishes)
+    return tuple(request for _path, request in requests)
 
 
-def _apart(one: HugePagesWish, other: HugePagesWish) -> bool:
+def _apart(one: HugePagesRequest, other: HugePagesRequest) -> bool:
     both_named = isinstance(one.nodes, tuple) and isinstance(other.nodes, tuple)
     return both_named and not set(one.nodes or ()).intersection(other.nodes or ())
 
 
-def _pages(found: Variables, path: str, raw: Any) -> HugePagesWish | None:
+def _pages(found: Variables, path: str, raw: Any) -> HugePagesRequest | None:
     values = found.mapping(path, raw, _HUGEPAGES)
     if values is None:
         found.missing(path, raw, "a mapping with size, and memory or count")
@@ -141,7 +143,7 @@ def _pages(found: Variables, path: str, raw: Any) -> HugePagesWish | None:
     count = _count(found, path, values, size)
     nodes = _nodes(found, f"{path}.nodes", values)
     at = found.choice(f"{path}.at", values.get("at"), (AUTO, AT_BOOT, AT_RUN)) or AUTO
-    return HugePagesWish(size // 1024, count, nodes, at) if size is not None and count is not None else None
+    return HugePagesRequest(size // 1024, count, nodes, at) if size is not None and count is not None else None
 
 
 def _count(found: Variables, path: str, values: Mapping[str, Any], size: int | None) -> int | None:
@@ -164,7 +166,7 @@ def _count(found: Variables, path: str, values: Mapping[str, Any], size: int | N
 
 
 def _nodes(found: Variables, path: str, values: Mapping[str, Any]) -> tuple[int, ...] | str | None:
-    """Return nodes: null is a wish of its own here, so that only a missing one is `auto`."""
+    """Return nodes: null is a request of its own here, so that only a missing one is `auto`."""
     if "nodes" not in values:
         return AUTO
     raw = values["nodes"]
@@ -177,7 +179,7 @@ def _nodes(found: Variables, path: str, values: Mapping[str, Any]) -> tuple[int,
     return nodes
 
 
-def _cpu_isolation(found: Variables, raw: Any) -> CpuIsolationWish | None:
+def _cpu_isolation(found: Variables, raw: Any) -> CpuIsolationRequest | None:
     values = found.mapping("cpu_isolation", raw, _CPU_ISOLATION)
     if values is None:
         return None
@@ -188,7 +190,7 @@ def _cpu_isolation(found: Variables, raw: Any) -> CpuIsolationWish | None:
     if count is not None and isinstance(cpus, tuple):
         expected = f"no count, since cpus names {numbers_text(cpus) or 'none'}"
         found.say("cpu_isolation.count", count, expected, "Leave out the count, or write cpus: auto.")
-    return CpuIsolationWish(cpus, keep, count, mode)
+    return CpuIsolationRequest(cpus, keep, count, mode)
 
 
 def _cpus(found: Variables, raw: Any) -> tuple[int, ...] | str:

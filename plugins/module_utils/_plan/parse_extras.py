@@ -2,18 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From variables to wishes: who may use devices, how KVM is set, and kernel arguments of the person's own."""
+"""From variables to requests: who may use devices, how KVM is set, and kernel arguments of the person's own."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
 
-from .._machine.desired import AccessWish, KvmWish
-from .check_arguments import argument_clashes, argument_problem
-from .cmdline import units
+from .._machine.cmdline import units
+from .._machine.desired import AccessRequest, KvmRequest
+from .boot.check_arguments import argument_clashes, argument_problem
+from .input_reader import Variables
 from .notation import size_text
-from .variables import Variables
 
 _ACCESS = ("group", "memlock")
 _MEMLOCK = ("users", "groups", "limit")
@@ -26,7 +26,7 @@ _ACCOUNT = re.compile(r"(?![0-9]+\Z)[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}", re.ASCII
 _LEAST_LOCKED = 64 << 20
 
 
-def read_access(found: Variables, raw: Any) -> AccessWish | None:
+def read_access(found: Variables, raw: Any) -> AccessRequest | None:
     """Return who may use devices of guests."""
     values = found.mapping("access", raw, _ACCESS)
     if values is None:
@@ -36,14 +36,14 @@ def read_access(found: Variables, raw: Any) -> AccessWish | None:
         group = _account(found, "access.group", group, "group")
     memlock = found.mapping("access.memlock", values.get("memlock"), _MEMLOCK)
     if memlock is None:
-        return AccessWish(group)
+        return AccessRequest(group)
     users = _accounts(found, "access.memlock.users", memlock.get("users"), "user")
     groups = _accounts(found, "access.memlock.groups", memlock.get("groups"), "group")
     limit = _limit(found, memlock.get("limit"))
     if memlock.get("limit") is not None and not (memlock.get("users") or memlock.get("groups")):
         expected = "users or groups beside it, whom the limit is for"
         found.say("access.memlock.limit", memlock["limit"], expected, "Name them, or leave out the limit.")
-    return AccessWish(group, users, groups, limit)
+    return AccessRequest(group, users, groups, limit)
 
 
 def _account(found: Variables, path: str, raw: Any, kind: str) -> str | None:
@@ -70,12 +70,12 @@ def _limit(found: Variables, raw: Any) -> int | None:
     return limit
 
 
-def read_kvm(found: Variables, raw: Any) -> KvmWish | None:
+def read_kvm(found: Variables, raw: Any) -> KvmRequest | None:
     """Return how KVM shall be set."""
     values = found.mapping("kvm", raw, _KVM)
     if values is None:
         return None
-    return KvmWish(**{name: found.boolean(f"kvm.{name}", values.get(name)) for name in _KVM})
+    return KvmRequest(**{name: found.boolean(f"kvm.{name}", values.get(name)) for name in _KVM})
 
 
 def read_arguments(found: Variables, raw: Any) -> tuple[str, ...] | None:

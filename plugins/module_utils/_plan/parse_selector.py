@@ -10,8 +10,8 @@ import re
 from typing import Any, Callable, Mapping
 
 from .._machine.desired import Selector
+from .input_reader import Variables
 from .notation import full_address, full_slot
-from .variables import Variables
 
 #: Names of classes by their leading digits (include/linux/pci_ids.h).
 CLASSES = {

@@ -2,16 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How far each wish has come, one by one, for a person and for scripts."""
+"""How far each request has come, one by one, for a person and for scripts."""
 
 from __future__ import annotations
 
 from typing import Iterator, Mapping, NamedTuple, Sequence
 
-from .._machine import Machine
-from .._machine.desired import AccessWish, Desired
+from .._machine import Machine, cmdline
+from .._machine.desired import AccessRequest, Desired
 from .._machine.host_plan import CpuPlan, HostPlan, Row, RuntimePages
-from . import cmdline
 from .host_plan import ACCESS, ARGUMENTS, CPU_ISOLATION, DEVICES, HUGEPAGES, IOMMU, KVM, owner_of
 from .hugepages_files import pages_there
 from .kvm_options import kvm_now
@@ -37,7 +36,7 @@ class Seen(NamedTuple):
 
 
 def rows(machine: Machine, desired: Desired, plan: HostPlan, seen: Seen) -> Iterator[Row]:
-    """Yield a row for each wish."""
+    """Yield a row for each request."""
     if desired.iommu is not None:
         state = machine.iommu.state
         wanted = "on, with identity mapping for the host's drivers" if desired.iommu.pass_through else "on"
@@ -48,7 +47,7 @@ def rows(machine: Machine, desired: Desired, plan: HostPlan, seen: Seen) -> Iter
     yield from _hugepages_rows(machine, plan, seen)
     if plan.cpus is not None and plan.cpus.guests:
         yield _cpu_row(machine, plan, plan.cpus, seen)
-    if desired.access is not None and desired.access != AccessWish():
+    if desired.access is not None and desired.access != AccessRequest():
         # udev and new sessions go by the files as they are: where those are right, there is nothing to wait for.
         is_there = not seen.pending.get(ACCESS)
         yield _row(
@@ -64,9 +63,9 @@ def rows(machine: Machine, desired: Desired, plan: HostPlan, seen: Seen) -> Iter
         yield _row(plan, seen, ARGUMENTS, "arguments", " ".join(units), " ".join(there) or "none of them", True)
 
 
-def _access_text(wish: AccessWish) -> str:
-    parts = [f"group {wish.group} opens devices"] if wish.group is not None else []
-    whom = (*wish.memlock_users, *(f"group {name}" for name in wish.memlock_groups))
+def _access_text(request: AccessRequest) -> str:
+    parts = [f"group {request.group} opens devices"] if request.group is not None else []
+    whom = (*request.memlock_users, *(f"group {name}" for name in request.memlock_groups))
     if whom:
         parts.append(f"{', '.join(whom)} may lock memory")
     return "; ".join(parts)
@@ -146,7 +145,7 @@ def _cpu_row(machine: Machine, plan: HostPlan, cpus: CpuPlan, seen: Seen) -> Row
 
 
 def all_active(found: Sequence[Row], gone: bool) -> bool | None:
-    """Return whether the running system shows all wishes, and nothing that is not wanted any more."""
+    """Return whether the running system shows all requests, and nothing that is not wanted any more."""
     if not gone or any(row.active is False for row in found):
         return False
     return None if any(row.active is None for row in found) else True

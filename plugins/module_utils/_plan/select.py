@@ -75,7 +75,7 @@ def choose(machine: Machine, name: str, selector: Selector, *, whole_slot: bool)
 
     Args:
         machine: The machine.
-        name: Of the wish.
+        name: Of the request.
         selector: What the device must be like.
         whole_slot: Whether all of the slot is wanted: several functions that fit are one device, if they share it.
     """

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from .._machine import Machine, Reading
-from .boot import read_boot
+from .boot.boot_chain import read_boot
 from .cpu import read_cpu
 from .evidence import Evidence
 from .in_use import read_uses

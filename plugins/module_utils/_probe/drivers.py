@@ -14,8 +14,8 @@ import re
 from fnmatch import fnmatchcase
 from typing import Iterator
 
-from .._boot.modules import kernel_modules
-from .._machine.live import AUTO, NONE, Claim, LiveFunction, Request
+from .._machine.driver_change import AUTO, NONE, DriverModule, DriverRequest, FunctionDrivers
+from .boot.kernel_modules import kernel_modules
 from .tree import FILE_LIMIT, Tree
 
 DEVICES = "/sys/bus/pci/devices"
@@ -64,7 +64,7 @@ def read_waiting(tree: Tree, address: str) -> str | None:
     return None
 
 
-def read_live(tree: Tree, request: Request) -> LiveFunction:
+def read_function_drivers(tree: Tree, request: DriverRequest) -> FunctionDrivers:
     """Read what decides which driver a function can get.
 
     Args:
@@ -73,18 +73,18 @@ def read_live(tree: Tree, request: Request) -> LiveFunction:
     """
     modalias = tree.text(f"{DEVICES}/{request.address}/modalias")
     version = tree.text("/proc/sys/kernel/osrelease") or ""
-    claims: tuple[Claim, ...] | None = None
+    modules: tuple[DriverModule, ...] | None = None
     candidates: tuple[str, ...] = ()
     module = None
     registered = True
     if request.driver == AUTO:
-        claims = _claims(tree, version, modalias)
-        candidates = _drivers_of(tree, {claim.module for claim in claims or ()})
+        modules = _matching_modules(tree, version, modalias)
+        candidates = _drivers_of(tree, {driver.module for driver in modules or ()})
     elif request.driver != NONE:
         registered = is_registered(tree, request.driver)
-        modules = None if registered else kernel_modules(tree, version)
-        module = None if modules is None else modules.kind(request.driver)
-    return LiveFunction(read_override(tree, request.address), modalias, claims, candidates, registered, module)
+        installed = None if registered else kernel_modules(tree, version)
+        module = None if installed is None else installed.kind(request.driver)
+    return FunctionDrivers(read_override(tree, request.address), modalias, modules, candidates, registered, module)
 
 
 def is_registered(tree: Tree, driver: str) -> bool:
@@ -92,7 +92,7 @@ def is_registered(tree: Tree, driver: str) -> bool:
     return tree.exists(f"{DRIVERS}/{driver}")
 
 
-def _claims(tree: Tree, version: str, modalias: str | None) -> tuple[Claim, ...] | None:
+def _matching_modules(tree: Tree, version: str, modalias: str | None) -> tuple[DriverModule, ...] | None:
     if modalias is None:
         return None
     for folder in ("/lib/modules/", "/usr/lib/modules/"):
@@ -104,7 +104,8 @@ def _claims(tree: Tree, version: str, modalias: str | None) -> tuple[Claim, ...]
                 dict.fromkeys(_fitting(modalias, ((m[2], m[1]) for m in _BUILT_IN_ALIAS.finditer(built_in))), True)
             )
             return tuple(
-                Claim(name, always or tree.exists(f"/sys/module/{name}")) for name, always in sorted(found.items())
+                DriverModule(name, always or tree.exists(f"/sys/module/{name}"))
+                for name, always in sorted(found.items())
             )
     return None
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what is observed to what is wished for: refuse, predict, or apply and look again."""
+"""From what is observed to what is requested for: refuse, predict, or apply and look again."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from typing import Any, Callable, Mapping, NamedTuple, NoReturn, Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from .._apply import Busy, Failed, NotPutBack, Receipt, Transaction, locked
+from .._apply.leftovers import removals
+from .._apply.storage import storage_refusals
 from .._apply.transaction import Check
-from .._boot.remains import removals
-from .._boot.storage import storage_refusals
 from .._machine import to_json
 from .._machine.plan import ACTIVE, Refusal, RemoveFile, States, Step, WriteFile
 from .._probe.tree import FILE_LIMIT, Tree
 
 
 class Outcome(NamedTuple):
-    """What one look at the machine, with the wish in mind, comes to."""
+    """What one look at the machine, with the request in mind, comes to."""
 
     tree: Tree
     refusals: tuple[Refusal, ...]
@@ -78,7 +78,7 @@ def _how_it_is_left(error: Exception) -> str:
 
 
 def _look(observe: Callable[[], Outcome]) -> Outcome:
-    """Look at the machine with the wish in mind; what killed runs left is to go, unless nothing may be changed."""
+    """Look at the machine with the request in mind; what killed runs left is to go, unless nothing may be changed."""
     outcome = observe()
     return outcome if outcome.refusals else outcome._replace(steps=(*removals(outcome.tree), *outcome.steps))
 

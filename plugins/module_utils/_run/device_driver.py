@@ -15,17 +15,17 @@ from ansible.module_utils.basic import AnsibleModule
 from .._apply import Busy, ToolFailed, locked
 from .._apply.sysfs import AttributeFailed, Hangs, answers, load, write_in_time
 from .._machine import Machine, to_json
-from .._machine.live import AUTO, NONE, LiveStep, LoadDriver, Request
+from .._machine.driver_change import AUTO, NONE, DriverRequest, DriverStep, LoadDriver
 from .._machine.plan import Refusal
-from .._plan.live import (
+from .._plan.driver_change import (
     ACCEPTABLE,
     UNCLAIMED,
-    LivePlan,
+    DriverPlan,
     for_programs,
     group_of,
     hanging_refusal,
     missing_refusal,
-    plan_live,
+    plan_driver_change,
     with_driver,
 )
 from .._plan.notation import full_address
@@ -35,7 +35,7 @@ from .._probe.drivers import (
     is_registered,
     override_path,
     read_driver,
-    read_live,
+    read_function_drivers,
     read_override,
     read_waiting,
 )
@@ -55,29 +55,29 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 
 
-class Binding(NamedTuple):
+class DriverState(NamedTuple):
     """Who has a function, and who may."""
 
     driver: str | None
     override: str | None
 
 
-class Look(NamedTuple):
+class Observation(NamedTuple):
     """The machine with the request in mind."""
 
     machine: Machine
-    before: Binding
-    plan: LivePlan
+    before: DriverState
+    plan: DriverPlan
 
 
-class NotHandedOver(Exception):
+class DriverChangeFailed(Exception):
     """A function did not get the driver that was asked for; the message says why, and how it stands with it now.
 
     Attributes:
         after: Who has it now.
     """
 
-    def __init__(self, message: str, after: Binding) -> None:
+    def __init__(self, message: str, after: DriverState) -> None:
         super().__init__(message)
         self.after = after
 
@@ -89,11 +89,11 @@ def run_device_driver() -> NoReturn:
     errors = check_parameters(params)
     if errors:
         module.fail_json(msg="\n".join(errors))
-    request = Request(full_address(params["address"]) or "", params["driver"])
-    session = Session(request, frozenset(params["accept"]), params["timeout"])
+    request = DriverRequest(full_address(params["address"]) or "", params["driver"])
+    session = DriverRun(request, frozenset(params["accept"]), params["timeout"])
     if module.check_mode:
         look = session.look()
-        _finish(module, request, look, Binding(look.plan.driver, look.plan.override))
+        _finish(module, request, look, DriverState(look.plan.driver, look.plan.override))
     if os.geteuid() != 0:
         module.fail_json(
             msg="Only root can hand devices to other drivers, and this is run as another user. "
@@ -105,7 +105,7 @@ def run_device_driver() -> NoReturn:
             after = session.hand_over(look) if look.plan.steps else look.before
     except Busy as error:
         module.fail_json(msg=f"{error}\nNothing is changed.", refusals=[])
-    except NotHandedOver as error:
+    except DriverChangeFailed as error:
         values = _values(look, request, error.after)
         module.fail_json(msg=str(error), changed=error.after != look.before, refusals=[], **values)
     _finish(module, request, look._replace(plan=look.plan._replace(notes=session.notes(look, after))), after)
@@ -129,7 +129,7 @@ def check_parameters(params: dict[str, Any]) -> list[str]:
     return errors
 
 
-class Session:
+class DriverRun:
     """One run.
 
     Args:
@@ -139,7 +139,7 @@ class Session:
         root: Folder of the machine's files; `/` but in tests.
     """
 
-    def __init__(self, request: Request, accepted: frozenset[str], limit: float, root: str = "/") -> None:
+    def __init__(self, request: DriverRequest, accepted: frozenset[str], limit: float, root: str = "/") -> None:
         self._request = request
         self._accepted = accepted
         self._limit = limit
@@ -147,8 +147,8 @@ class Session:
         self._prefix = root.rstrip("/")
         self._complaints: list[str] = []
 
-    def look(self) -> Look:
-        """Look at the machine with the request in mind."""
+    def look(self) -> Observation:
+        """Observation at the machine with the request in mind."""
         request = self._request
         reading = probe(self._root)
         machine = reading.host
@@ -158,14 +158,14 @@ class Session:
             refusal = self._hangs_already(machine)
         if refusal is not None:
             driver = machine.pci[request.address].driver if request.address in machine.pci else None
-            return Look(machine, Binding(driver, None), LivePlan((), (refusal,), (), driver, None))
-        live = read_live(Tree(self._root), request)
+            return Observation(machine, DriverState(driver, None), DriverPlan((), (refusal,), (), driver, None))
+        live = read_function_drivers(Tree(self._root), request)
         override = live.override
-        plan = plan_live(machine, live, request, self._accepted)
+        plan = plan_driver_change(machine, live, request, self._accepted)
         if any(one.path == _UNSEEN for one in reading.unreadable):
             unseen = "which processes use the function can't all be seen without root"
             plan = plan._replace(notes=(*plan.notes, unseen))
-        return Look(machine, Binding(machine.pci[request.address].driver, override), plan)
+        return Observation(machine, DriverState(machine.pci[request.address].driver, override), plan)
 
     def _hangs_already(self, machine: Machine) -> Refusal | None:
         address = self._request.address
@@ -174,18 +174,18 @@ class Session:
             return None
         return hanging_refusal(machine, address, process)
 
-    def hand_over(self, look: Look) -> Binding:
+    def hand_over(self, look: Observation) -> DriverState:
         """Carry out the steps, and return who has the function then.
 
         Raises:
-            NotHandedOver: It did not get the driver; where that could be done, the old one has it again.
+            DriverChangeFailed: It did not get the driver; where that could be done, the old one has it again.
         """
         override = look.before.override
         try:
             note_now(self._root)
         except OSError as error:
             message = f"{self._request.address} was not handed over: {error}. Nothing is changed."
-            raise NotHandedOver(message, look.before) from error
+            raise DriverChangeFailed(message, look.before) from error
         try:
             for step in look.plan.steps:
                 self._do(step, override)
@@ -199,7 +199,7 @@ class Session:
             raise self._put_back(look.before, fault)
         return after
 
-    def notes(self, look: Look, after: Binding) -> tuple[str, ...]:
+    def notes(self, look: Observation, after: DriverState) -> tuple[str, ...]:
         """Return what a person should know at the end."""
         notes = look.plan.notes
         if after.driver is None and self._request.driver == AUTO and look.plan.steps and UNCLAIMED not in notes:
@@ -207,7 +207,7 @@ class Session:
             return (*notes, f"the function has no driver now: {why}", *self._complaints)
         return notes
 
-    def _do(self, step: LiveStep, override: str | None) -> None:
+    def _do(self, step: DriverStep, override: str | None) -> None:
         try:
             if not isinstance(step, LoadDriver):
                 write_in_time(self._prefix + step.path, step.value, self._limit)
@@ -231,11 +231,11 @@ class Session:
                 "what was loaded has no PCI driver of that name"
             )
 
-    def _stuck(self, driver: str, step: LiveStep, error: Hangs, override: str | None) -> NotHandedOver:
+    def _stuck(self, driver: str, step: DriverStep, error: Hangs, override: str | None) -> DriverChangeFailed:
         """Return the message for a step that did not come back. Nothing of the function is touched any more."""
         # Its driver_override may not be readable either, so that it is what was written last.
-        after = Binding(read_driver(Tree(self._root), self._request.address), override)
-        return NotHandedOver(
+        after = DriverState(read_driver(Tree(self._root), self._request.address), override)
+        return DriverChangeFailed(
             f"{self._request.address}: {driver} hangs. The step was to {step.reason}, and {error}.\n"
             f"Process {error.process.pid} is left behind: it waits in the kernel, where nothing can end it. It goes on "
             "if whoever uses the device lets go of it; if it does not, a reboot is the only way out, and one that may "
@@ -243,17 +243,17 @@ class Session:
             after,
         )
 
-    def _fault(self, after: Binding) -> str:
+    def _fault(self, after: DriverState) -> str:
         """Return what is wrong with who has the function now; nothing when that is who was to have it."""
         wanted, driver = self._request.driver, after.driver
         address = self._request.address
         if wanted == AUTO:
             if for_programs(driver):
                 return f"the kernel picked {driver}: its ids catch the function (ids= or new_id)"
-            live = read_live(Tree(self._root), self._request)
-            able = [claim.module for claim in live.claims or () if claim.loaded]
+            live = read_function_drivers(Tree(self._root), self._request)
+            able = [claim.module for claim in live.modules or () if claim.loaded]
             if driver is None and able:
-                why = f"{', '.join(able)} claims the function and is loaded, but did not take it"
+                why = f"{', '.join(able)} modules the function and is loaded, but did not take it"
                 return "\n".join([f"{why} (dmesg | grep {address})", *self._complaints])
             return ""
         if driver == (None if wanted == NONE else wanted):
@@ -273,7 +273,7 @@ class Session:
             return f"; {error}, and process {error.process.pid} is left behind"
         return "; it took the function when asked once more, which is not to be relied on"
 
-    def _put_back(self, before: Binding, why: str) -> NotHandedOver:
+    def _put_back(self, before: DriverState, why: str) -> DriverChangeFailed:
         """Give the function back to whoever had it, and return the message about all of that."""
         address = self._request.address
         message = f"{address} was not handed to {self._request.driver}: {why}"
@@ -290,20 +290,20 @@ class Session:
             left = str(error)
         except Hangs as error:
             left = f"{error}; process {error.process.pid} is left behind, and a reboot is the way out"
-            after = Binding(read_driver(Tree(self._root), address), before.override)
-            return NotHandedOver(f"{message}\nIt could not be put back: {left}", after)
+            after = DriverState(read_driver(Tree(self._root), address), before.override)
+            return DriverChangeFailed(f"{message}\nIt could not be put back: {left}", after)
         after = self._now()
         if after == before:
-            return NotHandedOver(f"{message}\nIt is as it was: on {before.driver or 'no driver'}.", after)
+            return DriverChangeFailed(f"{message}\nIt is as it was: on {before.driver or 'no driver'}.", after)
         state = f"It is on {after.driver or 'no driver'} now, and was on {before.driver or 'no driver'}"
-        return NotHandedOver(f"{message}\nIt could not be put back: {left or 'nothing says why'}. {state}.", after)
+        return DriverChangeFailed(f"{message}\nIt could not be put back: {left or 'nothing says why'}. {state}.", after)
 
-    def _now(self) -> Binding:
+    def _now(self) -> DriverState:
         tree = Tree(self._root)
-        return Binding(read_driver(tree, self._request.address), read_override(tree, self._request.address))
+        return DriverState(read_driver(tree, self._request.address), read_override(tree, self._request.address))
 
 
-def _values(look: Look, request: Request, after: Binding) -> dict[str, Any]:
+def _values(look: Observation, request: DriverRequest, after: DriverState) -> dict[str, Any]:
     before = look.before
     machine = look.machine
     if request.address in machine.pci:
@@ -315,7 +315,7 @@ def _values(look: Look, request: Request, after: Binding) -> dict[str, Any]:
     }
 
 
-def _finish(module: AnsibleModule, request: Request, look: Look, after: Binding) -> NoReturn:
+def _finish(module: AnsibleModule, request: DriverRequest, look: Observation, after: DriverState) -> NoReturn:
     plan = look.plan
     values = {**_values(look, request, after), "notes": list(plan.notes), "refusals": to_json(plan.refusals)}
     if plan.refusals:
@@ -329,10 +329,10 @@ def _finish(module: AnsibleModule, request: Request, look: Look, after: Binding)
     )
 
 
-def _diff(address: str, before: Binding, after: Binding) -> dict[str, str]:
+def _diff(address: str, before: DriverState, after: DriverState) -> dict[str, str]:
     header = f"/sys/bus/pci/devices/{address}"
     return {"before_header": header, "after_header": header, "before": _shown(before), "after": _shown(after)}
 
 
-def _shown(binding: Binding) -> str:
+def _shown(binding: DriverState) -> str:
     return f"driver: {binding.driver or 'none'}\ndriver_override: {binding.override or 'not set'}\n"

@@ -14,25 +14,35 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._apply import ToolFailed
 from .._apply import run as run_tool
-from .._apply.memory import forget, remember
+from .._apply.cache import forget, remember
 from .._apply.transaction import Check
-from .._boot.initramfs_generator import generator
-from .._boot.initramfs_images import Images, read_images, seen_text
-from .._boot.initramfs_rebuild import check_name
-from .._boot.initramfs_wish import marker
 from .._machine import Boot, Kernel
-from .._machine.initramfs import RECORD_FILE, SEEN_FILE, File, Image, Record, Wish
+from .._machine.initramfs import RECORD_FILE, SEEN_FILE, File, Image, InitramfsRecord, InitramfsRequest
 from .._machine.plan import CONFIGURED, RECORD, STAGED, Refusal, RemoveFile, States, Step, WriteFile
-from .._plan.initramfs import Decision, decide, due, faults, held, lacking, relevant, together, with_owner
-from .._plan.initramfs_record import parse_record, record_text
+from .._plan.boot.initramfs.choose import generator
+from .._plan.boot.initramfs.decide import (
+    InitramfsDecision,
+    decide,
+    due,
+    faults,
+    held,
+    lacking,
+    relevant,
+    together,
+    with_owner,
+)
+from .._plan.boot.initramfs.images import Images, read_images, seen_text
+from .._plan.boot.initramfs.rebuild import check_name
+from .._plan.boot.initramfs.record import parse_record, record_text
+from .._plan.boot.initramfs.store import marker
 from .._plan.refusals import refuse
-from .._probe.boot import read_boot
+from .._probe.boot.boot_chain import read_boot
 from .._probe.tree import FILE_LIMIT, Tree
 from .converge import Outcome, converge
 from .owner import check_owner
 
 if TYPE_CHECKING:
-    from .._boot.initramfs_generator import InitramfsGenerator
+    from .._plan.boot.initramfs.choose import InitramfsGenerator
 
 _MODE = re.compile(r"0?[0-7]{3}")
 _STAMP_FIELDS = ("st_dev", "st_ino", "st_size", "st_mtime_ns")
@@ -60,8 +70,8 @@ def run_initramfs() -> NoReturn:
     errors = check_parameters(module.params)
     if errors:
         module.fail_json(msg="\n".join(errors))
-    wish = _wish(module.params) if module.params["state"] == "present" else Wish()
-    session = Session(module.params["owner"], wish, remembers=not module.check_mode)
+    request = _request(module.params) if module.params["state"] == "present" else InitramfsRequest()
+    session = InitramfsRun(module.params["owner"], request, remembers=not module.check_mode)
     converge(module, session.observe, session.checks)
 
 
@@ -76,28 +86,28 @@ def check_parameters(params: dict[str, Any]) -> list[str]:
     if params["state"] == "present" and not params["files"] and not params["modules"]:
         errors.append("files, modules: both lists are empty. Name something, or set state=absent to take all out.")
     if not wrong:
-        errors.extend(faults(_wish(params)))
+        errors.extend(faults(_request(params)))
     return errors
 
 
-def _wish(params: dict[str, Any]) -> Wish:
+def _request(params: dict[str, Any]) -> InitramfsRequest:
     files = tuple(File(file["path"], file["content"], int(file["mode"], 8)) for file in params["files"])
-    return Wish(files, tuple(params["modules"]))
+    return InitramfsRequest(files, tuple(params["modules"]))
 
 
-class Session:
+class InitramfsRun:
     """One run: looks at the machine as often as asked, and into each image once.
 
     Args:
         owner: Whose files and modules.
-        wish: Those that it wants from now on.
+        request: Those that it wants from now on.
         remembers: Whether to note what images hold for the next run.
         root: Folder of the machine's files; `/` but in tests.
     """
 
-    def __init__(self, owner: str, wish: Wish, remembers: bool, root: str = "/") -> None:
+    def __init__(self, owner: str, request: InitramfsRequest, remembers: bool, root: str = "/") -> None:
         self._owner = owner
-        self._wish = wish
+        self._request = request
         self._remembers = remembers
         self._root = root
         # By what stat(2) says of the image: a draft that was looked into is the same file in its place.
@@ -106,12 +116,12 @@ class Session:
         self.checks: dict[str, Check] = {}
 
     def observe(self) -> Outcome:
-        """Look at the machine with the wish in mind."""
+        """Look at the machine with the request in mind."""
         tree = Tree(self._root)
         return self.look(tree, read_boot(tree))
 
     def look(self, tree: Tree, boot: Boot) -> Outcome:
-        """Look at the machine with the wish in mind.
+        """Look at the machine with the request in mind.
 
         Args:
             tree: Its files.
@@ -121,14 +131,14 @@ class Session:
         maker = generator(tree)
         if before is None:
             return _refused(tree, refuse("record_damaged", f"{RECORD_FILE} is not as this collection writes it."))
-        after = with_owner(before, self._owner, self._wish)
+        after = with_owner(before, self._owner, self._request)
         if isinstance(maker, Refusal):
             if not before.owners and not after.owners:  # nothing of ours is anywhere, and nothing is wanted
                 return Outcome(tree, (), (), States(True, True, None), _values(None, (), ()), (), ())
             return _refused(tree, maker)
         wanted = together(after)
         # What is to go is looked for too, to be shown.
-        interest = together(Record({"before": together(before), "then": wanted}))
+        interest = together(InitramfsRecord({"before": together(before), "then": wanted}))
         config = tuple(maker.config_steps(wanted))
         is_clean = not after.owners and not config and not tree.exists(RECORD_FILE)
         kernels = () if is_clean else boot.kernels
@@ -161,7 +171,7 @@ class Session:
                 self._listed[stamp] = None
         return self._listed[stamp]
 
-    def _check(self, maker: InitramfsGenerator, wanted: Wish, image: Image, draft: str) -> Sequence[str]:
+    def _check(self, maker: InitramfsGenerator, wanted: InitramfsRequest, image: Image, draft: str) -> Sequence[str]:
         names = self._names(maker, Tree(self._root), draft)
         if names is None:
             return ("its content can't be listed",)
@@ -176,10 +186,10 @@ class Session:
             remember(SEEN_FILE, seen_text(found.seen))
 
 
-def _read_record(tree: Tree) -> Record | None:
+def _read_record(tree: Tree) -> InitramfsRecord | None:
     """Return the record; None where there is a file that is none. Without a file it is empty."""
     if not tree.exists(RECORD_FILE):
-        return Record({})
+        return InitramfsRecord({})
     return parse_record(tree.text(RECORD_FILE, FILE_LIMIT) or "")
 
 
@@ -195,7 +205,7 @@ def _refused(tree: Tree, refusal: Refusal) -> Outcome:
     return Outcome(tree, (refusal,), (), States(False, False, None), _values(None, (), ()), (), ())
 
 
-def _with_record(before: Record, after: Record, steps: Sequence[Step]) -> Iterator[Step]:
+def _with_record(before: InitramfsRecord, after: InitramfsRecord, steps: Sequence[Step]) -> Iterator[Step]:
     if after.owners and after != before:
         # It holds the files' content, which may be meant for root alone.
         yield WriteFile(RECORD_FILE, record_text(after), RECORD, "note what each owner wants", 0o600)
@@ -204,7 +214,7 @@ def _with_record(before: Record, after: Record, steps: Sequence[Step]) -> Iterat
         yield RemoveFile(RECORD_FILE, RECORD, "nothing is ours any more")
 
 
-def _states(refused: bool, config: Sequence[Step], decision: Decision) -> States:
+def _states(refused: bool, config: Sequence[Step], decision: InitramfsDecision) -> States:
     configured = not refused and not any(step.effect in (CONFIGURED, STAGED) for step in config)
     return States(configured, staged=configured and not decision.rebuild, active=None)
 
@@ -217,7 +227,9 @@ def _values(name: str | None, images: Sequence[dict[str, Any]], passed_over: Seq
     }
 
 
-def _shown(found: Images, decision: Decision, interest: Wish, wanted: Wish) -> list[dict[str, Any]]:
+def _shown(
+    found: Images, decision: InitramfsDecision, interest: InitramfsRequest, wanted: InitramfsRequest
+) -> list[dict[str, Any]]:
     return [
         {
             "kernel": image.version,
@@ -230,8 +242,10 @@ def _shown(found: Images, decision: Decision, interest: Wish, wanted: Wish) -> l
     ]
 
 
-def _diffs(decision: Decision, interest: Wish, wanted: Wish) -> Iterator[dict[str, str]]:
-    """Yield for each image that is made anew the wished files and modules in it, before and after, one a line."""
+def _diffs(
+    decision: InitramfsDecision, interest: InitramfsRequest, wanted: InitramfsRequest
+) -> Iterator[dict[str, str]]:
+    """Yield for each image that is made anew the requested files and modules in it, before and after, one a line."""
     for image in decision.rebuild:
         header = f"{image.path} (made anew for kernel {image.version})"
         yield {

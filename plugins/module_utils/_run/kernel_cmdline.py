@@ -13,21 +13,20 @@ from typing import Any, Iterator, Mapping, NamedTuple, NoReturn, Sequence
 from ansible.module_utils.basic import AnsibleModule
 
 from .._apply import run as run_tool
+from .._apply.draft_checks import CHECKS, TOOL_CHECKS
 from .._apply.transaction import Check
-from .._boot.checks import CHECKS, TOOL_CHECKS
-from .._boot.choose import choose
-from .._boot.loader import BootLoader, Context
-from .._boot.systemd_boot import esp_folders
-from .._machine import Boot
-from .._machine.boot_config import FALLBACK, NORMAL, RECORD_FILE, Change, EntryLine, Record
+from .._machine import Boot, cmdline
+from .._machine.boot_config import FALLBACK, NORMAL, RECORD_FILE, Change, CmdlineRecord, EntryLine
 from .._machine.plan import CONFIGURED, DRAFT, RECORD, STAGED, Refusal, RemoveFile, States, Step, WriteFile
-from .._plan import cmdline
-from .._plan import record as records
-from .._plan.arguments import mistakes
-from .._plan.check_arguments import argument_clashes, argument_problem
-from .._plan.kernel_cmdline import Decision, Wish, decide, is_active, retired_units
+from .._plan.boot import cmdline_record as records
+from .._plan.boot.argument_rules import mistakes
+from .._plan.boot.check_arguments import argument_clashes, argument_problem
+from .._plan.boot.cmdline_change import CmdlineDecision, CmdlineRequest, decide, is_active, retired_units
+from .._plan.boot.loaders.choose import choose
+from .._plan.boot.loaders.protocol import BootLoader, Context
 from .._plan.refusals import CODES, refuse
-from .._probe.boot import read_boot
+from .._probe.boot.boot_chain import read_boot
+from .._probe.boot.systemd_boot import esp_folders
 from .._probe.tree import Tree
 from .converge import Outcome, converge
 from .info import check_planned_root
@@ -53,14 +52,14 @@ def run_kernel_cmdline() -> NoReturn:
     errors = check_parameters(module.params, module.check_mode)
     if errors:
         module.fail_json(msg="\n".join(errors))
-    wish = Wish(
+    request = CmdlineRequest(
         owner=module.params["owner"],
         units=cmdline.units(module.params["args"]) if module.params["state"] == "present" else (),
         replace=module.params["conflicts"] == "replace",
         accepted=frozenset(module.params["accept"]),
     )
     root = module.params["root"]
-    converge(module, lambda: observe(Tree(root), wish), draft_checks(root))
+    converge(module, lambda: observe(Tree(root), request), draft_checks(root))
 
 
 def check_parameters(params: dict[str, Any], check_mode: bool) -> list[str]:
@@ -100,7 +99,7 @@ def draft_checks(root: str) -> dict[str, Check]:
     return {name: functools.partial(look, name) for name in CHECKS}
 
 
-class Look(NamedTuple):
+class CmdlineObservation(NamedTuple):
     """What was seen."""
 
     outcome: Outcome
@@ -108,17 +107,17 @@ class Look(NamedTuple):
     entries: tuple[str, ...] = ()  # command lines of installed kernels, those of fallback entries left out
 
 
-def observe(tree: Tree, wish: Wish) -> Outcome:
-    """Look at the machine with the wish in mind."""
-    return look(tree, wish, read_boot(tree)).outcome
+def observe(tree: Tree, request: CmdlineRequest) -> Outcome:
+    """CmdlineObservation at the machine with the request in mind."""
+    return look(tree, request, read_boot(tree)).outcome
 
 
-def look(tree: Tree, wish: Wish, boot: Boot) -> Look:
-    """Look at the machine with the wish in mind, and at the lines as they are.
+def look(tree: Tree, request: CmdlineRequest, boot: Boot) -> CmdlineObservation:
+    """CmdlineObservation at the machine with the request in mind, and at the lines as they are.
 
     Args:
         tree: Its files.
-        wish: What is wanted of its kernels' command lines.
+        request: What is wanted of its kernels' command lines.
         boot: What it boots.
     """
     values: dict[str, Any] = {"loader": boot.loader, "entries": []}
@@ -126,15 +125,15 @@ def look(tree: Tree, wish: Wish, boot: Boot) -> Look:
         record = records.parse(_text(tree, RECORD_FILE))
     except records.DamagedRecord as error:
         damaged = refuse("record_damaged", f"{RECORD_FILE} can't be read: {error}.")
-        return Look(Outcome(tree, (damaged,), (), States(False, False, None), values, (), ()))
+        return CmdlineObservation(Outcome(tree, (damaged,), (), States(False, False, None), values, (), ()))
     context = Context(esp_folders(tree), tuple(kernel.version for kernel in boot.kernels), boot.secure_boot)
     loader = choose(tree, boot.loader, context)
     if isinstance(loader, Refusal):
-        if not wish.all_units and not record.owners:  # nothing of ours anywhere: nothing to take out
-            return Look(Outcome(tree, (), (), States(True, True, True), values, (), ()))
-        return Look(Outcome(tree, (loader,), (), States(False, False, None), values, (), ()))
-    decision = decide(wish, record, loader.sources, loader.entries)
-    refusals = _refusals(loader, decision, wish, record)
+        if not request.all_units and not record.owners:  # nothing of ours anywhere: nothing to take out
+            return CmdlineObservation(Outcome(tree, (), (), States(True, True, True), values, (), ()))
+        return CmdlineObservation(Outcome(tree, (loader,), (), States(False, False, None), values, (), ()))
+    decision = decide(request, record, loader.sources, loader.entries)
+    refusals = _refusals(loader, decision, request, record)
     loader_steps = () if refusals else tuple(loader.steps(decision.change))
     retired = records.parse_retired(tree.text(RETIRED_FILE))
     gone = retired_units(retired, decision, boot.running.cmdline)
@@ -149,38 +148,42 @@ def look(tree: Tree, wish: Wish, boot: Boot) -> Look:
         tree,
         refusals,
         () if refusals else steps,
-        _states(wish, loader_steps, gone, boot, bool(refusals)),
+        _states(request, loader_steps, gone, boot, bool(refusals)),
         values,
         tuple(_entry_diffs(decision.change)),
-        (*loader.warnings(), *mistakes(wish.all_units)),
+        (*loader.warnings(), *mistakes(request.all_units)),
     )
-    return Look(
+    return CmdlineObservation(
         outcome,
         record.owners,
         tuple(entry.text for entry in loader.entries if entry.role == NORMAL),
     )
 
 
-def _refusals(loader: BootLoader, decision: Decision, wish: Wish, record: Record) -> tuple[Refusal, ...]:
-    if not wish.all_units and not record.owners and not record.provided:
+def _refusals(
+    loader: BootLoader, decision: CmdlineDecision, request: CmdlineRequest, record: CmdlineRecord
+) -> tuple[Refusal, ...]:
+    if not request.all_units and not record.owners and not record.provided:
         return ()  # nothing of ours is anywhere, and nothing is wanted: whatever is odd here is not our business
     own = tuple(
-        one for one in (*loader.refusals(), *loader.argument_problems(wish.all_units)) if one.code not in wish.accepted
+        one
+        for one in (*loader.refusals(), *loader.argument_problems(request.all_units))
+        if one.code not in request.accepted
     )
     return (*own, *decision.refusals)
 
 
-def _states(wish: Wish, steps: Sequence[Step], gone: Sequence[str], boot: Boot, refused: bool) -> States:
+def _states(request: CmdlineRequest, steps: Sequence[Step], gone: Sequence[str], boot: Boot, refused: bool) -> States:
     pending = {step.effect for step in steps}
     configured = not refused and CONFIGURED not in pending
     return States(
         configured=configured,
         staged=configured and STAGED not in pending,
-        active=is_active(wish.all_units, gone, boot.running.cmdline),
+        active=is_active(request.all_units, gone, boot.running.cmdline),
     )
 
 
-def _record_step(before: Record, after: Record, reason: str) -> tuple[Step, ...]:
+def _record_step(before: CmdlineRecord, after: CmdlineRecord, reason: str) -> tuple[Step, ...]:
     if after == before:
         return ()
     if after == records.EMPTY:

@@ -44,20 +44,20 @@ class Desk:
 
     Args:
         machine: The machine, which is up.
-        wishes: Variables of the role workstation.
+        requests: Variables of the role workstation.
         folder: For the inventory.
         user: Who Ansible logs in as.
     """
 
-    def __init__(self, machine: Machine, wishes: dict[str, Any], folder: Path, user: str = "root") -> None:
+    def __init__(self, machine: Machine, requests: dict[str, Any], folder: Path, user: str = "root") -> None:
         self.machine = machine
-        self.wishes = wishes
+        self.requests = requests
         self._user = user
         self._inventory = folder / "inventory.json"
 
     def play(self, name: str, *more: str) -> Run:
-        """Run a playbook of the collection, with the wishes as the machine's variables."""
-        host = {**self.machine.inventory(), **self.wishes, "ansible_user": self._user}
+        """Run a playbook of the collection, with the requests as the machine's variables."""
+        host = {**self.machine.inventory(), **self.requests, "ansible_user": self._user}
         self._inventory.write_text(json.dumps({"all": {"hosts": {"lab": host}}}), encoding="utf-8")
         argv = [sys.executable, "-m", "ansible", "playbook", "-i", str(self._inventory), *more]
         argv.append(f"vfio.workstation.{name}")
@@ -69,7 +69,7 @@ class Desk:
         return driver_at(self.machine, self.machine.address(device, function))
 
 
-def wishes(machine: Machine) -> dict[str, Any]:
+def requests(machine: Machine) -> dict[str, Any]:
     """One of the twins with its audio function, the NIC that Ansible does not come in by, the disk without /."""
     return {
         "workstation_iommu": {},

@@ -20,7 +20,7 @@ from tests.integration.lab.provisioning import (
     drivers,
     fine,
     given,
-    wishes,
+    requests,
 )
 from tests.lab import Lab, disks, inner, small_initramfs
 
@@ -35,7 +35,7 @@ def test_from_bare_to_passthrough_and_back(lab: Lab, name: str, tmp_path: Path) 
         small_initramfs.ask_for(machine, RIVALS)
         bare, bare_drivers = tree(machine), drivers(machine)
         first_kernel = machine.ssh("uname -r").stdout.strip()
-        desk = Desk(machine, wishes(machine), tmp_path)
+        desk = Desk(machine, requests(machine), tmp_path)
 
         # Check mode says what would be done, and does nothing.
         foretold = fine(desk.play("provision", "--check", "--diff"))
@@ -95,7 +95,7 @@ def test_another_device_in_the_old_place_is_refused(lab: Lab, tmp_path: Path) ->
     with lab.machine("desktop") as machine:
         machine.start()
         machine.wait_for_ssh()
-        desk = Desk(machine, {"workstation_devices": wishes(machine)["workstation_devices"][:1]}, tmp_path)
+        desk = Desk(machine, {"workstation_devices": requests(machine)["workstation_devices"][:1]}, tmp_path)
         before = machine.address("gpu")
         fine(desk.play("provision", *REBOOT))
         machine.stop()

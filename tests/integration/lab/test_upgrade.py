@@ -17,7 +17,7 @@ from tests.integration.lab.provisioning import (
     drivers,
     fine,
     given,
-    wishes,
+    requests,
 )
 from tests.lab import Lab, Machine, disks, inner, small_initramfs
 from tests.lab.recipe import SPARE_FOLDER
@@ -53,7 +53,7 @@ def test_a_provisioned_machine_is_active_after_a_distribution_upgrade(lab: Lab, 
         bare_drivers, bare_files = drivers(machine), of_ours(machine)
         old = machine.ssh("uname -r").stdout
         machine.ssh(ADA)
-        desk = Desk(machine, wishes(machine), tmp_path, user="ada")
+        desk = Desk(machine, requests(machine), tmp_path, user="ada")
         fine(desk.play("provision", *REBOOT))
         assert_active(desk)
 

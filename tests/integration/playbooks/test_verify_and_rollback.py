@@ -56,7 +56,7 @@ def test_rollback_takes_everything_back_and_verifies_it(fleet: Fleet) -> None:
     assert run.status == 0, run.output
     calls = fleet.calls("ws1")
     assert [call["check"] for call in calls] == [True, False, True]
-    # Wishes beside state=absent are an error of the module's.
+    # Requests beside state=absent are an error of the module's.
     assert all(call["state"] == "absent" and call["iommu"] is None and call["sections"] is None for call in calls)
     assert fleet.state("ws1")["files"] is fleet.state("ws1")["running"] is False
     assert "ws1: as it was before: nothing is left" in run.printed(CLOSING_TABLE)

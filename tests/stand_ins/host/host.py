@@ -36,7 +36,7 @@ def main() -> None:
         module.fail_json(msg=f"state: absent takes sections away, and {', '.join(asked)} is wanted at the same time.")
     if machine.get("refusals") and asked:
         states = {"configured": False, "staged": False, "active": None}
-        module.fail_json(msg="Nothing was changed", refusals=machine["refusals"], states=states, wishes=[], notes=[])
+        module.fail_json(msg="Nothing was changed", refusals=machine["refusals"], states=states, requests=[], notes=[])
     converge(module, folder, machine, asked)
 
 
@@ -54,7 +54,7 @@ def converge(module: AnsibleModule, folder: Path, machine: dict[str, Any], asked
         changed=due,
         reboot_required=there and not active and not machine.get("short"),
         states=states,
-        wishes=[{"section": name, "name": "it", "wanted": "to be there", "now": "", **states} for name in asked],
+        requests=[{"section": name, "name": "it", "wanted": "to be there", "now": "", **states} for name in asked],
         refusals=[],
         notes=[],
         steps=[{"kind": "WriteFile", "path": "/etc/it", "reason": "bring it about"}] if due else [],

@@ -92,7 +92,7 @@ def test_what_a_selection_may_say_is_documented() -> None:
 
 
 def parse(sections: dict[str, Any]) -> Any:
-    """Return the wishes, or what is said of a key that nobody knows."""
+    """Return the requests, or what is said of a key that nobody knows."""
     desired = parser.parse_desired(sections, prefix="workstation_")
     unknown = [text for text in desired if "expected one of the keys" in text] if isinstance(desired, list) else []
     return unknown[0] if unknown else desired

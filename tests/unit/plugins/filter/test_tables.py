@@ -13,13 +13,13 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.vfio.workstation.plugins.filter.host_verdict import host_verdict
 from ansible_collections.vfio.workstation.plugins.filter.refusal_table import refusal_table
-from ansible_collections.vfio.workstation.plugins.filter.wish_table import wish_table
+from ansible_collections.vfio.workstation.plugins.filter.request_table import request_table
 
 
 @pytest.mark.parametrize("broken", [None, [], "text", {"ws1": None}, {"ws1": "text"}])
 def test_tables_say_what_they_expect(broken: Any) -> None:
-    with pytest.raises(AnsibleFilterError, match=r"wish_table: found .*expected a mapping from names"):
-        wish_table(broken)
+    with pytest.raises(AnsibleFilterError, match=r"request_table: found .*expected a mapping from names"):
+        request_table(broken)
     with pytest.raises(AnsibleFilterError, match=r"refusal_table: found .*expected a mapping from names"):
         refusal_table(broken)
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tables for people: every machine, every wish, every reason, in lines that fit."""
+"""The tables for people: every machine, every request, every reason, in lines that fit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ansible_collections.vfio.workstation.plugins.plugin_utils._tables import (
     WIDTH,
     failure_text,
     refusal_table,
-    wish_table,
+    request_table,
 )
 from ansible_collections.vfio.workstation.plugins.plugin_utils._verdict import VERDICTS, verdict
 
@@ -29,20 +29,26 @@ GPU = {
 IN_USE = {"code": "device_in_use", "seen": "gpu is in use", "danger": "It would be lost.", "remedy": "Stop it."}
 
 
-def done(active: bool | None, wishes: int = 1, reboot: bool = False, **more: Any) -> dict[str, Any]:
+def done(active: bool | None, requests: int = 1, reboot: bool = False, **more: Any) -> dict[str, Any]:
     """What the module returns for a machine on which all is in place."""
     states = {"configured": True, "staged": True, "active": active}
-    return {"states": states, "wishes": [{**GPU, **states}] * wishes, "reboot_required": reboot, "refusals": [], **more}
+    return {
+        "states": states,
+        "requests": [{**GPU, **states}] * requests,
+        "reboot_required": reboot,
+        "refusals": [],
+        **more,
+    }
 
 
 RESULTS: list[tuple[dict[str, Any], bool, str]] = [
     (done(True), False, "active"),
     (done(True, steps=[{}]), False, "active"),
     (done(True, steps=[{}]), True, "due"),
-    (done(True, wishes=0), False, "nothing"),
+    (done(True, requests=0), False, "nothing"),
     (done(False, reboot=True), False, "staged"),
     (done(False), False, "incomplete"),
-    ({**done(True), "wishes": [{**GPU, "active": False}]}, False, "incomplete"),
+    ({**done(True), "requests": [{**GPU, "active": False}]}, False, "incomplete"),
     (done(None), False, "unknown"),
     ({**done(None), "refusals": [IN_USE], "failed": True}, True, "refused"),
     ({**done(True), "failed": True, "msg": "it did not come back"}, False, "failed"),
@@ -67,12 +73,12 @@ def test_what_no_reboot_brings_is_named() -> None:
         "in place, but not active, and a reboot alone would not help: "
         "devices gpu (0000:41:00.0 nouveau, 0000:41:00.1 snd_hda_intel)"
     )
-    assert "see its table" in failure_text(done(False, wishes=0))
+    assert "see its table" in failure_text(done(False, requests=0))
 
 
-def test_a_wish_has_its_marks_and_goes_on_in_the_next_line() -> None:
-    wish = {**GPU, "configured": True, "staged": False, "active": None}
-    assert wish_table({"ws1": {**done(False, reboot=True), "wishes": [wish], "notes": ["gpu: it moved"]}}) == [
+def test_a_request_has_its_marks_and_goes_on_in_the_next_line() -> None:
+    request = {**GPU, "configured": True, "staged": False, "active": None}
+    assert request_table({"ws1": {**done(False, reboot=True), "requests": [request], "notes": ["gpu: it moved"]}}) == [
         "ws1: in place; a reboot makes it active",
         "  asked for                           configured  staged  active  now",
         "  devices gpu: 0000:41:00.0,          yes         no      -       0000:41:00.0 nouveau,",
@@ -84,19 +90,19 @@ def test_a_wish_has_its_marks_and_goes_on_in_the_next_line() -> None:
 
 
 def test_a_section_with_one_thing_in_it_is_named_once() -> None:
-    wish = {"section": "iommu", "name": "IOMMU", "wanted": "on", "now": "enabled", "active": True}
-    assert wish_table({"a": {**done(True), "wishes": [wish]}})[2].startswith("  IOMMU: on  ")
+    request = {"section": "iommu", "name": "IOMMU", "wanted": "on", "now": "enabled", "active": True}
+    assert request_table({"a": {**done(True), "requests": [request]}})[2].startswith("  IOMMU: on  ")
 
 
 def test_the_last_line_counts_worst_first() -> None:
     results = {"a": done(True), "b": done(True), "c": {"unreachable": True, "msg": "no route"}}
-    assert wish_table(results)[-1] == "3 machines: 1 unreachable, 2 active"
-    assert wish_table({}) == ["0 machines: none"]
+    assert request_table(results)[-1] == "3 machines: 1 unreachable, 2 active"
+    assert request_table({}) == ["0 machines: none"]
 
 
 def test_a_rollback_has_sentences_of_its_own() -> None:
-    assert wish_table({"a": done(True, wishes=0)}, False, "absent")[0] == "a: as it was before: nothing is left"
-    assert wish_table({"a": done(True, wishes=0)})[0] == "a: nothing is asked of it"
+    assert request_table({"a": done(True, requests=0)}, False, "absent")[0] == "a: as it was before: nothing is left"
+    assert request_table({"a": done(True, requests=0)})[0] == "a: nothing is asked of it"
 
 
 def test_refusals_of_several_machines_stand_there_once() -> None:
@@ -129,13 +135,13 @@ _VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )
-_WISHES = st.fixed_dictionaries({}, optional=dict.fromkeys((*GPU, "configured", "staged", "active"), _VALUES))
+_REQUESTS = st.fixed_dictionaries({}, optional=dict.fromkeys((*GPU, "configured", "staged", "active"), _VALUES))
 _REFUSALS = st.fixed_dictionaries({}, optional=dict.fromkeys(IN_USE, _VALUES))
 _RESULTS = st.fixed_dictionaries(
     {},
     optional={
         "states": st.none() | st.fixed_dictionaries({}, optional={"active": _VALUES}),
-        "wishes": st.lists(_WISHES, max_size=3) | _VALUES,
+        "requests": st.lists(_REQUESTS, max_size=3) | _VALUES,
         "refusals": st.lists(_REFUSALS, max_size=2),
         "steps": st.lists(_VALUES, max_size=2),
         **dict.fromkeys(("msg", "notes", "failed", "unreachable", "reboot_required"), _VALUES),
@@ -145,6 +151,6 @@ _RESULTS = st.fixed_dictionaries(
 
 @given(st.dictionaries(st.text(min_size=1, max_size=120), _RESULTS, max_size=4), st.booleans())
 def test_whatever_comes_back_fits_into_lines(results: dict[str, Any], predicted: bool) -> None:
-    lines = [*wish_table(results, predicted), *refusal_table(results)]
+    lines = [*request_table(results, predicted), *refusal_table(results)]
     assert all(len(line) <= WIDTH and "\n" not in line for line in lines)
     assert all("\n" not in failure_text(result) for result in results.values())

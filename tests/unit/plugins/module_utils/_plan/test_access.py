@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import AccessWish
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import AccessRequest
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.access import (
     ACCESS_FILES,
     ACCESS_RULE_FILE,
@@ -38,8 +38,8 @@ NODES = {
 }
 
 
-def contents(wish: AccessWish) -> dict[str, str]:
-    files = access_files(wish)
+def contents(wanted: AccessRequest) -> dict[str, str]:
+    files = access_files(wanted)
     assert all(is_ours(file.content) and file.mode == 0o644 and file.content.endswith("\n") for file in files)
     assert {file.path for file in files} <= set(ACCESS_FILES)
     return {file.path: file.content for file in files}
@@ -69,13 +69,13 @@ def limits(text: str) -> dict[str, str]:
 
 
 def test_nobody() -> None:
-    assert access_files(AccessWish()) == ()
-    assert list(access_refusals(AccessWish(), "")) == []
-    assert list(access_notes(AccessWish(), "", "")) == []
+    assert access_files(AccessRequest()) == ()
+    assert list(access_refusals(AccessRequest(), "")) == []
+    assert list(access_notes(AccessRequest(), "", "")) == []
 
 
 def test_a_group_opens_the_nodes_of_devices_and_no_others() -> None:
-    files = contents(AccessWish("kvm"))
+    files = contents(AccessRequest("kvm"))
     assert list(files) == [ACCESS_RULE_FILE]
     devices = ("/dev/vfio/12", "/dev/vfio/devices/vfio0", "/dev/iommu")
     assert opened(files[ACCESS_RULE_FILE]) == dict.fromkeys(devices, ("kvm", "0660"))
@@ -89,26 +89,29 @@ def test_the_tools_reach_every_node_of_the_rule() -> None:
         subsystems = {value for name, _equals, value in options if name == "--subsystem-match"}
         names = {value for name, _equals, value in options if name == "--sysname-match"}
         reached |= {node for node, (one, name) in NODES.items() if one in subsystems and (not names or name in names)}
-    assert reached == set(opened(contents(AccessWish("kvm"))[ACCESS_RULE_FILE]))
+    assert reached == set(opened(contents(AccessRequest("kvm"))[ACCESS_RULE_FILE]))
 
 
 @pytest.mark.parametrize(
-    ("wish", "found"),
+    ("wanted", "found"),
     [
-        (AccessWish(memlock_users=("alice",)), {"alice": "unlimited"}),
-        (AccessWish(memlock_users=("alice", "bob"), memlock_bytes=64 << 30), {"alice": "67108864", "bob": "67108864"}),
-        (AccessWish(memlock_users=("a",), memlock_groups=("vfio",)), {"a": "unlimited", "@vfio": "unlimited"}),
+        (AccessRequest(memlock_users=("alice",)), {"alice": "unlimited"}),
+        (
+            AccessRequest(memlock_users=("alice", "bob"), memlock_bytes=64 << 30),
+            {"alice": "67108864", "bob": "67108864"},
+        ),
+        (AccessRequest(memlock_users=("a",), memlock_groups=("vfio",)), {"a": "unlimited", "@vfio": "unlimited"}),
     ],
 )
-def test_limits(wish: AccessWish, found: dict[str, str]) -> None:
-    files = contents(wish)
+def test_limits(wanted: AccessRequest, found: dict[str, str]) -> None:
+    files = contents(wanted)
     assert list(files) == [MEMLOCK_FILE]
     assert limits(files[MEMLOCK_FILE]) == found
 
 
 @pytest.mark.parametrize("name", ['a"', "a\nb", "a b", "", "@a", "a$", "%p", "a:b", "é", "a#", "-a", "a\x00"])
-@pytest.mark.parametrize("make", [AccessWish, lambda name: AccessWish(memlock_users=(name,))])
-def test_names_that_mean_something_to_the_files_go_into_none(make: Callable[[str], AccessWish], name: str) -> None:
+@pytest.mark.parametrize("make", [AccessRequest, lambda name: AccessRequest(memlock_users=(name,))])
+def test_names_that_mean_something_to_the_files_go_into_none(make: Callable[[str], AccessRequest], name: str) -> None:
     with pytest.raises(ValueError, match="is no name of a user or group"):
         access_files(make(name))
 
@@ -139,23 +142,23 @@ def test_whatever_is_let_through_can_be_written(group: str, users: list[str], li
     ],
 )
 def test_udev_must_know_the_group(group: str | None, text: str | None, codes: list[str]) -> None:
-    refusals = list(access_refusals(AccessWish(group), text))
+    refusals = list(access_refusals(AccessRequest(group), text))
     assert [refusal.code for refusal in refusals] == codes
     assert all(group and group in refusal.seen and "groupadd" in refusal.remedy for refusal in refusals)
 
 
 @pytest.mark.parametrize(
-    ("wish", "words"),
+    ("wanted", "words"),
     [
-        (AccessWish("kvm"), []),
-        (AccessWish("vfio"), [("vfio", "1001", "258")]),
-        (AccessWish(memlock_users=("alice",)), [("sessions", "LimitMEMLOCK", "libvirt")]),
-        (AccessWish(memlock_users=("alice", "eve")), [("eve", "/etc/passwd"), ("sessions",)]),
-        (AccessWish(memlock_groups=("kvm", "games")), [("games", "/etc/group"), ("sessions",)]),
+        (AccessRequest("kvm"), []),
+        (AccessRequest("vfio"), [("vfio", "1001", "258")]),
+        (AccessRequest(memlock_users=("alice",)), [("sessions", "LimitMEMLOCK", "libvirt")]),
+        (AccessRequest(memlock_users=("alice", "eve")), [("eve", "/etc/passwd"), ("sessions",)]),
+        (AccessRequest(memlock_groups=("kvm", "games")), [("games", "/etc/group"), ("sessions",)]),
     ],
 )
-def test_what_a_person_is_told(wish: AccessWish, words: list[tuple[str, ...]]) -> None:
-    notes = list(access_notes(wish, GROUPS, USERS))
+def test_what_a_person_is_told(wanted: AccessRequest, words: list[tuple[str, ...]]) -> None:
+    notes = list(access_notes(wanted, GROUPS, USERS))
     assert len(notes) == len(words)
     assert all(word in note for note, expected in zip(notes, words, strict=True) for word in expected)
     assert all("alice" not in note for note in notes)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import Cpus
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import CpuIsolationWish
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import CpuIsolationRequest
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.cpus import CpuResult, hosts_core, plan_cpus
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.notation import numbers_text
 from ansible_collections.vfio.workstation.tests.machines.values import cores, machine
@@ -29,12 +29,12 @@ TWO_NODES = [{"count": 4, "node": 0}, {"count": 4, "node": 0}, {"count": 4, "nod
 NO_CACHES = [{"count": 4, "l3": False, "threads": 1}]
 
 
-def planned(there: Cpus, near: tuple[int, ...] = (), **wish: Any) -> CpuResult:
-    return plan_cpus(machine(cpus=there), CpuIsolationWish(**wish), near)
+def planned(there: Cpus, near: tuple[int, ...] = (), **wanted: Any) -> CpuResult:
+    return plan_cpus(machine(cpus=there), CpuIsolationRequest(**wanted), near)
 
 
 @pytest.mark.parametrize(
-    ("clusters", "near", "wish", "expected"),
+    ("clusters", "near", "wanted", "expected"),
     [
         (ONE_CACHE, (), {}, "4-15"),  # two whole cores for the host
         (ONE_CACHE, (), {"keep_for_host": 1}, "2-15"),
@@ -60,15 +60,15 @@ def planned(there: Cpus, near: tuple[int, ...] = (), **wish: Any) -> CpuResult:
         ([{"count": 3}], (), {}, "2-5"),
     ],
 )
-def test_auto(clusters: list[dict[str, Any]], near: tuple[int, ...], wish: dict[str, Any], expected: str) -> None:
-    result = planned(cores(clusters), near, **wish)
+def test_auto(clusters: list[dict[str, Any]], near: tuple[int, ...], wanted: dict[str, Any], expected: str) -> None:
+    result = planned(cores(clusters), near, **wanted)
     assert result.refusals == ()
     assert result.plan is not None
     assert numbers_text(result.plan.guests) == expected
 
 
 @pytest.mark.parametrize(
-    ("clusters", "near", "wish", "code", "seen"),
+    ("clusters", "near", "wanted", "code", "seen"),
     [
         ([{"count": 1}], (), {}, "cpus_leave_none_for_host", "1 core"),
         (ONE_CACHE, (), {"keep_for_host": 8}, "cpus_leave_none_for_host", "8 cores"),
@@ -82,9 +82,9 @@ def test_auto(clusters: list[dict[str, Any]], near: tuple[int, ...], wish: dict[
     ],
 )
 def test_refused(
-    clusters: list[dict[str, Any]], near: tuple[int, ...], wish: dict[str, Any], code: str, seen: str
+    clusters: list[dict[str, Any]], near: tuple[int, ...], wanted: dict[str, Any], code: str, seen: str
 ) -> None:
-    (refusal,) = planned(cores(clusters), near, **wish).refusals
+    (refusal,) = planned(cores(clusters), near, **wanted).refusals
     assert refusal.code == code
     assert seen in refusal.seen
 
@@ -160,8 +160,8 @@ CLUSTERS = st.lists(
     min_size=1,
     max_size=5,
 )
-WISHES = st.builds(
-    CpuIsolationWish,
+REQUESTS = st.builds(
+    CpuIsolationRequest,
     cpus=st.just("auto") | st.frozensets(st.integers(0, 40)).map(lambda found: tuple(sorted(found))),
     keep_for_host=st.none() | st.integers(1, 8),
     cores=st.none() | st.integers(1, 12),
@@ -170,13 +170,13 @@ WISHES = st.builds(
 
 
 @settings(deadline=None)
-@given(CLUSTERS, WISHES, st.lists(st.integers(0, 3), max_size=2).map(tuple), st.randoms())
+@given(CLUSTERS, REQUESTS, st.lists(st.integers(0, 3), max_size=2).map(tuple), st.randoms())
 def test_whatever_is_planned_leaves_whole_cores_to_both(
-    clusters: list[dict[str, Any]], wish: CpuIsolationWish, near: tuple[int, ...], random: Any
+    clusters: list[dict[str, Any]], wanted: CpuIsolationRequest, near: tuple[int, ...], random: Any
 ) -> None:
     host = machine(cpus=cores(clusters))
-    result = plan_cpus(host, wish, near)
-    assert plan_cpus(host, wish, near) == result
+    result = plan_cpus(host, wanted, near)
+    assert plan_cpus(host, wanted, near) == result
     if result.refusals:
         return
     assert result.plan is not None
@@ -185,27 +185,27 @@ def test_whatever_is_planned_leaves_whole_cores_to_both(
         assert guests.issuperset(core.cpus) or not guests.intersection(core.cpus)
     assert sorted((*result.plan.guests, *result.plan.host)) == list(host.cpus.online or ())
     if not guests:
-        assert wish.cpus == ()
+        assert wanted.cpus == ()
         return
     assert not guests.intersection(hosts_core(host).cpus)
     left = [core for core in host.cpus.cores if not guests.intersection(core.cpus)]
-    assert len(left) >= (wish.keep_for_host or 1)
-    if wish.cpus == "auto":
-        assert wish.cores in (None, len(host.cpus.cores) - len(left))
+    assert len(left) >= (wanted.keep_for_host or 1)
+    if wanted.cpus == "auto":
+        assert wanted.cores in (None, len(host.cpus.cores) - len(left))
         nodes = {core.node for core in host.cpus.cores}
         if nodes.intersection(near):
             assert {core.node for core in host.cpus.cores if guests.intersection(core.cpus)} <= set(near)
         # Nothing hangs on the order in which the kernel lists cores.
         shuffled = list(host.cpus.cores)
         random.shuffle(shuffled)
-        assert plan_cpus(host._replace(cpus=host.cpus._replace(cores=tuple(shuffled))), wish, near) == result
+        assert plan_cpus(host._replace(cpus=host.cpus._replace(cores=tuple(shuffled))), wanted, near) == result
 
 
 @settings(deadline=None)
 @given(CLUSTERS, st.integers(1, 12))
 def test_slow_cores_come_after_all_fast_ones(clusters: list[dict[str, Any]], count: int) -> None:
     host = machine(cpus=cores(clusters))
-    result = plan_cpus(host, CpuIsolationWish(keep_for_host=1, cores=count), ())
+    result = plan_cpus(host, CpuIsolationRequest(keep_for_host=1, cores=count), ())
     if result.plan is None:
         return
     taken = [core for core in host.cpus.cores if set(core.cpus) <= set(result.plan.guests)]

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import Kernel, Machine, PciFunction, Use
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import Desired, DeviceWish
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import Desired, DeviceRequest
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HostRecord
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.iommu import ReservedRegion
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.devices import DevicesPlan, plan_devices
@@ -23,14 +23,14 @@ NOTHING = HostRecord()
 SECOND_TWIN = "[{name: gpu, select: {address: '0000:41:00.0'}}]"
 
 
-def wishes(text: str) -> tuple[DeviceWish, ...]:
+def requests(text: str) -> tuple[DeviceRequest, ...]:
     desired = parse_desired({"devices": yaml.safe_load(text)})
     assert isinstance(desired, Desired), desired
     return desired.devices or ()
 
 
 def planned(host: Machine, text: str, record: HostRecord = NOTHING) -> DevicesPlan:
-    return plan_devices(host, wishes(text), record)
+    return plan_devices(host, requests(text), record)
 
 
 def with_function(address: str, **changes: Any) -> Mapping[str, PciFunction]:

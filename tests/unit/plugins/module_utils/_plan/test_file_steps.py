@@ -9,11 +9,7 @@ import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramfs import File
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import CONFIGURED, RemoveFile, WriteFile
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.file_steps import (
-    Found,
-    file_steps,
-    foreign_files,
-)
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.file_steps import Found, file_steps, foreign_files
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.own_files import head
 
 TEXT = head("one of ours.") + "text\n"

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import Machine
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.cmdline import units
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import Desired
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HostPlan, HostRecord
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramfs import Wish
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramfs import InitramfsRequest
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import Refusal
-from ansible_collections.vfio.workstation.plugins.module_utils._plan import initramfs
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.arguments import contradiction
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.cmdline import units
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.argument_rules import contradiction
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.initramfs import decide as initramfs
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import plan_host
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
 from ansible_collections.vfio.workstation.tests.machines.values import DESKTOP, cores, machine, memory
@@ -88,7 +88,7 @@ def test_what_is_wanted_no_more_goes() -> None:
     record = plan(server(), **SECTIONS).record
     found = plan(server(), record, devices="[]", hugepages="[]", cpu_isolation="{cpus: none}")
     assert found.arguments == {"devices": (), "hugepages": (), "cpu_isolation": ()}
-    assert found.initramfs == {"devices": Wish()}
+    assert found.initramfs == {"devices": InitramfsRequest()}
     assert found.record == NOTHING
 
 
@@ -206,10 +206,10 @@ def test_a_plan_is_one_that_the_other_rules_take_and_a_refusal_is_nothing_but_th
         assert found
         assert all(isinstance(one, Refusal) and one.danger and one.remedy for one in found)
         return
-    wished = [unit for of_owner in found.arguments.values() for unit in of_owner]
-    assert list(units(wished)) == wished
-    assert [contradiction(one, other) for one in wished for other in wished if contradiction(one, other)] == []
-    assert [initramfs.faults(wish) for wish in found.initramfs.values()] == [[]] * len(found.initramfs)
+    requested = [unit for of_owner in found.arguments.values() for unit in of_owner]
+    assert list(units(requested)) == requested
+    assert [contradiction(one, other) for one in requested for other in requested if contradiction(one, other)] == []
+    assert [initramfs.faults(request) for request in found.initramfs.values()] == [[]] * len(found.initramfs)
     assert set(found.arguments) == set(sections)
     # With what it recorded, it comes to the same.
     again = plan_host(host, wanted(**sections), found.record)

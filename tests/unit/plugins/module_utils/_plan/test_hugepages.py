@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import Memory
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import HugePagesWish
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.cmdline import units
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import HugePagesRequest
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import RuntimePages
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.cmdline import units
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.hugepages import HugePagesResult, plan_hugepages
 from ansible_collections.vfio.workstation.tests.machines.values import GIB, machine, memory
 
@@ -23,110 +23,112 @@ OLD, NEW = "5.15.0-91-generic", "6.12.43-amd64"
 
 
 def planned(
-    there: Memory, *wishes: HugePagesWish, near: tuple[int, ...] = (), least: int | None = None, **changes: Any
+    there: Memory, *requests: HugePagesRequest, near: tuple[int, ...] = (), least: int | None = None, **changes: Any
 ) -> HugePagesResult:
-    return plan_hugepages(machine(memory=there, **changes), wishes, near, least)
+    return plan_hugepages(machine(memory=there, **changes), requests, near, least)
 
 
 @pytest.mark.parametrize(
-    ("there", "near", "wish", "arguments", "runtime"),
+    ("there", "near", "wanted", "arguments", "runtime"),
     [
-        (memory(32), (), HugePagesWish(BIG, 16), "hugepagesz=1G hugepages=16", ()),
-        (memory(32), (), HugePagesWish(SMALL, 512), "", (RuntimePages(0, SMALL, 512),)),
+        (memory(32), (), HugePagesRequest(BIG, 16), "hugepagesz=1G hugepages=16", ()),
+        (memory(32), (), HugePagesRequest(SMALL, 512), "", (RuntimePages(0, SMALL, 512),)),
         # More than half of a node is never in one piece later on.
-        (memory(32), (), HugePagesWish(SMALL, 10240), "hugepagesz=2M hugepages=10240", ()),
-        (memory(32), (), HugePagesWish(SMALL, 512, at="boot"), "hugepagesz=2M hugepages=512", ()),
-        (memory(32), (), HugePagesWish(BIG, 2, at="run"), "", (RuntimePages(0, BIG, 2),)),
-        (memory(32), (), HugePagesWish(BIG, 2, nodes=(0,)), "hugepagesz=1G hugepages=2", ()),
-        (memory(32, 32), (1,), HugePagesWish(BIG, 16), "hugepagesz=1G hugepages=1:16", ()),
-        (memory(32, 32), (1, 0), HugePagesWish(BIG, 5), "hugepagesz=1G hugepages=0:2,1:3", ()),
-        (memory(32, 32), (), HugePagesWish(BIG, 8, nodes=(0, 1)), "hugepagesz=1G hugepages=0:4,1:4", ()),
-        (memory(32, 32), (1,), HugePagesWish(BIG, 8, nodes=None), "hugepagesz=1G hugepages=8", ()),
-        (memory(32, 32), (1,), HugePagesWish(SMALL, 8, nodes=None), "", (RuntimePages(None, SMALL, 8),)),
-        (memory(32, 32), (1,), HugePagesWish(SMALL, 8), "", (RuntimePages(1, SMALL, 8),)),
-        (memory(32, 32), (), HugePagesWish(BIG, 8), "hugepagesz=1G hugepages=0:8", ()),
+        (memory(32), (), HugePagesRequest(SMALL, 10240), "hugepagesz=2M hugepages=10240", ()),
+        (memory(32), (), HugePagesRequest(SMALL, 512, at="boot"), "hugepagesz=2M hugepages=512", ()),
+        (memory(32), (), HugePagesRequest(BIG, 2, at="run"), "", (RuntimePages(0, BIG, 2),)),
+        (memory(32), (), HugePagesRequest(BIG, 2, nodes=(0,)), "hugepagesz=1G hugepages=2", ()),
+        (memory(32, 32), (1,), HugePagesRequest(BIG, 16), "hugepagesz=1G hugepages=1:16", ()),
+        (memory(32, 32), (1, 0), HugePagesRequest(BIG, 5), "hugepagesz=1G hugepages=0:2,1:3", ()),
+        (memory(32, 32), (), HugePagesRequest(BIG, 8, nodes=(0, 1)), "hugepagesz=1G hugepages=0:4,1:4", ()),
+        (memory(32, 32), (1,), HugePagesRequest(BIG, 8, nodes=None), "hugepagesz=1G hugepages=8", ()),
+        (memory(32, 32), (1,), HugePagesRequest(SMALL, 8, nodes=None), "", (RuntimePages(None, SMALL, 8),)),
+        (memory(32, 32), (1,), HugePagesRequest(SMALL, 8), "", (RuntimePages(1, SMALL, 8),)),
+        (memory(32, 32), (), HugePagesRequest(BIG, 8), "hugepagesz=1G hugepages=0:8", ()),
         # Where nothing is: the first node has no memory, so that the other is the only one.
-        (memory(0, 32), (0,), HugePagesWish(BIG, 8), "hugepagesz=1G hugepages=8", ()),
-        (memory(32, first=1), (), HugePagesWish(BIG, 8), "hugepagesz=1G hugepages=8", ()),
+        (memory(0, 32), (0,), HugePagesRequest(BIG, 8), "hugepagesz=1G hugepages=8", ()),
+        (memory(32, first=1), (), HugePagesRequest(BIG, 8), "hugepagesz=1G hugepages=8", ()),
     ],
 )
 def test_plans(
-    there: Memory, near: tuple[int, ...], wish: HugePagesWish, arguments: str, runtime: tuple[RuntimePages, ...]
+    there: Memory, near: tuple[int, ...], wanted: HugePagesRequest, arguments: str, runtime: tuple[RuntimePages, ...]
 ) -> None:
-    result = planned(there, wish, near=near)
+    result = planned(there, wanted, near=near)
     assert result.refusals == ()
     assert " ".join(result.plan.arguments) == arguments
     assert result.plan.runtime == runtime
-    assert sum(one.pages for one in (*result.plan.at_boot, *result.plan.runtime)) == wish.pages
+    assert sum(one.pages for one in (*result.plan.at_boot, *result.plan.runtime)) == wanted.pages
 
 
 @pytest.mark.parametrize(
-    ("there", "wishes", "code", "seen"),
+    ("there", "requests", "code", "seen"),
     [
-        (memory(32, pools=(SMALL,)), [HugePagesWish(BIG, 1)], "hugepage_size_unsupported", "these sizes: 2M"),
-        (memory(32, pools=()), [HugePagesWish(SMALL, 1)], "hugepage_size_unsupported", "none"),
-        (memory(32), [HugePagesWish(BIG, 29)], "hugepages_exceed_memory", "4 GiB (an eighth"),
-        (memory(8), [HugePagesWish(BIG, 7)], "hugepages_exceed_memory", "2 GiB (an eighth"),
-        (memory(32, 32), [HugePagesWish(BIG, 31, (1,))], "hugepages_exceed_memory", "on node 1"),
-        (memory(32, 0), [HugePagesWish(BIG, 1, (1,))], "hugepages_exceed_memory", "on node 1"),
+        (memory(32, pools=(SMALL,)), [HugePagesRequest(BIG, 1)], "hugepage_size_unsupported", "these sizes: 2M"),
+        (memory(32, pools=()), [HugePagesRequest(SMALL, 1)], "hugepage_size_unsupported", "none"),
+        (memory(32), [HugePagesRequest(BIG, 29)], "hugepages_exceed_memory", "4 GiB (an eighth"),
+        (memory(8), [HugePagesRequest(BIG, 7)], "hugepages_exceed_memory", "2 GiB (an eighth"),
+        (memory(32, 32), [HugePagesRequest(BIG, 31, (1,))], "hugepages_exceed_memory", "on node 1"),
+        (memory(32, 0), [HugePagesRequest(BIG, 1, (1,))], "hugepages_exceed_memory", "on node 1"),
         (
             memory(32),
-            [HugePagesWish(BIG, 14), HugePagesWish(SMALL, 8192)],
+            [HugePagesRequest(BIG, 14), HugePagesRequest(SMALL, 8192)],
             "hugepages_exceed_memory",
             "30 GiB are wanted",
         ),
-        (memory(32, 32), [HugePagesWish(BIG, 1, (0, 3))], "memory_node_unknown", "node 3"),
-        (memory(32)._replace(total_bytes=None), [HugePagesWish(BIG, 29)], "hugepages_exceed_memory", "32 GiB"),
+        (memory(32, 32), [HugePagesRequest(BIG, 1, (0, 3))], "memory_node_unknown", "node 3"),
+        (memory(32)._replace(total_bytes=None), [HugePagesRequest(BIG, 29)], "hugepages_exceed_memory", "32 GiB"),
     ],
 )
-def test_refused(there: Memory, wishes: list[HugePagesWish], code: str, seen: str) -> None:
-    (refusal,) = planned(there, *wishes).refusals
+def test_refused(there: Memory, requests: list[HugePagesRequest], code: str, seen: str) -> None:
+    (refusal,) = planned(there, *requests).refusals
     assert refusal.code == code
     assert seen in refusal.seen
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
-    wishes = [HugePagesWish(16 << 20, 1), HugePagesWish(BIG, 1, (7,)), HugePagesWish(BIG, 31)]
-    codes = [refusal.code for refusal in planned(memory(32), *wishes).refusals]
+    requests = [HugePagesRequest(16 << 20, 1), HugePagesRequest(BIG, 1, (7,)), HugePagesRequest(BIG, 31)]
+    codes = [refusal.code for refusal in planned(memory(32), *requests).refusals]
     assert codes == ["hugepage_size_unsupported", "memory_node_unknown", "hugepages_exceed_memory"]
 
 
 def test_what_the_host_keeps_can_be_set() -> None:
-    assert planned(memory(8), HugePagesWish(BIG, 7), least=GIB).refusals == ()
-    assert planned(memory(8), HugePagesWish(BIG, 7), least=2 * GIB).refusals
+    assert planned(memory(8), HugePagesRequest(BIG, 7), least=GIB).refusals == ()
+    assert planned(memory(8), HugePagesRequest(BIG, 7), least=2 * GIB).refusals
     # and yet each node keeps something
-    assert planned(memory(8, 8), HugePagesWish(BIG, 8, (1,)), least=0).refusals
+    assert planned(memory(8, 8), HugePagesRequest(BIG, 8, (1,)), least=0).refusals
 
 
 def test_unknown_memory_is_refused() -> None:
     there = memory(32)
     unknown = there._replace(total_bytes=None, nodes={"0": there.nodes["0"]._replace(total_bytes=None)})
-    (refusal,) = planned(unknown, HugePagesWish(BIG, 1)).refusals
+    (refusal,) = planned(unknown, HugePagesRequest(BIG, 1)).refusals
     assert (refusal.code, "can't be told" in refusal.seen) == ("hugepages_exceed_memory", True)
 
 
 def test_old_kernels_do_not_count_by_node() -> None:
-    wish = HugePagesWish(BIG, 4, (1,))
-    (refusal,) = planned(memory(32, 32), wish, kernels=(NEW, OLD)).refusals
+    wanted = HugePagesRequest(BIG, 4, (1,))
+    (refusal,) = planned(memory(32, 32), wanted, kernels=(NEW, OLD)).refusals
     assert refusal.code == "hugepages_need_newer_kernel"
     assert OLD in refusal.seen
     assert NEW not in refusal.seen
-    assert planned(memory(32, 32), wish, kernels=(NEW,)).refusals == ()
-    assert planned(memory(32, 32), wish._replace(nodes=None), kernels=(OLD,)).refusals == ()
-    assert planned(memory(32), wish._replace(nodes=(0,)), kernels=(OLD,)).refusals == ()
-    assert planned(memory(32, 32), HugePagesWish(SMALL, 4, (1,)), kernels=(OLD,)).refusals == ()  # sysfs always could
+    assert planned(memory(32, 32), wanted, kernels=(NEW,)).refusals == ()
+    assert planned(memory(32, 32), wanted._replace(nodes=None), kernels=(OLD,)).refusals == ()
+    assert planned(memory(32), wanted._replace(nodes=(0,)), kernels=(OLD,)).refusals == ()
+    assert (
+        planned(memory(32, 32), HugePagesRequest(SMALL, 4, (1,)), kernels=(OLD,)).refusals == ()
+    )  # sysfs always could
 
 
 def test_sizes_are_ordered_and_nodes_of_one_size_are_put_together() -> None:
-    wishes = [HugePagesWish(SMALL, 4, at="boot"), HugePagesWish(BIG, 8, (0,)), HugePagesWish(BIG, 2, (1,))]
-    plan = planned(memory(32, 32), *wishes, near=(1,)).plan
+    requests = [HugePagesRequest(SMALL, 4, at="boot"), HugePagesRequest(BIG, 8, (0,)), HugePagesRequest(BIG, 2, (1,))]
+    plan = planned(memory(32, 32), *requests, near=(1,)).plan
     assert plan.arguments == ("hugepagesz=1G hugepages=0:8,1:2", "hugepagesz=2M hugepages=1:4")
     assert units(plan.arguments) == plan.arguments
 
 
 def test_a_guess_at_the_node_is_told() -> None:
-    assert "node 0" in planned(memory(32, 32), HugePagesWish(BIG, 8)).notes[0]
-    assert planned(memory(32, 32), HugePagesWish(BIG, 8), near=(1,)).notes == ()
+    assert "node 0" in planned(memory(32, 32), HugePagesRequest(BIG, 8)).notes[0]
+    assert planned(memory(32, 32), HugePagesRequest(BIG, 8), near=(1,)).notes == ()
 
 
 @settings(deadline=None)
@@ -134,28 +136,28 @@ def test_a_guess_at_the_node_is_told() -> None:
     st.lists(st.integers(0, 64), min_size=1, max_size=4),
     st.lists(
         st.builds(
-            HugePagesWish,
+            HugePagesRequest,
             size_kb=st.sampled_from([BIG, SMALL, 64]),
             pages=st.integers(1, 40000),
             nodes=st.just("auto") | st.none() | st.lists(st.integers(0, 4), min_size=1, unique=True).map(tuple),
             at=st.sampled_from(["auto", "boot", "run"]),
         ),
         max_size=3,
-        unique_by=lambda wish: wish.size_kb,
+        unique_by=lambda wanted: wanted.size_kb,
     ),
     st.lists(st.integers(0, 4), max_size=2).map(tuple),
 )
 def test_whatever_is_planned_is_all_that_was_asked_and_fits(
-    sizes: list[int], wishes: list[HugePagesWish], near: tuple[int, ...]
+    sizes: list[int], requests: list[HugePagesRequest], near: tuple[int, ...]
 ) -> None:
     there = memory(*sizes)
-    result = planned(there, *wishes, near=near)
-    assert planned(there, *wishes, near=near) == result
+    result = planned(there, *requests, near=near)
+    assert planned(there, *requests, near=near) == result
     if result.refusals:
         return
     placed = (*result.plan.at_boot, *result.plan.runtime)
-    for wish in wishes:
-        assert sum(one.pages for one in placed if one.size_kb == wish.size_kb) == wish.pages
+    for wanted in requests:
+        assert sum(one.pages for one in placed if one.size_kb == wanted.size_kb) == wanted.pages
     amount = sum(one.pages * one.size_kb * 1024 for one in placed)
     assert not placed or amount <= sum(sizes) * GIB - 2 * GIB
     for number, size in enumerate(sizes):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.arguments import mistakes
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.argument_rules import mistakes
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.iommu import (
     iommu_arguments,
     iommu_refusals,

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import InterruptVirtualization, Machine
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import KvmWish
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import KvmRequest
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.kvm_options import (
     KVM_FILE,
     kvm_arguments,
@@ -27,8 +27,8 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.kvm_options
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.own_files import is_ours
 from ansible_collections.vfio.workstation.tests.machines.values import machine
 
-ALL_ON = KvmWish(True, True, True, True)
-ALL_OFF = KvmWish(False, False, False, False)
+ALL_ON = KvmRequest(True, True, True, True)
+ALL_OFF = KvmRequest(False, False, False, False)
 NOW = {
     "kvm.ignore_msrs": "N",
     "kvm.report_ignored_msrs": "Y",
@@ -79,7 +79,7 @@ def read_by_modprobe(text: str, folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("there", "wish", "options"),
+    ("there", "wanted", "options"),
     [
         (
             AMD,
@@ -96,32 +96,32 @@ def read_by_modprobe(text: str, folder: Path) -> dict[str, str]:
                 "kvm_intel.enable_apicv": "0",
             },
         ),
-        (INTEL, KvmWish(nested=True), {"kvm_intel.nested": "1"}),
-        (WITHOUT_FLAG, KvmWish(nested=True), {"kvm_intel.nested": "1"}),
+        (INTEL, KvmRequest(nested=True), {"kvm_intel.nested": "1"}),
+        (WITHOUT_FLAG, KvmRequest(nested=True), {"kvm_intel.nested": "1"}),
         (
             AMD,
-            KvmWish(ignore_msrs=True, report_ignored_msrs=False),
+            KvmRequest(ignore_msrs=True, report_ignored_msrs=False),
             {"kvm.ignore_msrs": "1", "kvm.report_ignored_msrs": "0"},
         ),
     ],
 )
-def test_the_file(there: Machine, wish: KvmWish, options: dict[str, str], tmp_path: Path) -> None:
-    (file,) = kvm_files(there, wish)
+def test_the_file(there: Machine, wanted: KvmRequest, options: dict[str, str], tmp_path: Path) -> None:
+    (file,) = kvm_files(there, wanted)
     assert file.path == KVM_FILE
     assert is_ours(file.content)
     assert read(file.content) == options
     assert read_by_modprobe(file.content, tmp_path) == options
-    assert dict(argument.split("=") for argument in kvm_arguments(there, wish)) == options
+    assert dict(argument.split("=") for argument in kvm_arguments(there, wanted)) == options
 
 
 def test_nothing_spoken_of_is_no_file() -> None:
-    assert kvm_files(AMD, KvmWish()) == ()
-    assert kvm_arguments(AMD, KvmWish()) == ()
-    assert list(kvm_refusals(ARM, KvmWish(), {})) == []
+    assert kvm_files(AMD, KvmRequest()) == ()
+    assert kvm_arguments(AMD, KvmRequest()) == ()
+    assert list(kvm_refusals(ARM, KvmRequest(), {})) == []
 
 
 @pytest.mark.parametrize(
-    ("there", "wish", "values", "words"),
+    ("there", "wanted", "values", "words"),
     [
         (AMD, ALL_ON, NOW, []),
         (INTEL, ALL_ON, NOW, []),
@@ -130,51 +130,53 @@ def test_nothing_spoken_of_is_no_file() -> None:
         (OLD_AMD, ALL_ON, NOW, ["AVIC"]),
         (OLD_INTEL, ALL_ON, NOW, ["APICv"]),
         (OLD_AMD, ALL_OFF, NOW, []),
-        (OLD_AMD, KvmWish(nested=True), NOW, []),
-        (ARM, KvmWish(ignore_msrs=True), {}, ["arm"]),
-        (AMD, KvmWish(report_ignored_msrs=True), {"kvm.ignore_msrs": "N"}, ["report_ignored_msrs"]),
-        (AMD, KvmWish(report_ignored_msrs=False), {"kvm.ignore_msrs": "N"}, []),
+        (OLD_AMD, KvmRequest(nested=True), NOW, []),
+        (ARM, KvmRequest(ignore_msrs=True), {}, ["arm"]),
+        (AMD, KvmRequest(report_ignored_msrs=True), {"kvm.ignore_msrs": "N"}, ["report_ignored_msrs"]),
+        (AMD, KvmRequest(report_ignored_msrs=False), {"kvm.ignore_msrs": "N"}, []),
     ],
 )
-def test_what_a_machine_can_not_have(there: Machine, wish: KvmWish, values: dict[str, str], words: list[str]) -> None:
-    refusals = list(kvm_refusals(there, wish, values))
+def test_what_a_machine_can_not_have(
+    there: Machine, wanted: KvmRequest, values: dict[str, str], words: list[str]
+) -> None:
+    refusals = list(kvm_refusals(there, wanted, values))
     assert [refusal.code for refusal in refusals] == ["kvm_option_unsupported"] * len(words)
     assert all(word in refusal.seen for word, refusal in zip(words, refusals, strict=True))
 
 
 def test_without_virtualization_that_is_the_refusal() -> None:
     off = machine(virtualization_state="disabled_by_firmware")
-    (refusal,) = kvm_refusals(off, KvmWish(nested=True), {})
+    (refusal,) = kvm_refusals(off, KvmRequest(nested=True), {})
     assert refusal.code == "cpu_virtualization_disabled_by_firmware"
 
 
 @pytest.mark.parametrize(
-    ("there", "wish", "values", "active"),
+    ("there", "wanted", "values", "active"),
     [
         (AMD, ALL_ON, NOW, {"ignore_msrs": False, "report_ignored_msrs": True, "nested": True, "avic": False}),
         (AMD, ALL_OFF, NOW, {"ignore_msrs": True, "report_ignored_msrs": False, "nested": False, "avic": True}),
-        (INTEL, KvmWish(interrupt_virtualization=True), NOW, {"enable_apicv": True}),
-        (AMD, KvmWish(interrupt_virtualization=True), {"kvm_amd.avic": "auto"}, {"avic": None}),
-        (AMD, KvmWish(nested=True), {}, {"nested": None}),
-        (ARM, KvmWish(nested=True), NOW, {}),
+        (INTEL, KvmRequest(interrupt_virtualization=True), NOW, {"enable_apicv": True}),
+        (AMD, KvmRequest(interrupt_virtualization=True), {"kvm_amd.avic": "auto"}, {"avic": None}),
+        (AMD, KvmRequest(nested=True), {}, {"nested": None}),
+        (ARM, KvmRequest(nested=True), NOW, {}),
     ],
 )
 def test_what_is_in_effect(
-    there: Machine, wish: KvmWish, values: dict[str, str], active: dict[str, bool | None]
+    there: Machine, wanted: KvmRequest, values: dict[str, str], active: dict[str, bool | None]
 ) -> None:
-    options = kvm_now(there, wish, values)
+    options = kvm_now(there, wanted, values)
     assert {option.parameter: option.active for option in options} == active
     assert all(option.now == values.get(f"{option.module}.{option.parameter}") for option in options)
 
 
 def test_what_to_do_until_it_is_in_effect() -> None:
-    assert kvm_remedies(kvm_now(INTEL, KvmWish(nested=True), NOW)) == ()
-    assert kvm_remedies(kvm_now(INTEL, KvmWish(nested=True), {})) == ()
+    assert kvm_remedies(kvm_now(INTEL, KvmRequest(nested=True), NOW)) == ()
+    assert kvm_remedies(kvm_now(INTEL, KvmRequest(nested=True), {})) == ()
     (told,) = kvm_remedies(kvm_now(AMD, ALL_ON, NOW))
     assert "kvm_amd.avic is N" in told
     assert "modprobe -r kvm_amd kvm && modprobe kvm_amd" in told
     assert "nested" not in told
-    (told,) = kvm_remedies(kvm_now(AMD, KvmWish(ignore_msrs=True), NOW))
+    (told,) = kvm_remedies(kvm_now(AMD, KvmRequest(ignore_msrs=True), NOW))
     assert "1 to /sys/module/kvm/parameters/ignore_msrs" in told
 
 
@@ -194,19 +196,19 @@ def test_what_to_do_until_it_is_in_effect() -> None:
     ],
 )
 def test_what_counts_for_more_than_ours(path: str, text: str, cmdline: str, words: list[str]) -> None:
-    found = list(kvm_overridden(kvm_now(AMD, KvmWish(nested=True), NOW), {path: text}, cmdline))
+    found = list(kvm_overridden(kvm_now(AMD, KvmRequest(nested=True), NOW), {path: text}, cmdline))
     assert len(found) == len(words)
     assert all(word in one for word, one in zip(words, found, strict=True))
 
 
-WISHES = st.builds(KvmWish, *[st.sampled_from([None, True, False])] * 4)
+REQUESTS = st.builds(KvmRequest, *[st.sampled_from([None, True, False])] * 4)
 
 
 @settings(deadline=None)
-@given(WISHES, st.sampled_from([AMD, INTEL, OLD_AMD, UNTOLD]))
-def test_loaded_with_the_file_everything_is_in_effect(wish: KvmWish, there: Machine) -> None:
-    text = "".join(file.content for file in kvm_files(there, wish))
-    options = kvm_now(there, wish, {name: "Y" if value == "1" else "N" for name, value in read(text).items()})
-    assert len(options) == sum(value is not None for value in wish)
+@given(REQUESTS, st.sampled_from([AMD, INTEL, OLD_AMD, UNTOLD]))
+def test_loaded_with_the_file_everything_is_in_effect(wanted: KvmRequest, there: Machine) -> None:
+    text = "".join(file.content for file in kvm_files(there, wanted))
+    options = kvm_now(there, wanted, {name: "Y" if value == "1" else "N" for name, value in read(text).items()})
+    assert len(options) == sum(value is not None for value in wanted)
     assert all(option.active for option in options)
     assert kvm_remedies(options) == ()

@@ -13,13 +13,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import (
-    AccessWish,
-    CpuIsolationWish,
+    AccessRequest,
+    CpuIsolationRequest,
     Desired,
-    DeviceWish,
-    HugePagesWish,
-    IommuWish,
-    KvmWish,
+    DeviceRequest,
+    HugePagesRequest,
+    IommuRequest,
+    KvmRequest,
     Selector,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
@@ -56,42 +56,42 @@ def test_the_readme_example() -> None:
         accept: [device_in_use]
         """
     ) == Desired(
-        iommu=IommuWish(True),
-        devices=(DeviceWish("gpu", Selector(class_=("03",), class_name="display", boot_display=False)),),
-        hugepages=(HugePagesWish(GIB_KB, 16),),
-        cpu_isolation=CpuIsolationWish(keep_for_host=2),
+        iommu=IommuRequest(True),
+        devices=(DeviceRequest("gpu", Selector(class_=("03",), class_name="display", boot_display=False)),),
+        hugepages=(HugePagesRequest(GIB_KB, 16),),
+        cpu_isolation=CpuIsolationRequest(keep_for_host=2),
         memory_for_host=4 << 30,
         accepted=frozenset({"device_in_use"}),
     )
 
 
-def test_empty_sections_are_wishes_too() -> None:
+def test_empty_sections_are_requests_too() -> None:
     found = desired("{iommu: {}, devices: [], hugepages: [], cpu_isolation: {cpus: none}}")
-    assert found == Desired(IommuWish(), (), (), CpuIsolationWish(cpus=()))
+    assert found == Desired(IommuRequest(), (), (), CpuIsolationRequest(cpus=()))
     found = desired("{access: {}, kvm: {}, arguments: []}")
-    assert found == Desired(access=AccessWish(), kvm=KvmWish(), arguments=())
+    assert found == Desired(access=AccessRequest(), kvm=KvmRequest(), arguments=())
 
 
 @pytest.mark.parametrize(
-    ("text", "wish"),
+    ("text", "expected"),
     [
-        ("{group: kvm}", AccessWish("kvm")),
-        ("{memlock: {users: [alice, bob, alice]}}", AccessWish(memlock_users=("alice", "bob"))),
-        ("{memlock: {users: [a], limit: unlimited}}", AccessWish(memlock_users=("a",))),
-        ("{memlock: {groups: [vfio], limit: 64G}}", AccessWish(None, (), ("vfio",), 64 << 30)),
-        ("{group: vfio, memlock: {users: [eve@example.org]}}", AccessWish("vfio", ("eve@example.org",))),
-        ("{memlock: {}}", AccessWish()),
+        ("{group: kvm}", AccessRequest("kvm")),
+        ("{memlock: {users: [alice, bob, alice]}}", AccessRequest(memlock_users=("alice", "bob"))),
+        ("{memlock: {users: [a], limit: unlimited}}", AccessRequest(memlock_users=("a",))),
+        ("{memlock: {groups: [vfio], limit: 64G}}", AccessRequest(None, (), ("vfio",), 64 << 30)),
+        ("{group: vfio, memlock: {users: [eve@example.org]}}", AccessRequest("vfio", ("eve@example.org",))),
+        ("{memlock: {}}", AccessRequest()),
     ],
 )
-def test_access(text: str, wish: AccessWish) -> None:
-    assert desired(f"access: {text}").access == wish
+def test_access(text: str, expected: AccessRequest) -> None:
+    assert desired(f"access: {text}").access == expected
 
 
 def test_kvm_options() -> None:
     found = desired(
         "kvm: {nested: true, ignore_msrs: 'yes', report_ignored_msrs: null, interrupt_virtualization: false}"
     )
-    assert found.kvm == KvmWish(True, True, None, False)
+    assert found.kvm == KvmRequest(True, True, None, False)
 
 
 def test_arguments_of_ones_own() -> None:
@@ -118,27 +118,27 @@ def test_arguments_of_ones_own() -> None:
 )
 def test_selectors(text: str, selector: Selector) -> None:
     found = desired(f"devices: [{{name: gpu, select: {text}, with_group: [{text}]}}]")
-    assert found.devices == (DeviceWish("gpu", selector, with_group=(selector,)),)
+    assert found.devices == (DeviceRequest("gpu", selector, with_group=(selector,)),)
 
 
 @pytest.mark.parametrize(
-    ("text", "wish"),
+    ("text", "expected"),
     [
-        ("{size: 2M, count: 512}", HugePagesWish(2048, 512)),
-        ("{size: 1G, memory: 4GiB, nodes: [1, 0], at: run}", HugePagesWish(GIB_KB, 4, (0, 1), "run")),
-        ("{size: 1G, memory: 4G, nodes: null}", HugePagesWish(GIB_KB, 4, None)),
-        ("{size: 1G, memory: 4G, nodes: 1}", HugePagesWish(GIB_KB, 4, (1,))),
+        ("{size: 2M, count: 512}", HugePagesRequest(2048, 512)),
+        ("{size: 1G, memory: 4GiB, nodes: [1, 0], at: run}", HugePagesRequest(GIB_KB, 4, (0, 1), "run")),
+        ("{size: 1G, memory: 4G, nodes: null}", HugePagesRequest(GIB_KB, 4, None)),
+        ("{size: 1G, memory: 4G, nodes: 1}", HugePagesRequest(GIB_KB, 4, (1,))),
     ],
 )
-def test_huge_pages(text: str, wish: HugePagesWish) -> None:
-    assert desired(f"hugepages: [{text}]").hugepages == (wish,)
+def test_huge_pages(text: str, expected: HugePagesRequest) -> None:
+    assert desired(f"hugepages: [{text}]").hugepages == (expected,)
 
 
 @pytest.mark.parametrize(
     ("cpus", "found"), [("'2-4,10'", (2, 3, 4, 10)), ("[2, 4-5]", (2, 4, 5)), ("7", (7,)), ("[]", ()), ("auto", "auto")]
 )
 def test_cpus(cpus: str, found: Any) -> None:
-    assert desired(f"cpu_isolation: {{cpus: {cpus}}}").cpu_isolation == CpuIsolationWish(cpus=found)
+    assert desired(f"cpu_isolation: {{cpus: {cpus}}}").cpu_isolation == CpuIsolationRequest(cpus=found)
 
 
 # Each with what its message must name: the path, and what helps.
@@ -247,7 +247,7 @@ def test_all_mistakes_at_once() -> None:
 
 def test_the_same_size_twice_on_nodes_of_its_own_is_fine() -> None:
     found = desired("hugepages: [{size: 1G, count: 8, nodes: [0]}, {size: 1G, count: 2, nodes: [1]}]")
-    assert [wish.pages for wish in found.hugepages or ()] == [8, 2]
+    assert [expected.pages for expected in found.hugepages or ()] == [8, 2]
 
 
 KEYS = st.sampled_from(
@@ -272,6 +272,6 @@ JUNK = st.recursive(
 
 @settings(deadline=None)
 @given(st.dictionaries(KEYS, JUNK, max_size=5))
-def test_any_nonsense_is_wishes_or_mistakes(raw: dict[str, Any]) -> None:
+def test_any_nonsense_is_requests_or_mistakes(raw: dict[str, Any]) -> None:
     found = parse_desired(raw)
     assert isinstance(found, Desired) or (found and all(": found " in mistake for mistake in found))

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How far each wish has come: never further than what is seen."""
+"""How far each request has come: never further than what is seen."""
 
 from __future__ import annotations
 

@@ -9,15 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramfs import BUILT_IN, LOADABLE, MISSING
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.live import (
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.driver_change import (
     AUTO,
     NONE,
-    Claim,
-    LiveFunction,
-    Request,
+    DriverModule,
+    DriverRequest,
+    FunctionDrivers,
 )
-from ansible_collections.vfio.workstation.plugins.module_utils._probe.drivers import read_live, read_override
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.kernel_module import BUILT_IN, LOADABLE, MISSING
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.drivers import (
+    read_function_drivers,
+    read_override,
+)
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 
 ADDRESS = "0000:00:1f.6"
@@ -53,24 +56,24 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def read(root: Path, driver: str) -> LiveFunction:
-    return read_live(Tree(str(root)), Request(ADDRESS, driver))
+def read(root: Path, driver: str) -> FunctionDrivers:
+    return read_function_drivers(Tree(str(root)), DriverRequest(ADDRESS, driver))
 
 
 def test_who_claims_a_function(root: Path) -> None:
     live = read(root, AUTO)
-    assert live.claims == (Claim("any_nic", False), Claim("e1000e", True), Claim("pcie", True))
+    assert live.modules == (DriverModule("any_nic", False), DriverModule("e1000e", True), DriverModule("pcie", True))
     assert live.candidates == ("e1000e", "pcie-nic")
     assert (live.modalias, live.override) == (MODALIAS, None)
 
 
 def test_lists_and_modaliases_may_be_missing(root: Path) -> None:
     (root / "lib/modules/6.12.0/modules.builtin.modinfo").unlink()
-    assert read(root, AUTO).claims == (Claim("any_nic", False), Claim("e1000e", True))
+    assert read(root, AUTO).modules == (DriverModule("any_nic", False), DriverModule("e1000e", True))
     (root / "lib/modules/6.12.0/modules.alias").unlink()
-    assert (read(root, AUTO).claims, read(root, AUTO).candidates) == (None, ())
+    assert (read(root, AUTO).modules, read(root, AUTO).candidates) == (None, ())
     (root / "sys/bus/pci/devices" / ADDRESS / "modalias").unlink()
-    assert (read(root, AUTO).claims, read(root, AUTO).modalias) == (None, None)
+    assert (read(root, AUTO).modules, read(root, AUTO).modalias) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -18,13 +18,13 @@ import yaml
 
 from ansible_collections.vfio.workstation.plugins.module_utils._apply import ToolFailed
 from ansible_collections.vfio.workstation.plugins.module_utils._apply.sysfs import AttributeFailed, Hangs
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.live import AUTO, NONE, Request
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.driver_change import AUTO, NONE, DriverRequest
 from ansible_collections.vfio.workstation.plugins.module_utils._run import device_driver
 from ansible_collections.vfio.workstation.plugins.module_utils._run.device_driver import (
-    Binding,
-    Look,
-    NotHandedOver,
-    Session,
+    DriverChangeFailed,
+    DriverRun,
+    DriverState,
+    Observation,
     check_parameters,
     run_device_driver,
 )
@@ -33,8 +33,8 @@ from ansible_collections.vfio.workstation.tests.machines import build
 
 # The twin's audio function, in a group with the twin.
 AUDIO = "0000:01:00.1"
-HOST = Binding("snd_hda_intel", None)
-LENT = Binding("vfio-pci", "vfio-pci")
+HOST = DriverState("snd_hda_intel", None)
+LENT = DriverState("vfio-pci", "vfio-pci")
 LIMIT = 30
 
 
@@ -125,14 +125,14 @@ class Kernel:
         text = (self.root / "sys/bus/pci/devices" / AUDIO / "driver_override").read_text().strip()
         return None if text in ("", "(null)") else text
 
-    def now(self) -> Binding:
-        return Binding(os.path.basename(os.readlink(self.link)) if self.link.is_symlink() else None, self.override)
+    def now(self) -> DriverState:
+        return DriverState(os.path.basename(os.readlink(self.link)) if self.link.is_symlink() else None, self.override)
 
-    def look(self, driver: str, *accepted: str) -> tuple[Session, Look]:
-        session = Session(Request(AUDIO, driver), frozenset(accepted), LIMIT, str(self.root))
+    def look(self, driver: str, *accepted: str) -> tuple[DriverRun, Observation]:
+        session = DriverRun(DriverRequest(AUDIO, driver), frozenset(accepted), LIMIT, str(self.root))
         return session, session.look()
 
-    def run(self, driver: str, *accepted: str) -> Binding:
+    def run(self, driver: str, *accepted: str) -> DriverState:
         session, look = self.look(driver, *accepted)
         assert look.plan.refusals == ()
         return session.hand_over(look)
@@ -161,7 +161,7 @@ def test_there_and_back(kernel: Kernel) -> None:
     assert kernel.look("vfio-pci")[1].plan.steps == ()
     assert kernel.run(AUTO) == kernel.now() == HOST
     assert kernel.look(AUTO)[1].plan.steps == ()
-    assert kernel.run(NONE) == kernel.now() == Binding(None, NONE)
+    assert kernel.run(NONE) == kernel.now() == DriverState(None, NONE)
     assert kernel.look(NONE)[1].plan.steps == ()
     assert kernel.run(AUTO) == kernel.now() == HOST
 
@@ -181,7 +181,7 @@ def test_without_the_driver_nothing_is_taken(kernel: Kernel, what: str) -> None:
     kernel.module = "pci-stub"
     if what == "fails":
         kernel.takes["modprobe"] = "modprobe: Key was rejected by service"
-    with pytest.raises(NotHandedOver, match="is as it was: on snd_hda_intel") as caught:
+    with pytest.raises(DriverChangeFailed, match="is as it was: on snd_hda_intel") as caught:
         kernel.run("vfio-pci")
     assert ("Key was rejected" if what == "fails" else "has no PCI driver of that name") in str(caught.value)
     assert kernel.writes == []
@@ -189,7 +189,7 @@ def test_without_the_driver_nothing_is_taken(kernel: Kernel, what: str) -> None:
 
 def test_a_driver_that_does_not_take_it_leaves_it_to_the_old_one(kernel: Kernel) -> None:
     kernel.takes["vfio-pci"] = "Invalid argument"
-    with pytest.raises(NotHandedOver) as caught:
+    with pytest.raises(DriverChangeFailed) as caught:
         kernel.run("vfio-pci")
     assert "it is on no driver after all steps; bind: Invalid argument" in str(caught.value)
     assert "It is as it was: on snd_hda_intel." in str(caught.value)
@@ -198,38 +198,38 @@ def test_a_driver_that_does_not_take_it_leaves_it_to_the_old_one(kernel: Kernel)
 
 def test_both_are_told_when_the_old_one_does_not_take_it_either(kernel: Kernel) -> None:
     kernel.takes.update({"vfio-pci": "Invalid argument", "snd_hda_intel": "Device or resource busy"})
-    with pytest.raises(NotHandedOver) as caught:
+    with pytest.raises(DriverChangeFailed) as caught:
         kernel.run("vfio-pci")
     assert "bind: Invalid argument" in str(caught.value)
     assert "could not be put back: bind: Device or resource busy" in str(caught.value)
     assert "It is on no driver now, and was on snd_hda_intel" in str(caught.value)
-    assert caught.value.after == kernel.now() == Binding(None, None)
+    assert caught.value.after == kernel.now() == DriverState(None, None)
 
 
 def test_a_refused_unbind_leaves_things_as_they_were(kernel: Kernel) -> None:
     kernel.takes["unbind"] = "No such device"
-    with pytest.raises(NotHandedOver, match=r"No such device\nIt is as it was"):
+    with pytest.raises(DriverChangeFailed, match=r"No such device\nIt is as it was"):
         kernel.run("vfio-pci")
     assert kernel.now() == HOST
 
 
 def test_a_driver_that_hangs_is_named_and_nothing_more_is_touched(kernel: Kernel) -> None:
     kernel.hanging.append("snd_hda_intel/unbind")
-    with pytest.raises(NotHandedOver) as caught:
+    with pytest.raises(DriverChangeFailed) as caught:
         kernel.run("vfio-pci")
     message = str(caught.value)
     assert f"{AUDIO}: snd_hda_intel hangs" in message
     assert "did not come back within 30 s" in message
     assert f"Process {kernel.left.pid} is left behind" in message
     assert "a reboot is the only way out" in message
-    assert caught.value.after == Binding("snd_hda_intel", "vfio-pci")
+    assert caught.value.after == DriverState("snd_hda_intel", "vfio-pci")
     assert kernel.writes[-1] == f"{AUDIO} > drivers/snd_hda_intel/unbind"
 
 
 def test_a_driver_that_hangs_when_it_is_loaded(kernel: Kernel) -> None:
     (kernel.root / "sys/bus/pci/drivers/vfio-pci").rename(kernel.root / "away")
     kernel.hanging.append("modprobe")
-    with pytest.raises(NotHandedOver, match="vfio-pci hangs") as caught:
+    with pytest.raises(DriverChangeFailed, match="vfio-pci hangs") as caught:
         kernel.run("vfio-pci")
     assert caught.value.after == HOST
 
@@ -238,7 +238,7 @@ def test_a_function_that_hangs_already_is_refused(kernel: Kernel) -> None:
     kernel.hanging.append(f"{AUDIO}/driver_override")
     _session, look = kernel.look(AUTO)
     assert [refusal.code for refusal in look.plan.refusals] == ["driver_hangs"]
-    assert (look.before, look.plan.steps) == (Binding("snd_hda_intel", None), ())
+    assert (look.before, look.plan.steps) == (DriverState("snd_hda_intel", None), ())
 
 
 @pytest.mark.parametrize(
@@ -265,7 +265,7 @@ def test_a_function_that_an_earlier_run_left_hanging_is_refused(kernel: Kernel, 
 def test_an_undo_that_hangs_is_told_too(kernel: Kernel) -> None:
     kernel.takes["vfio-pci"] = "Invalid argument"
     kernel.hanging.append("snd_hda_intel/bind")
-    with pytest.raises(NotHandedOver, match="could not be put back: writing"):
+    with pytest.raises(DriverChangeFailed, match="could not be put back: writing"):
         kernel.run("vfio-pci")
 
 
@@ -273,7 +273,7 @@ def test_an_undo_that_hangs_is_told_too(kernel: Kernel) -> None:
     ("prepare", "words"),
     [
         (lambda kernel: setattr(kernel, "own", "vfio-pci"), "the kernel picked vfio-pci: its ids"),
-        (lambda kernel: kernel.takes.update(snd_hda_intel="No such device"), "snd_hda_intel claims the function"),
+        (lambda kernel: kernel.takes.update(snd_hda_intel="No such device"), "snd_hda_intel modules the function"),
     ],
 )
 def test_auto_that_brings_no_driver_of_the_hosts_fails(
@@ -281,7 +281,7 @@ def test_auto_that_brings_no_driver_of_the_hosts_fails(
 ) -> None:
     kernel.run("vfio-pci")
     prepare(kernel)
-    with pytest.raises(NotHandedOver, match=words) as caught:
+    with pytest.raises(DriverChangeFailed, match=words) as caught:
         kernel.run(AUTO)
     assert caught.value.after == kernel.now() == LENT
 
@@ -294,7 +294,7 @@ def test_auto_without_any_driver_of_the_hosts_is_told(kernel: Kernel) -> None:
     session, look = kernel.look(AUTO)
     kernel.takes["modprobe"] = "modprobe: it said something"
     after = session.hand_over(look)
-    assert after == Binding(None, None)
+    assert after == DriverState(None, None)
     notes = session.notes(look, after)
     assert "the function has no driver now" in notes[-2]
     assert notes[-1] == "modprobe: it said something"
@@ -310,7 +310,7 @@ def test_what_processes_have_open_is_in_use(kernel: Kernel) -> None:
 
 
 def test_no_such_function(kernel: Kernel) -> None:
-    session = Session(Request("0000:99:00.0", "vfio-pci"), frozenset(), LIMIT, str(kernel.root))
+    session = DriverRun(DriverRequest("0000:99:00.0", "vfio-pci"), frozenset(), LIMIT, str(kernel.root))
     assert [refusal.code for refusal in session.look().plan.refusals] == ["device_not_found"]
 
 
@@ -360,7 +360,7 @@ def call(kernel: Kernel, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[
             run_device_driver()
         return ended.value.values
 
-    monkeypatch.setattr(device_driver, "Session", functools.partial(Session, root=str(kernel.root)))
+    monkeypatch.setattr(device_driver, "DriverRun", functools.partial(DriverRun, root=str(kernel.root)))
     monkeypatch.setattr(device_driver, "locked", lambda **_wait: contextlib.nullcontext())
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     return run

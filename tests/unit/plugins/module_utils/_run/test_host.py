@@ -25,7 +25,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.kvm_options
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
 from ansible_collections.vfio.workstation.plugins.module_utils._run import initramfs
 from ansible_collections.vfio.workstation.plugins.module_utils._run.converge import Outcome
-from ansible_collections.vfio.workstation.plugins.module_utils._run.host import Session, check_parameters
+from ansible_collections.vfio.workstation.plugins.module_utils._run.host import HostRun, check_parameters
 from ansible_collections.vfio.workstation.tests.machines.builder import build
 from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._run.test_kernel_cmdline import (
     machine as with_grub,
@@ -49,16 +49,16 @@ def wanted(**sections: Any) -> Desired:
 
 
 def look(root: str, **sections: Any) -> Outcome:
-    return Session(wanted(**sections), root=root).observe()
+    return HostRun(wanted(**sections), root=root).observe()
 
 
 def row(outcome: Outcome, section: str) -> dict[str, Any]:
-    (found,) = [one for one in outcome.live["wishes"] if one["section"] == section]
+    (found,) = [one for one in outcome.live["requests"] if one["section"] == section]
     return dict(found)
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "a wish that is to go": ({"state": "absent", "devices": []}, "devices is wanted at the same time"),
+    "a request that is to go": ({"state": "absent", "devices": []}, "devices is wanted at the same time"),
     "sections of what is wanted": ({"sections": ["devices"]}, "set state=absent"),
     "a folder that is none": ({"root": "/nowhere"}, "does not exist"),
     "a capture that is to be changed": ({"root": "/proc/self/root/proc/.."}, "can't be changed"),
@@ -78,7 +78,7 @@ def test_what_is_right_is_not_complained_of() -> None:
 
 def test_nothing_wanted_is_nothing_to_do(root: str) -> None:
     outcome = look(root)
-    assert (outcome.refusals, outcome.steps, outcome.live["wishes"]) == ((), (), [])
+    assert (outcome.refusals, outcome.steps, outcome.live["requests"]) == ((), (), [])
     assert outcome.states == (True, True, True)
 
 
@@ -127,17 +127,17 @@ def test_what_is_applied_leaves_no_file_to_write_and_goes_without_a_trace(root: 
     before = {path: path.read_bytes() for path in Path(root, "etc").rglob("*") if path.is_file()}
     sections = {"hugepages": PAGES, "cpu_isolation": {"mode": "boot"}}
 
-    def carry_out(session: Session) -> Outcome:
+    def carry_out(session: HostRun) -> Outcome:
         steps = [step for step in session.observe().steps if type(step).__name__ in ("WriteFile", "RemoveFile")]
         with Transaction({}, root=root) as transaction:
             transaction.apply(steps)
         return session.observe()
 
-    done = carry_out(Session(wanted(**sections), root=root))
+    done = carry_out(HostRun(wanted(**sections), root=root))
     assert [type(step).__name__ for step in done.steps] == ["GenerateFile"]
     assert done.states.configured is True
     assert row(done, "hugepages")["configured"] is True
-    carry_out(Session(Desired(), SECTIONS, root=root))
+    carry_out(HostRun(Desired(), SECTIONS, root=root))
     assert {path: path.read_bytes() for path in Path(root, "etc").rglob("*") if path.is_file()} == before
 
 
@@ -156,7 +156,7 @@ def test_images_hold_none_of_the_files_that_are_for_the_running_system(
         "access": {"group": "kvm"},
         "accept": ["device_in_use"],
     }
-    session = Session(wanted(**sections), root=root)
+    session = HostRun(wanted(**sections), root=root)
     steps = session.observe().steps
     images = [isinstance(step, GenerateFile) and step.path.startswith("/boot/initrd") for step in steps]
     written = [isinstance(step, WriteFile) and step.path in theirs for step in steps]
@@ -164,7 +164,7 @@ def test_images_hold_none_of_the_files_that_are_for_the_running_system(
     assert written.count(True) == len(theirs)
     with Transaction({}, root=root) as transaction:
         transaction.apply([step for step in steps if isinstance(step, WriteFile)])
-    back = Session(Desired(), SECTIONS, root=root).observe().steps
+    back = HostRun(Desired(), SECTIONS, root=root).observe().steps
     images = [isinstance(step, GenerateFile) and step.path.startswith("/boot/initrd") for step in back]
     removed = [isinstance(step, RemoveFile) and step.path in theirs for step in back]
     assert removed.count(True) == len(theirs)

@@ -17,7 +17,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramf
     RECORD_FILE,
     SEEN_FILE,
     File,
-    Wish,
+    InitramfsRequest,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import States
 from ansible_collections.vfio.workstation.plugins.module_utils._run import initramfs
@@ -25,7 +25,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._run.converge imp
 
 VERSIONS = ("6.2.0", "6.1.0")
 RULE = File("/etc/udev/rules.d/10-a.rules", "# a\n", 0o644)
-WISH = Wish((RULE,), ("vfio-pci", "ext4"))
+REQUEST = InitramfsRequest((RULE,), ("vfio-pci", "ext4"))
 SETTLED = States(configured=True, staged=True, active=None)
 
 
@@ -72,9 +72,9 @@ class Machine:
         draft.write_text("\n".join(names) + "\n")
         return ""
 
-    def run(self, owner: str = "devices", wish: Wish = WISH, *, check: bool = False) -> Outcome:
+    def run(self, owner: str = "devices", request: InitramfsRequest = REQUEST, *, check: bool = False) -> Outcome:
         """Do what the module does, and return what it saw first."""
-        session = initramfs.Session(owner, wish, remembers=not check, root=str(self.root))
+        session = initramfs.InitramfsRun(owner, request, remembers=not check, root=str(self.root))
         first = session.observe()
         if check or first.refusals or not first.steps:
             return first
@@ -111,10 +111,10 @@ def test_once_and_no_more(machine: Machine) -> None:
     again = machine.run()
     assert (again.steps, again.states) == ((), SETTLED)
     assert machine.lines == []
-    assert machine.run(wish=Wish()).steps
+    assert machine.run(request=InitramfsRequest()).steps
     assert machine.seen() == before
     machine.lines.clear()
-    assert machine.run(wish=Wish()).steps == ()
+    assert machine.run(request=InitramfsRequest()).steps == ()
     assert machine.lines == []
 
 
@@ -165,18 +165,18 @@ def test_a_draft_that_lacks_something_is_not_used(machine: Machine, monkeypatch:
 
     monkeypatch.setattr(machine, "tool", forgetful)
     with pytest.raises(Failed, match="it lacks nvme"):
-        machine.run("disks", Wish((), ("nvme",)))
+        machine.run("disks", InitramfsRequest((), ("nvme",)))
     assert machine.seen() == changed
     assert before.keys() == changed.keys()
 
 
 def test_owners_live_side_by_side(machine: Machine) -> None:
     machine.run()
-    machine.run("other", Wish((File("/etc/b", "b", 0o600),)))
+    machine.run("other", InitramfsRequest((File("/etc/b", "b", 0o600),)))
     assert machine.run().states == SETTLED
-    clash = machine.run("other", Wish((RULE._replace(content="b"),)))
+    clash = machine.run("other", InitramfsRequest((RULE._replace(content="b"),)))
     assert [refusal.code for refusal in clash.refusals] == ["initramfs_conflict"]
-    left = machine.run(wish=Wish())
+    left = machine.run(request=InitramfsRequest())
     assert [image["after"] for image in left.values["images"]] == [["/etc/b"]] * 2
     assert [image["before"] for image in left.values["images"]] == [["/etc/b", RULE.path, "vfio-pci"]] * 2
 
@@ -185,20 +185,20 @@ def test_refusals(machine: Machine) -> None:
     machine.run()
     machine.write("lib/modules/6.1.0/modules.dep", "")
     assert [refusal.code for refusal in machine.run().refusals] == ["kernel_lacks_module"]
-    # To take it out is no wish for it.
-    assert machine.run(wish=Wish()).refusals == ()
+    # To take it out is no request for it.
+    assert machine.run(request=InitramfsRequest()).refusals == ()
 
 
 def test_a_damaged_record(machine: Machine) -> None:
     machine.write(RECORD_FILE[1:], "{}")
     assert [refusal.code for refusal in machine.run().refusals] == ["record_damaged"]
-    assert [refusal.code for refusal in machine.run(wish=Wish()).refusals] == ["record_damaged"]
+    assert [refusal.code for refusal in machine.run(request=InitramfsRequest()).refusals] == ["record_damaged"]
 
 
 def test_no_generator(machine: Machine) -> None:
     (machine.root / "usr/sbin/mkinitramfs").unlink()
     assert [refusal.code for refusal in machine.run().refusals] == ["initramfs_unsupported"]
-    nothing = machine.run(wish=Wish())
+    nothing = machine.run(request=InitramfsRequest())
     assert (nothing.refusals, nothing.steps) == ((), ())
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_config import RECORD_FILE
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.kernel_cmdline import Wish
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.cmdline_change import CmdlineRequest
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 from ansible_collections.vfio.workstation.plugins.module_utils._run.kernel_cmdline import (
     RETIRED_FILE,
@@ -25,7 +25,7 @@ menuentry 'Debian' $menuentry_id_option 'gnulinux-simple-a' {
 \tlinux\t/boot/vmlinuz-6.1.0 root=UUID=a ro quiet
 }
 """
-WISH = Wish("iommu", ("iommu=pt",))
+REQUEST = CmdlineRequest("iommu", ("iommu=pt",))
 
 
 def machine(root: Path, cmdline: str = "BOOT_IMAGE=/boot/vmlinuz-6.1.0 root=UUID=a ro quiet") -> Tree:
@@ -77,7 +77,7 @@ def test_everything_is_named_at_once() -> None:
 
 
 def test_a_capture_can_be_planned_for(tmp_path: Path) -> None:
-    outcome = observe(machine(tmp_path), WISH)
+    outcome = observe(machine(tmp_path), REQUEST)
     assert outcome.refusals == ()
     assert [step.path for step in outcome.steps if hasattr(step, "path")] == [
         RECORD_FILE,
@@ -99,7 +99,7 @@ def test_what_a_shell_makes_is_refused_before_anything_is_tried(tmp_path: Path, 
     machine(tmp_path)
     (tmp_path / "etc/default/grub").write_text(f"GRUB_CMDLINE_LINUX_DEFAULT={value}\n")
     (tmp_path / "boot/grub/grub.cfg").write_text(CONFIG.replace("quiet", "quiet iommu=off"))
-    outcome = observe(Tree(str(tmp_path)), WISH._replace(replace=True))
+    outcome = observe(Tree(str(tmp_path)), REQUEST._replace(replace=True))
     (refusal,) = outcome.refusals
     assert (refusal.code, outcome.steps) == ("cmdline_conflict", ())
     assert "/etc/default/grub, line 1" in refusal.seen
@@ -131,7 +131,7 @@ def test_what_becomes_of_fallbacks_is_foretold(
 ) -> None:
     tree = machine(tmp_path)
     (tmp_path / "boot/grub/grub.cfg").write_text(CONFIG + FALLBACKS % has)
-    entries = observe(tree, Wish("iommu", units)).values["entries"]
+    entries = observe(tree, CmdlineRequest("iommu", units)).values["entries"]
     shown = [(one["kernel"], one["before"], one["after"]) for one in entries if one["role"] == "fallback"]
     assert shown == [("6.1.0", f"root=UUID=a {has}", after), ("6.0.0", "root=UUID=a ro", None)]
 
@@ -139,18 +139,18 @@ def test_what_becomes_of_fallbacks_is_foretold(
 def test_nothing_of_ours_and_nothing_wanted_is_nobodys_business(tmp_path: Path) -> None:
     tree = machine(tmp_path)
     (tmp_path / "usr/sbin/grub-mkconfig").unlink()
-    gone = observe(tree, Wish("iommu", ()))
+    gone = observe(tree, CmdlineRequest("iommu", ()))
     assert (gone.refusals, gone.steps) == ((), ())
-    assert [one.code for one in observe(tree, WISH).refusals] == ["bootloader_broken"]
-    accepted = WISH._replace(accepted=frozenset({"bootloader_broken"}))
+    assert [one.code for one in observe(tree, REQUEST).refusals] == ["bootloader_broken"]
+    accepted = REQUEST._replace(accepted=frozenset({"bootloader_broken"}))
     assert observe(tree, accepted).refusals == ()
 
 
 def test_a_boot_loader_that_is_not_known_is_refused_unless_there_is_nothing_to_do(tmp_path: Path) -> None:
     machine(tmp_path)
     (tmp_path / "boot/grub/grub.cfg").unlink()
-    assert [one.code for one in observe(Tree(str(tmp_path)), WISH).refusals] == ["bootloader_unsupported"]
-    assert observe(Tree(str(tmp_path)), Wish("iommu", ())).refusals == ()
+    assert [one.code for one in observe(Tree(str(tmp_path)), REQUEST).refusals] == ["bootloader_unsupported"]
+    assert observe(Tree(str(tmp_path)), CmdlineRequest("iommu", ())).refusals == ()
 
 
 def test_what_the_running_kernel_has_still_is_remembered(tmp_path: Path) -> None:
@@ -159,10 +159,10 @@ def test_what_the_running_kernel_has_still_is_remembered(tmp_path: Path) -> None
     machine(tmp_path, running)
     (tmp_path / "etc/vfio-workstation").mkdir(parents=True)
     (tmp_path / RECORD_FILE.lstrip("/")).write_text(record + '"created": []}')
-    outcome = observe(Tree(str(tmp_path)), Wish("iommu", ()))
+    outcome = observe(Tree(str(tmp_path)), CmdlineRequest("iommu", ()))
     assert outcome.states.active is False
     assert RETIRED_FILE in [getattr(step, "path", None) for step in outcome.steps]
-    assert observe(Tree(str(tmp_path)), WISH).states.active is True
+    assert observe(Tree(str(tmp_path)), REQUEST).states.active is True
 
 
 def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
@@ -170,4 +170,4 @@ def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
     (tmp_path / "etc/vfio-workstation").mkdir(parents=True)
     for text in ("", "{", '{"format": 3}', '{"format": 1, "owners": {"a": "b"}}', "\0"):
         (tmp_path / RECORD_FILE.lstrip("/")).write_text(text)
-        assert [one.code for one in observe(tree, WISH).refusals] == ["record_damaged"]
+        assert [one.code for one in observe(tree, REQUEST).refusals] == ["record_damaged"]

@@ -24,7 +24,9 @@ from ansible_collections.vfio.workstation.plugins.module_utils._run.since_boot i
     note_now,
     note_steps,
 )
-from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._run.test_host_live import live_tree as live
+from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._run.test_running_system import (
+    live_tree as live,
+)
 
 
 @pytest.mark.parametrize(("effect", "changes"), [(CONFIGURED, True), (STAGED, True), (ACTIVE, False), (RECORD, False)])

@@ -1,0 +1,86 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The record of what we did to command lines, as text: JSON that a person can read."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from ..._machine.boot_config import CmdlineRecord, Created, Replaced, Shared
+
+FORMAT = 1
+EMPTY = CmdlineRecord({}, (), (), (), ())
+
+
+class DamagedRecord(ValueError):
+    """The text is none of ours; the message says what is wrong with it."""
+
+
+def parse(text: str | None) -> CmdlineRecord:
+    """Return the record in a file's text; the empty one where there is no file.
+
+    Raises:
+        DamagedRecord: Nothing can be told from that text.
+    """
+    if text is None:
+        return EMPTY
+    try:
+        raw = json.loads(text)
+    except ValueError as error:
+        raise DamagedRecord(f"it is not JSON: {error}") from error
+    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
+        raise DamagedRecord(f'it has no "format": {FORMAT}')
+    try:
+        owners = {str(owner): _strings(units) for owner, units in raw["owners"].items()}
+        shared = tuple(Shared(*_fields(item, Shared._fields)) for item in raw["shared"])
+        replaced = tuple(Replaced(*_fields(item, Replaced._fields)) for item in raw["replaced"])
+        created = tuple(Created(*_fields(item, Created._fields)) for item in raw["created"])
+        return CmdlineRecord(owners, _strings(raw["provided"]), shared, replaced, created)
+    except (AttributeError, KeyError, TypeError) as error:
+        raise DamagedRecord(f"a part is missing or of another kind: {error}") from error
+
+
+def render(record: CmdlineRecord) -> str:
+    """Return the text of a record."""
+    content = {
+        "about": "Kernel arguments set by the Ansible collection vfio.workstation, which needs this to undo them.",
+        "format": FORMAT,
+        "owners": {owner: list(units) for owner, units in record.owners.items()},
+        "provided": list(record.provided),
+        "shared": [item._asdict() for item in record.shared],
+        "replaced": [item._asdict() for item in record.replaced],
+        "created": [item._asdict() for item in record.created],
+    }
+    return json.dumps(content, indent=2) + "\n"
+
+
+def parse_retired(text: str | None) -> tuple[str, ...]:
+    """Return the units that the running kernel was started with and that were taken out since; none from nonsense."""
+    try:
+        return _strings(json.loads(text or "[]"))
+    except (TypeError, ValueError):
+        return ()
+
+
+def render_retired(units: tuple[str, ...]) -> str:
+    """Return the text of a list of retired units."""
+    return json.dumps(list(units)) + "\n"
+
+
+def _fields(item: Any, names: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(_string(item[name]) for name in names)
+
+
+def _strings(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise TypeError(f"a list was expected, not {value!r}")
+    return tuple(_string(item) for item in value)
+
+
+def _string(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"a string was expected, not {value!r}")
+    return value

@@ -1,0 +1,193 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is in the images, and what is requested, decides which are made anew."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramfs import (
+    MARKERS,
+    File,
+    Image,
+    InitramfsRecord,
+    InitramfsRequest,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.kernel_module import BUILT_IN, LOADABLE, MISSING
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.initramfs import decide as rule
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.initramfs.record import (
+    parse_record,
+    record_text,
+)
+
+RULE = File("/etc/udev/rules.d/10-a.rules", "# a\n", 0o644)
+MERGED = File("/lib/udev/b", "b", 0o755)
+REQUEST = InitramfsRequest((RULE, MERGED), ("vfio-pci",))
+RECORD = InitramfsRecord({"devices": REQUEST})
+MARKER = f"{MARKERS}/0123456789abcdef"
+OBJECT = "usr/lib/modules/6.1.0/kernel/drivers/vfio/pci/vfio-pci.ko.xz"
+HELD = {MARKER, "etc/udev/rules.d/10-a.rules", "usr/lib/udev/b", OBJECT}
+
+
+def image(names: set[str] | None, kind: str = LOADABLE) -> Image:
+    held = None if names is None else frozenset(names)
+    return Image("6.1.0", "/boot/initrd.img-6.1.0", 1000, {"vfio_pci": kind}, held)
+
+
+def test_an_image_that_is_right_is_left_alone() -> None:
+    decision = rule.decide(RECORD, "devices", MARKER, [image(HELD)])
+    assert (decision.refusals, decision.rebuild, decision.lacks) == ((), (), {"6.1.0": ()})
+
+
+@pytest.mark.parametrize("missing", sorted(HELD))
+def test_an_image_that_lacks_anything_is_made_anew(missing: str) -> None:
+    decision = rule.decide(RECORD, "devices", MARKER, [image(HELD - {missing}), image(HELD)._replace(version="6.2.0")])
+    assert decision.rebuild[0] == image(HELD - {missing})
+
+
+def test_a_module_of_another_kernel_does_not_count() -> None:
+    names = HELD - {OBJECT} | {OBJECT.replace("6.1.0", "6.2.0")}
+    assert rule.decide(RECORD, "devices", MARKER, [image(names)]).lacks == {"6.1.0": ("it lacks vfio-pci",)}
+
+
+def test_what_was_made_from_another_request_is_made_anew() -> None:
+    names = HELD | {f"{MARKERS}/fedcba9876543210"}
+    assert rule.decide(RECORD, "devices", MARKER, [image(names)]).rebuild
+    assert rule.decide(InitramfsRecord({}), "devices", None, [image({f"{MARKERS}/fedcba9876543210"})]).rebuild
+    assert not rule.decide(InitramfsRecord({}), "devices", None, [image({"etc/passwd"})]).rebuild
+
+
+def test_an_image_that_cannot_be_listed_is_made_anew_only_where_something_is_wanted() -> None:
+    assert rule.decide(RECORD, "devices", MARKER, [image(None)]).rebuild
+    assert not rule.decide(InitramfsRecord({}), "devices", None, [image(None)]).rebuild
+
+
+def test_a_module_that_is_built_in_is_not_looked_for() -> None:
+    decision = rule.decide(RECORD, "devices", MARKER, [image(HELD - {OBJECT}, BUILT_IN)])
+    assert (decision.refusals, decision.rebuild) == ((), ())
+
+
+def test_a_module_that_a_kernel_lacks_is_refused() -> None:
+    (refusal,) = rule.decide(RECORD, "devices", MARKER, [image(HELD, MISSING)]).refusals
+    assert refusal.code == "kernel_lacks_module"
+    assert "6.1.0" in refusal.seen
+    assert "vfio-pci" in refusal.seen
+    assert rule.decide(InitramfsRecord({}), "devices", None, [image(HELD, MISSING)]).refusals == ()
+
+
+def test_no_image_at_all_is_refused_where_something_is_wanted() -> None:
+    (refusal,) = rule.decide(RECORD, "devices", MARKER, []).refusals
+    assert refusal.code == "initramfs_unsupported"
+    assert rule.decide(InitramfsRecord({}), "devices", None, []).refusals == ()
+
+
+def test_two_owners_that_want_different_files_at_one_place() -> None:
+    record = rule.with_owner(RECORD, "other", InitramfsRequest((RULE._replace(content="# b\n"),)))
+    (refusal,) = rule.decide(record, "other", MARKER, [image(HELD)]).refusals
+    assert refusal.code == "initramfs_conflict"
+    assert RULE.path in refusal.seen
+    same = rule.with_owner(RECORD, "other", InitramfsRequest((RULE,)))
+    assert rule.decide(same, "other", MARKER, [image(HELD)]).refusals == ()
+
+
+def test_owners_are_put_together() -> None:
+    record = rule.with_owner(RECORD, "another", InitramfsRequest((RULE,), ("nvme", "vfio_pci")))
+    both = rule.together(record)
+    assert both.files == (RULE, MERGED)
+    assert len(both.modules) == 2
+    assert rule.together(rule.with_owner(record, "another", InitramfsRequest())) == rule.together(RECORD)
+    assert rule.with_owner(RECORD, "devices", InitramfsRequest()) == InitramfsRecord({})
+
+
+@pytest.mark.parametrize(
+    ("name", "plain"),
+    [
+        ("./etc/a", "etc/a"),
+        ("/etc/a", "etc/a"),
+        ("etc/a", "etc/a"),
+        ("lib/modules/a", "usr/lib/modules/a"),
+        ("./sbin/a", "usr/sbin/a"),
+        ("library/a", "library/a"),
+        ("lib", "lib"),
+        (".", "."),
+    ],
+)
+def test_names(name: str, plain: str) -> None:
+    assert rule.plain_name(name) == plain
+
+
+def test_relevant_names() -> None:
+    names = {"lib/modules/6.1.0/kernel/drivers/vfio/pci/vfio-pci.ko.xz", "./etc/udev/rules.d/10-a.rules", "etc/passwd"}
+    names |= {"lib/udev/b", MARKER, "lib/modules/6.1.0/kernel/fs/vfat.ko", "etc/vfio-pci.ko"}
+    assert rule.relevant(names, REQUEST) == HELD
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        InitramfsRequest((RULE._replace(path="etc/a"),)),
+        InitramfsRequest((RULE._replace(path="/etc/../a"),)),
+        InitramfsRequest((RULE._replace(path="/etc//a"),)),
+        InitramfsRequest((RULE._replace(path="/etc/a/"),)),
+        InitramfsRequest((RULE._replace(path="/etc/a b"),)),
+        InitramfsRequest((RULE._replace(path="/etc/$(a)"),)),
+        InitramfsRequest((RULE._replace(path="/etc/a\n"),)),
+        InitramfsRequest((RULE._replace(path="/lib/vfio-workstation/a"),)),
+        InitramfsRequest((RULE._replace(mode=0o4755),)),
+        InitramfsRequest((RULE, RULE._replace(content="b"))),
+        InitramfsRequest((), ("vfio-pci.ko",)),
+        InitramfsRequest((), ("-m",)),
+        InitramfsRequest((), ("a b",)),
+        InitramfsRequest((), ("",)),
+        InitramfsRequest((), ("a\n",)),
+    ],
+)
+def test_requests_that_nobody_can_mean(wanted: InitramfsRequest) -> None:
+    assert len(rule.faults(wanted)) == 1
+
+
+def test_a_request_without_faults() -> None:
+    assert rule.faults(REQUEST) == []
+
+
+texts = st.text()
+requests = st.builds(
+    InitramfsRequest,
+    st.lists(
+        st.builds(File, st.from_regex(r"\A/[a-z]{1,9}\Z"), texts, st.integers(0, 0o777)), unique_by=lambda f: f.path
+    ).map(tuple),
+    st.lists(st.from_regex(r"\A[a-z]{1,9}\Z")).map(tuple),
+)
+
+
+@given(st.dictionaries(texts, requests))
+def test_records_are_read_as_they_were_written(owners: dict[str, InitramfsRequest]) -> None:
+    assert parse_record(record_text(InitramfsRecord(owners))) == InitramfsRecord(owners)
+
+
+@given(st.one_of(texts, st.recursive(st.none() | st.integers() | texts, st.lists).map(str)))
+def test_no_text_breaks_the_reader_of_records(text: str) -> None:
+    assert parse_record(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{}",
+        "[]",
+        "null",
+        '{"format": 2, "owners": {}}',
+        '{"format": 1}',
+        '{"format": 1, "owners": []}',
+        '{"format": 1, "owners": {"a": {"files": [], "modules": [1]}}}',
+        '{"format": 1, "owners": {"a": {"files": [{"path": "a", "content": "", "mode": 420}], "modules": []}}}',
+        '{"format": 1, "owners": {"a": {"files": [{"path": "/a", "content": "", "mode": true}], "modules": []}}}',
+        '{"format": 1, "owners": {"a": {"files": [], "modules": ["$(reboot)"]}}}',
+        "[" * 100000,
+    ],
+)
+def test_what_is_no_record(text: str) -> None:
+    assert parse_record(text) is None

@@ -1,0 +1,438 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Boot loader specification entries, changed in place: systemd-boot's and Fedora's."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import re
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_config import (
+    FALLBACK,
+    NORMAL,
+    OTHER,
+    CmdlineRecord,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import RemoveFile, Step, WriteFile
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot import cmdline_record as records
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.cmdline_change import CmdlineRequest, decide
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.grub_bls import GrubBls, with_variable
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.kernel_install import (
+    CMDLINE,
+    EARLY_PLUGIN,
+    PLUGIN,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import BootLoader, Context
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.systemd_boot import SystemdBoot
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.type1_entries import (
+    with_options,
+    without_ours,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.boot import bls
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
+
+MACHINE = "0123456789abcdef0123456789abcdef"
+OTHER_MACHINE = "f" * 32
+DEBIAN = """\
+# Boot Loader Specification type#1 entry
+title      Debian GNU/Linux 13 (trixie)
+version    6.12.1
+machine-id 0123456789abcdef0123456789abcdef
+sort-key   debian
+options    root=UUID=b ro  quiet
+linux      /debian/6.12.1/linux
+initrd     /debian/6.12.1/initrd.img-6.12.1
+"""
+FEDORA = """\
+title Fedora Linux (6.12.1) 40
+version 6.12.1
+linux /vmlinuz-6.12.1
+initrd /initramfs-6.12.1.img $tuned_initrd
+options root=UUID=b ro rhgb $tuned_params
+grub_class fedora
+"""
+RESCUE = FEDORA.replace("6.12.1", "0-rescue")
+REQUEST = CmdlineRequest("iommu", ("intel_iommu=on", "iommu=pt"))
+
+
+def plant(root: Path, files: dict[str, str]) -> Tree:
+    for name, text in files.items():
+        path = root / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+        path.chmod(0o755 if name.endswith(".install") else 0o644)
+    return Tree(str(root))
+
+
+def systemd_boot(root: Path, files: dict[str, str] | None = None) -> SystemdBoot:
+    everything = {
+        "/etc/machine-id": MACHINE + "\n",
+        "/lib/modules/6.12.1/modules.dep": "",
+        "/efi/EFI/systemd/systemd-bootx64.efi": "",
+        "/efi/loader/entries/debian-6.12.1.conf": DEBIAN,
+        "/efi/loader/entries/arch.conf": "title Arch\nlinux /vmlinuz-linux\noptions root=/dev/sdb1\n",
+        CMDLINE: "root=UUID=b ro  quiet\n",
+        **(files or {}),
+    }
+    return SystemdBoot(plant(root, everything), Context(("/efi",), ("6.12.1",), None))
+
+
+def fedora(root: Path, files: dict[str, str] | None = None) -> GrubBls:
+    everything = {
+        "/etc/machine-id": MACHINE + "\n",
+        "/lib/modules/6.12.1/modules.dep": "",
+        f"/boot/loader/entries/{MACHINE}-6.12.1.conf": FEDORA,
+        f"/boot/loader/entries/{MACHINE}-0-rescue.conf": RESCUE,
+        f"/boot/loader/entries/{OTHER_MACHINE}-6.12.1.conf": FEDORA,
+        "/boot/grub2/grubenv": "# GRUB Environment Block\nsaved_entry=x\n".ljust(1024, "#"),
+        "/etc/default/grub": 'GRUB_CMDLINE_LINUX="rhgb"\n',
+        CMDLINE: "root=UUID=b ro rhgb\n",
+        **(files or {}),
+    }
+    return GrubBls(plant(root, everything), Context((), ("6.12.1",), None))
+
+
+def carry_out(root: Path, steps: list[Step]) -> None:
+    for step in steps:
+        assert isinstance(step, WriteFile | RemoveFile)
+        path = root / step.path.lstrip("/")
+        if isinstance(step, RemoveFile):
+            path.unlink()
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(step.content.encode("utf-8", "surrogateescape"))
+            path.chmod(step.mode or 0o644)
+
+
+def seen(root: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def converge(
+    root: Path, make: type[SystemdBoot | GrubBls], request: CmdlineRequest, record: CmdlineRecord
+) -> tuple[CmdlineRecord, BootLoader]:
+    """Bring a request about, and see that nothing is left to do."""
+    esps = ("/efi",) if make is SystemdBoot else ()
+    loader = make(Tree(str(root)), Context(esps, ("6.12.1",), None))
+    decision = decide(request, record, loader.sources, loader.entries)
+    assert decision.refusals == ()
+    carry_out(root, list(loader.steps(decision.change)))
+    again = make(Tree(str(root)), Context(esps, ("6.12.1",), None))
+    assert list(again.steps(decide(request, decision.record, again.sources, again.entries).change)) == []
+    return decision.record, again
+
+
+@pytest.mark.parametrize("make", [systemd_boot, fedora])
+def test_arguments_come_and_go_to_the_byte(tmp_path: Path, make: Callable[[Path], SystemdBoot | GrubBls]) -> None:
+    loader = make(tmp_path)
+    before = seen(tmp_path)
+    record, there = converge(tmp_path, type(loader), REQUEST, records.EMPTY)
+    normal = [one for one in there.entries if one.role == NORMAL]
+    assert [one.text.endswith("intel_iommu=on iommu=pt") for one in normal] == [True]
+    bare = [one for one in there.entries if one.role == FALLBACK]
+    assert [("iommu" in one.text, one.title.endswith(" without VFIO"), one.version) for one in bare] == [
+        (False, True, "6.12.1")
+    ]
+    record, _there = converge(tmp_path, type(loader), CmdlineRequest("iommu", ()), record)
+    assert record == records.EMPTY
+    assert seen(tmp_path) == before
+
+
+def test_roles(tmp_path: Path) -> None:
+    assert {one.id: one.role for one in systemd_boot(tmp_path / "a").entries} == {
+        "debian-6.12.1": NORMAL,
+        "arch": OTHER,
+    }
+    assert {one.id: one.role for one in fedora(tmp_path / "b").entries} == {
+        f"{MACHINE}-6.12.1": NORMAL,
+        f"{MACHINE}-0-rescue": OTHER,
+        f"{OTHER_MACHINE}-6.12.1": OTHER,
+    }
+
+
+def rpm_order(one: str, other: str) -> int:
+    """Compare as vercmp() of Fedora's blscfg.c does: what it does with `+` is left out."""
+    left, right = ([*re.findall(r"[0-9]+|[A-Za-z]+|~", text), ""] for text in (one, other))
+    for a, b in itertools.zip_longest(left, right, fillvalue=""):
+        if a == b:
+            continue
+        if "~" in (a, b):
+            return -1 if a == "~" else 1
+        if not a or not b or a.isdigit() != b.isdigit():
+            return 1 if not b or (a and a.isdigit()) else -1
+        if a.isdigit() and int(a) != int(b):
+            return 1 if int(a) > int(b) else -1
+        if not a.isdigit():
+            return 1 if a > b else -1
+    return 0
+
+
+def grub_order(one: str, other: str) -> int:
+    """Compare identifiers as split_cmp() does: name, version and release, parted at the last two dashes."""
+    parts = ([*name.rsplit("-", 2), "", ""][:3] for name in (one, other))
+    return next((order for order in itertools.starmap(rpm_order, zip(*parts, strict=True)) if order), 0)
+
+
+@pytest.mark.parametrize("version", ["6.12.1", "6.8.5-301.fc40.x86_64", "5.14.0-427.13.1.el9_4.x86_64", "6.8.0-rc1"])
+def test_the_fallback_of_grub_sorts_last(tmp_path: Path, version: str) -> None:
+    older = "5.1.0-1.fc30.x86_64"
+    files = {f"/boot/loader/entries/{MACHINE}-{one}.conf": FEDORA.replace("6.12.1", one) for one in (older, version)}
+    rescue = {f"/boot/loader/entries/{MACHINE}-0-rescue.conf": RESCUE}
+    modules = {f"/lib/modules/{one}/modules.dep": "" for one in (older, version)}
+    tree = plant(tmp_path, {"/etc/machine-id": MACHINE, CMDLINE: "ro\n", **files, **rescue, **modules})
+    context = Context((), (version, older), None)
+    loader = GrubBls(tree, context)
+    carry_out(tmp_path, list(loader.steps(decide(REQUEST, records.EMPTY, loader.sources, loader.entries).change)))
+    entries = GrubBls(Tree(str(tmp_path)), context).entries
+    names = sorted((one.id for one in entries), key=functools.cmp_to_key(grub_order), reverse=True)
+    roles = {one.id: one.role for one in entries}
+    assert [roles[name] for name in names] == [NORMAL, NORMAL, OTHER, FALLBACK, FALLBACK]
+    assert names[0] == f"{MACHINE}-{version}"
+
+
+def test_the_fallback_of_systemd_boot_sorts_last(tmp_path: Path) -> None:
+    _record, there = converge(tmp_path, type(systemd_boot(tmp_path)), REQUEST, records.EMPTY)
+    assert "debian-0-vfio-workstation-fallback-6.12.1" in [one.id for one in there.entries]
+    text = without_ours(DEBIAN, "ro")
+    assert "\nsort-key   debian-vfio-workstation-fallback\n" in text
+    assert "\ntitle      Debian GNU/Linux 13 (trixie) without VFIO\n" in text
+
+
+def test_a_missing_cmdline_file_is_made_of_what_kernels_have_and_goes_again(tmp_path: Path) -> None:
+    systemd_boot(tmp_path)
+    (tmp_path / CMDLINE.lstrip("/")).unlink()
+    before = seen(tmp_path)
+    record, _there = converge(tmp_path, SystemdBoot, REQUEST, records.EMPTY)
+    assert (tmp_path / CMDLINE.lstrip("/")).read_text() == "root=UUID=b ro  quiet intel_iommu=on iommu=pt\n"
+    converge(tmp_path, SystemdBoot, CmdlineRequest("iommu", ()), record)
+    assert seen(tmp_path) == before
+
+
+def test_kernelopts_of_grubenv(tmp_path: Path) -> None:
+    """RHEL 8: entries refer to a variable, and are not written to."""
+    environment = "# GRUB Environment Block\nkernelopts=root=UUID=b ro \nboot_success=0\n".ljust(1024, "#")
+    entry = FEDORA.replace("root=UUID=b ro rhgb", "$kernelopts")
+    fedora(tmp_path, {f"/boot/loader/entries/{MACHINE}-6.12.1.conf": entry, "/boot/grub2/grubenv": environment})
+    before = seen(tmp_path)
+    record, _there = converge(tmp_path, GrubBls, REQUEST, records.EMPTY)
+    block = (tmp_path / "boot/grub2/grubenv").read_text()
+    assert len(block) == 1024
+    assert "kernelopts=root=UUID=b ro intel_iommu=on iommu=pt \n" in block
+    assert (tmp_path / f"boot/loader/entries/{MACHINE}-6.12.1.conf").read_text() == entry
+    # From which grub2-mkconfig of RHEL 8 would make the variable anew.
+    assert (tmp_path / "etc/default/grub").read_text() == 'GRUB_CMDLINE_LINUX="rhgb intel_iommu=on iommu=pt"\n'
+    converge(tmp_path, GrubBls, CmdlineRequest("iommu", ()), record)
+    assert seen(tmp_path) == before
+
+
+def test_an_environment_block_keeps_its_size() -> None:
+    block = "# GRUB Environment Block\na=1\nkernelopts=x\n".ljust(1024, "#")
+    assert with_variable(with_variable(block, "kernelopts", "y z"), "kernelopts", "x") == block
+
+
+OPTIONS = [
+    "title a\noptions ro quiet\nlinux /x\n",
+    "title a\noptions ro\noptions quiet\nlinux /x\n",
+    "title a\r\noptions ro quiet\r\nlinux /x\r\n",
+    "options\tro quiet",
+    "title a\nlinux /x\n",
+    "title a\nlinux /x",
+]
+
+
+@pytest.mark.parametrize("text", OPTIONS)
+def test_options_come_and_go_to_the_byte(text: str) -> None:
+    before = "ro quiet" if "options" in text else ""
+    made = with_options(text, f"{before} iommu=pt".strip())
+    assert "iommu=pt" in made
+    back = with_options(made, before)
+    assert back == text
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["title a", "options", "options ro", "\toptions \tquiet \t", "linux /x", "# a", "", "options\t"]
+        )
+    ),
+    st.sampled_from(["\n", "\r\n"]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_any_entry_comes_back_to_the_byte(lines: list[str], end: str, is_ended: bool, takes_all: bool) -> None:
+    text = end.join(lines) + (end if is_ended else "")
+    values = [value for value in bls.parse(text).get("options", ()) if value]
+    before = " ".join(values if takes_all else values[:1])
+    made = with_options(text, f"{before} iommu=pt".strip(), takes_all)
+    assert made.count("iommu=pt") == 1
+    read = [value for value in bls.parse(made)["options"] if value]
+    assert " ".join(read if takes_all else read[:1]).split() == [*before.split(), "iommu=pt"]
+    assert with_options(made, before, takes_all) == text
+
+
+def test_a_kernel_without_an_entry_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    systemd_boot(tmp_path, {"/boot/vmlinuz-6.13.0": "", "/lib/modules/6.13.0/modules.dep": ""})
+    loader = SystemdBoot(Tree(str(tmp_path)), Context(("/efi",), ("6.13.0", "6.12.1"), None))
+    (refusal,) = loader.refusals()
+    assert "kernel-install add 6.13.0" in refusal.remedy
+
+
+@pytest.mark.parametrize(("make", "path"), [(systemd_boot, PLUGIN), (fedora, EARLY_PLUGIN)])
+def test_the_plugin_gives_kernels_to_come_what_we_would_give_them(
+    tmp_path: Path, make: Callable[[Path], SystemdBoot | GrubBls], path: str
+) -> None:
+    loader = make(tmp_path)
+    record, there = converge(tmp_path, type(loader), REQUEST, records.EMPTY)
+    folder = Path(there.entries[0].path).parent
+    plugin = (tmp_path / path.lstrip("/")).read_text().replace(str(folder), f"{tmp_path}{folder}")
+    script = tmp_path / "plugin"
+    script.write_text(plugin)
+    checked = subprocess.run(["shellcheck", str(script)], capture_output=True, text=True, check=False)
+    assert (checked.returncode, checked.stdout) == (0, "")
+
+    def call(*arguments: str) -> None:
+        subprocess.run(["sh", str(script), *arguments], check=True, env={"PATH": os.environ["PATH"]})
+
+    call("add", "6.12.1+next", "/x", "/y")
+    (made,) = (tmp_path / str(folder).lstrip("/")).glob("*fallback-6.12.1+next.conf")
+    pattern = (tmp_path / str(folder).lstrip("/")) / made.name.replace("+next", "")
+    assert made.read_text() == pattern.read_text().replace("6.12.1", "6.12.1+next")
+    call("add", "6.12.1+next")
+    call("remove", "6.12.1+next")
+    assert not made.exists()
+    assert pattern.exists()
+    call("remove")
+    converge(tmp_path, type(loader), CmdlineRequest("iommu", ()), record)
+
+
+@pytest.mark.parametrize("make", [systemd_boot, fedora])
+def test_entries_of_other_systems_stay_as_they_are(
+    tmp_path: Path, make: Callable[[Path, dict[str, str]], SystemdBoot | GrubBls]
+) -> None:
+    """On a shared partition, another installation of this collection has such entries too."""
+    folder = "/boot/loader/entries" if make is fedora else "/efi/loader/entries"
+    mark = "~" if make is fedora else "-0-"
+    theirs = {
+        f"{folder}/{start}{mark}vfio-workstation-fallback-6.11.conf": DEBIAN.replace(MACHINE, OTHER_MACHINE)
+        for start in (OTHER_MACHINE, "zorin")
+    }
+    loader = make(tmp_path, theirs)
+    before = seen(tmp_path)
+    record, there = converge(tmp_path, type(loader), REQUEST, records.EMPTY)
+    path = EARLY_PLUGIN if make is fedora else PLUGIN
+    script = (tmp_path / path.lstrip("/")).read_text().replace(str(folder), f"{tmp_path}{folder}")
+    for arguments in (("add", "6.13"), ("remove", "6.11"), ("remove", "6.13")):
+        subprocess.run(["sh", "-c", script, "plugin", *arguments], check=True)
+        assert {name: content for name, content in seen(tmp_path).items() if "/" + name in theirs} == {
+            name.lstrip("/"): content.encode() for name, content in theirs.items()
+        }
+        new = list((tmp_path / folder.lstrip("/")).glob("*fallback-6.13.conf"))
+        assert [one.name.startswith((MACHINE, "debian")) for one in new] == [True] * (arguments != ("remove", "6.13"))
+    assert [one.role for one in there.entries if one.path in theirs] == [OTHER, OTHER]
+    converge(tmp_path, type(loader), CmdlineRequest("iommu", ()), record)
+    assert seen(tmp_path) == before
+
+
+def test_a_kernels_rescue_entry_stays_as_it_is(tmp_path: Path) -> None:
+    rescue = DEBIAN.replace("quiet", "systemd.unit=rescue.target")
+    loader = systemd_boot(tmp_path, {"/efi/loader/entries/debian-mine-6.12.1.conf": rescue})
+    assert {one.id: one.role for one in loader.entries}["debian-mine-6.12.1"] == OTHER
+
+
+def test_the_plugin_looks_where_the_entries_are(tmp_path: Path) -> None:
+    files = {f"/boot{place}": text for place, text in {"/loader/entries/debian-6.12.1.conf": DEBIAN}.items()}
+    systemd_boot(tmp_path, files)
+    (tmp_path / "efi/loader/entries/debian-6.12.1.conf").unlink()
+    converge(tmp_path, SystemdBoot, REQUEST, records.EMPTY)
+    text = (tmp_path / PLUGIN.lstrip("/")).read_text()
+    assert "\nfallbacks=/boot/loader/entries/debian-0-vfio-workstation-fallback-\n" in text
+
+
+@pytest.mark.parametrize("text", ["ro\n# mine\n", "  # intel_iommu=on iommu=pt\nro\n"])
+def test_a_comment_that_may_be_none_is_refused(tmp_path: Path, text: str) -> None:
+    loaders = (systemd_boot(tmp_path / "a", {CMDLINE: text}), fedora(tmp_path / "b", {CMDLINE: text}))
+    assert [[one.code for one in loader.refusals()] for loader in loaders] == [["cmdline_unreadable"]] * 2
+
+
+def test_an_empty_cmdline_file_does_not_go_with_ours(tmp_path: Path) -> None:
+    systemd_boot(tmp_path, {CMDLINE: ""})
+    record, _there = converge(tmp_path, SystemdBoot, REQUEST, records.EMPTY)
+    assert (tmp_path / CMDLINE.lstrip("/")).read_text() == "intel_iommu=on iommu=pt\n"
+    converge(tmp_path, SystemdBoot, CmdlineRequest("iommu", ()), record)
+    assert (tmp_path / CMDLINE.lstrip("/")).read_text().strip() == ""
+
+
+def test_bytes_that_are_no_text_stay(tmp_path: Path) -> None:
+    entry = DEBIAN.replace("quiet", "key=\udce9")
+    systemd_boot(tmp_path, {"/efi/loader/entries/debian-6.12.1.conf": entry})
+    before = seen(tmp_path)
+    record, _there = converge(tmp_path, SystemdBoot, REQUEST, records.EMPTY)
+    assert b"key=\xe9 intel_iommu=on" in (tmp_path / "efi/loader/entries/debian-6.12.1.conf").read_bytes()
+    converge(tmp_path, SystemdBoot, CmdlineRequest("iommu", ()), record)
+    assert seen(tmp_path) == before
+
+
+def test_grub_takes_the_first_options_line(tmp_path: Path) -> None:
+    place = f"boot/loader/entries/{MACHINE}-6.12.1.conf"
+    entry = FEDORA.replace("rhgb $tuned_params", "rhgb\noptions never seen")
+    fedora(tmp_path, {"/" + place: entry})
+    converge(tmp_path, GrubBls, REQUEST, records.EMPTY)
+    assert "options root=UUID=b ro rhgb intel_iommu=on iommu=pt\noptions never seen\n" in (tmp_path / place).read_text()
+
+
+def red_hat_8(root: Path, environment: str) -> GrubBls:
+    entry = FEDORA.replace("root=UUID=b ro rhgb", "$kernelopts")
+    block = f"# GRUB Environment Block\n{environment}".ljust(1024, "#")
+    return fedora(root, {f"/boot/loader/entries/{MACHINE}-6.12.1.conf": entry, "/boot/grub2/grubenv": block})
+
+
+def test_kernelopts_change_to_other_arguments(tmp_path: Path) -> None:
+    red_hat_8(tmp_path, "kernelopts=root=UUID=b ro \n")
+    record, _there = converge(tmp_path, GrubBls, REQUEST, records.EMPTY)
+    _record, there = converge(tmp_path, GrubBls, CmdlineRequest("iommu", ("a=b",)), record)
+    assert [one.text for one in there.entries if one.role == FALLBACK] == ["root=UUID=b ro  $tuned_params"]
+
+
+def test_a_rescue_entry_that_refers_to_kernelopts_follows_it(tmp_path: Path) -> None:
+    """As the documentation says: it is none of ours, and what it refers to has our arguments."""
+    rescue = RESCUE.replace("root=UUID=b ro rhgb", "$kernelopts")
+    red_hat_8(tmp_path, "kernelopts=root=UUID=b ro \n")
+    plant(tmp_path, {f"/boot/loader/entries/{MACHINE}-0-rescue.conf": rescue})
+    _record, there = converge(tmp_path, GrubBls, REQUEST, records.EMPTY)
+    (text,) = [one.text for one in there.entries if one.id == f"{MACHINE}-0-rescue"]
+    assert "intel_iommu=on iommu=pt" in text
+
+
+def test_entries_that_grub_mkconfig_wrote_anew_are_put_right(tmp_path: Path) -> None:
+    """With --update-bls-cmdline it gives all of them the same arguments, those without ours among them."""
+    fedora(tmp_path)
+    record, there = converge(tmp_path, GrubBls, REQUEST, records.EMPTY)
+    before = seen(tmp_path)
+    (normal,) = [one.text for one in there.entries if one.role == NORMAL]
+    (bare,) = [one for one in there.entries if one.role == FALLBACK]
+    path = tmp_path / bare.path.lstrip("/")
+    path.write_text(path.read_text().replace(bare.text, normal))
+    assert seen(tmp_path) != before
+    converge(tmp_path, GrubBls, REQUEST, record)
+    assert seen(tmp_path) == before
+
+
+def test_kernelopts_that_nothing_sets_are_refused(tmp_path: Path) -> None:
+    assert [one.code for one in red_hat_8(tmp_path, "x=1\n").refusals()] == ["cmdline_unreadable"]
+
+
+def test_kernelopts_without_room_are_refused(tmp_path: Path) -> None:
+    full = "kernelopts={}\n".format("x" * (1024 - 25 - 12 - 7))
+    loader = red_hat_8(tmp_path, full)
+    assert loader.argument_problems(("a=b",)) == ()
+    assert [one.code for one in loader.argument_problems(("a=b", "c=d"))] == ["cmdline_too_long"]

@@ -1,0 +1,158 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the running system is told, and when it is told nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.workstation.plugins.module_utils._machine import HugePages, Machine
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import (
+    HostPlan,
+    HostRecord,
+    HugePagesPlan,
+    RuntimePages,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import (
+    ACTIVE,
+    CONFIGURED,
+    RemoveFile,
+    RunTool,
+    Step,
+    WriteAttribute,
+    WriteFile,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.access import ACCESS_RULE_FILE
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.hugepages_files import (
+    TMPFILES_FILE,
+    mount_unit_path,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.isolation import SCRIPT_FILE, STATE, UNIT_FILE
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
+from ansible_collections.vfio.workstation.plugins.module_utils._run.running_system import TRIED_FILE, Live
+from ansible_collections.vfio.workstation.tests.machines.values import machine, memory
+
+PAGES = (RuntimePages(0, 2048, 8),)
+COUNT = "/sys/devices/system/node/node0/hugepages/hugepages-2048kB/nr_hugepages"
+MOUNT = mount_unit_path(1 << 20)
+NO_PLAN = HostPlan({}, {}, {}, None, None, None, HostRecord(), ())
+
+
+def live_tree(root: Path) -> Tree:
+    """A folder that is taken for the machine itself."""
+    tree = Tree(str(root))
+    tree.live = True
+    return tree
+
+
+def system(root: Path, **files: str) -> Tree:
+    """A running system with systemd and udev, and these files."""
+    for name, text in {"/run/systemd/system/x": "", "/run/udev/control": "", **files}.items():
+        path = root / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+    return live_tree(root)
+
+
+def wanted(*pages: RuntimePages) -> HostPlan:
+    return NO_PLAN._replace(hugepages=HugePagesPlan((), (), pages))
+
+
+def with_pages(total: int | None) -> Machine:
+    host = machine(memory=memory(32))
+    node = host.memory.nodes["0"]
+    node = node._replace(hugepages={**node.hugepages, "2048": HugePages(total, total, 0)})
+    return host._replace(memory=host.memory._replace(nodes={"0": node}))
+
+
+def write(path: str) -> WriteFile:
+    return WriteFile(path, "", CONFIGURED, "")
+
+
+def remove(path: str) -> RemoveFile:
+    return RemoveFile(path, CONFIGURED, "")
+
+
+def lines(steps: list[Step]) -> list[str]:
+    assert all(step.effect == ACTIVE for step in steps)
+    return [" ".join(step.argv) for step in steps if isinstance(step, RunTool)]
+
+
+def test_pages_that_lack_are_asked_for_once_a_boot(tmp_path: Path) -> None:
+    tree = system(tmp_path)
+    note, ask = Live(tree, with_pages(3), wanted(*PAGES), {}).after()
+    assert isinstance(note, WriteFile)
+    assert isinstance(ask, WriteAttribute)
+    assert (note.path, ask.path, ask.value) == (TRIED_FILE, COUNT, "8")
+    system(tmp_path, **{TRIED_FILE: note.content})
+    tree = live_tree(tmp_path)
+    assert list(Live(tree, with_pages(3), wanted(*PAGES), {}).after()) == []
+    more = (PAGES[0]._replace(pages=9),)
+    assert len(list(Live(tree, with_pages(3), wanted(*more), {}).after())) == 2
+
+
+@pytest.mark.parametrize("there", [8, 9, None])
+def test_pages_that_are_there_or_can_not_be_told_are_not_asked_for(tmp_path: Path, there: int | None) -> None:
+    assert list(Live(system(tmp_path), with_pages(there), wanted(*PAGES), {}).after()) == []
+
+
+def test_a_capture_is_told_nothing(tmp_path: Path) -> None:
+    system(tmp_path, **{STATE + "/x": ""})
+    live = Live(Tree(str(tmp_path)), with_pages(0), wanted(*PAGES), {"cpu_isolation": [remove(UNIT_FILE)]})
+    assert [*live.before(), *live.after()] == []
+
+
+@pytest.mark.parametrize(("now", "freed"), [("8", ["0"]), ("12", [])])
+def test_pages_of_ours_are_given_back_and_those_of_others_are_not(tmp_path: Path, now: str, freed: list[str]) -> None:
+    tree = system(tmp_path, **{TMPFILES_FILE: f"# ours\nw! {COUNT} - - - - 8\n", COUNT: f"{now}\n", TRIED_FILE: "x"})
+    steps = list(Live(tree, with_pages(int(now)), NO_PLAN, {"hugepages": [remove(TMPFILES_FILE)]}).after())
+    assert [step.value for step in steps if isinstance(step, WriteAttribute)] == freed
+    assert [step.path for step in steps if isinstance(step, RemoveFile)] == [TRIED_FILE]
+
+
+def test_units_are_read_anew_and_mounts_started(tmp_path: Path) -> None:
+    live = Live(system(tmp_path), machine(), NO_PLAN, {"hugepages": [write(MOUNT), write(TMPFILES_FILE)]})
+    assert lines(list(live.before())) == []
+    assert lines(list(live.after())) == ["systemctl daemon-reload", "systemctl start dev-hugepages1G.mount"]
+
+
+def test_what_goes_is_stopped_while_its_unit_is_there(tmp_path: Path) -> None:
+    own = {"hugepages": [remove(MOUNT)], "cpu_isolation": [remove(UNIT_FILE)]}
+    live = Live(system(tmp_path, **{STATE + "/x": ""}), machine(), NO_PLAN, own)
+    assert lines(list(live.before())) == [
+        "systemctl stop vfio-workstation-cpu-isolation.service",
+        "systemctl stop dev-hugepages1G.mount",
+    ]
+    assert lines(list(live.after())) == ["systemctl daemon-reload"]
+
+
+def test_a_unit_that_holds_cpus_is_stopped_by_its_old_files_and_started_by_the_new(tmp_path: Path) -> None:
+    live = Live(system(tmp_path, **{STATE + "/x": ""}), machine(), NO_PLAN, {"cpu_isolation": [write(SCRIPT_FILE)]})
+    assert lines(list(live.before())) == ["systemctl stop vfio-workstation-cpu-isolation.service"]
+    assert lines(list(live.after())) == [
+        "systemctl daemon-reload",
+        "systemctl start vfio-workstation-cpu-isolation.service",
+    ]
+
+
+def test_a_unit_that_holds_no_cpus_need_not_be_stopped(tmp_path: Path) -> None:
+    live = Live(system(tmp_path), machine(), NO_PLAN, {"cpu_isolation": [write(UNIT_FILE)]})
+    assert lines(list(live.before())) == []
+
+
+def test_a_rule_for_access_holds_for_the_devices_that_are_there(tmp_path: Path) -> None:
+    own = {"access": [write(ACCESS_RULE_FILE)]}
+    assert [line.split()[1] for line in lines(list(Live(system(tmp_path), machine(), NO_PLAN, own).after()))] == [
+        "control",
+        "trigger",
+        "trigger",
+    ]
+
+
+def test_without_systemd_and_udev_files_are_enough(tmp_path: Path) -> None:
+    own = {"access": [write(ACCESS_RULE_FILE)], "hugepages": [write(MOUNT)]}
+    live = Live(live_tree(tmp_path), machine(), NO_PLAN, own)
+    assert [*live.before(), *live.after()] == []
