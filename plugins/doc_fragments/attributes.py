@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every module of this collection says of itself."""
+"""Attributes that the modules of this collection share."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Can run in check mode and return what it would change, without changing it.
+    description: Can run in check_mode and return changed status prediction without modifying target.
   diff_mode:
-    description: Returns details on what has changed, or would change in check mode, when in diff mode.
+    description: Will return details on what has changed (or possibly needs changing in check_mode), when in diff mode.
   platform:
-    description: Systems that the module works on.
+    description: Target OS/families that can be operated against.
     platforms: linux
     support: full
 """
@@ -30,9 +30,9 @@ attributes:
   check_mode:
     support: full
     details:
-      - Changes nothing in any mode.
+      - This module does not modify state.
   diff_mode:
     support: N/A
     details:
-      - Changes nothing, so there is no difference to show.
+      - This module does not modify state.
 """

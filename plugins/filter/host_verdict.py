@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What became of one machine, in a word."""
+"""Filter host_verdict: the verdict on one host."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ansible_collections.vfio.workstation.plugins.plugin_utils import _tables, _
 
 DOCUMENTATION = r"""
 name: host_verdict
-short_description: Say in a word what became of a machine
+short_description: Return the verdict on a host
 version_added: 0.1.0
 author:
   - The vfio.workstation contributors (@vfio-workstation)
 description:
-  - Judges what P(vfio.workstation.host#module) returned, for conditions in playbooks.
+  - Condenses what P(vfio.workstation.host#module) returned to one word, for conditions in playbooks.
 positional: predicted
 options:
   _input:
-    description: What the module returned. What Ansible returned in its place will do.
+    description: The return values of the module. What Ansible returned in its place is accepted too.
     type: dict
     required: true
   predicted:
-    description: Whether the module was in check mode, so that its steps were not done.
+    description: Whether the module ran in check mode, so that its steps were not executed.
     type: bool
     default: false
 seealso:
@@ -38,35 +38,38 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the machine
+- name: Inspect the host
   vfio.workstation.host:
     iommu: {}
   check_mode: true
   become: true
-  register: look
+  register: inspected
 
-- name: Insist on it
+- name: Assert that the IOMMU is on
   ansible.builtin.assert:
-    that: (look | vfio.workstation.host_verdict(predicted=true)).word == 'active'
+    that: (inspected | vfio.workstation.host_verdict(predicted=true)).word == 'active'
 """
 
 RETURN = r"""
 _value:
-  description: The judgement.
+  description: The verdict.
   type: dict
   contains:
     word:
       description:
-        - V(unreachable), V(refused) or V(failed), as Ansible or the module said.
-        - V(due) is not what was asked for, and a run would change it.
-        - V(staged) needs a reboot to become active.
-        - V(incomplete) is in place, and yet not all of it is active; the machine was booted with it, so that a reboot
-          alone would not help.
-        - V(unknown) is in place, and whether it is active can't be told.
-        - V(active) is all that was asked for, and V(nothing) that nothing was.
+        - "V(unreachable): Ansible could not reach the host."
+        - "V(refused): the module refused the request; nothing was changed."
+        - "V(failed): any other error."
+        - "V(pending): the host differs from the request; a run would change it."
+        - "V(staged): configured and staged; a reboot activates it."
+        - "V(incomplete): configured and staged, but not everything is active. The host was booted with the
+          configuration, so a reboot alone will not help."
+        - "V(unknown): configured and staged; whether everything is active is unknown."
+        - "V(active): everything requested is active."
+        - "V(unmanaged): no configuration was requested."
       type: str
     reason:
-      description: Why it is unreachable, refused, failed or incomplete, in one line. Empty for all else.
+      description: The reason for V(unreachable), V(refused), V(failed) or V(incomplete), in one line. Empty otherwise.
       type: str
 """
 
@@ -74,8 +77,8 @@ _value:
 def host_verdict(result: t.Any, predicted: bool = False) -> dict[str, str]:
     if not isinstance(result, t.Mapping):
         raise AnsibleFilterError(
-            f"vfio.workstation.host_verdict: found {type(result).__name__}, expected what the module "
-            "vfio.workstation.host returned (register it, and pass it whole)"
+            f"vfio.workstation.host_verdict: found {type(result).__name__}, expected the return values of the module "
+            "vfio.workstation.host (pass the registered variable whole)"
         )
     return {"word": _verdict.verdict(result, bool(predicted)), "reason": _tables.failure_text(result, bool(predicted))}
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A table of everything that stands in the way on any machine."""
+"""Filter refusal_table: all refusals and failures of several hosts."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from ansible_collections.vfio.workstation.plugins.plugin_utils import _tables
 
 DOCUMENTATION = r"""
 name: refusal_table
-short_description: Show everything that stands in the way on any machine
+short_description: Format the refusals and failures of several hosts
 version_added: 0.1.0
 author:
   - The vfio.workstation contributors (@vfio-workstation)
 description:
-  - Turns what P(vfio.workstation.host#module) returned for several machines into a list of all refusals for people,
-    each with what was seen, why it matters, and what to do.
-  - Machines that failed or were not reached are in it with Ansible's own words. Those with nothing in the way are not.
-  - What is the same on several machines stands there once, under all their names.
+  - Formats the refusals that P(vfio.workstation.host#module) returned for several hosts, each with what was found, why
+    it matters, and what to do.
+  - Includes hosts that failed or were unreachable, with the message of Ansible. Hosts without refusals or failures are
+    left out.
+  - Hosts with identical refusals share one entry.
 options:
   _input:
-    description: What the module returned, by name of the machine. What Ansible returned in its place will do.
+    description: The return values of the module, by host name. What Ansible returned in its place is accepted too.
     type: dict
     required: true
 seealso:
@@ -36,14 +37,14 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Print what stands in the way
+- name: Report refusals
   ansible.builtin.debug:
-    msg: "{{ {inventory_hostname: look} | vfio.workstation.refusal_table }}"
+    msg: "{{ {inventory_hostname: inspected} | vfio.workstation.refusal_table }}"
 """
 
 RETURN = r"""
 _value:
-  description: Lines of text, none with more than 88 columns. Empty where nothing stands in the way.
+  description: Lines of text of at most 88 columns. Empty if there is no refusal and no failure.
   type: list
   elements: str
 """
@@ -52,8 +53,8 @@ _value:
 def refusal_table(results: t.Any) -> list[str]:
     if not isinstance(results, t.Mapping) or not all(isinstance(result, t.Mapping) for result in results.values()):
         raise AnsibleFilterError(
-            f"vfio.workstation.refusal_table: found {type(results).__name__}, expected a mapping from names of "
-            "machines to what the module vfio.workstation.host returned for each (register it, and pass it whole)"
+            f"vfio.workstation.refusal_table: found {type(results).__name__}, expected a mapping from host "
+            "names to the return values of the module vfio.workstation.host (pass the registered variable whole)"
         )
     return _tables.refusal_table(results)
 

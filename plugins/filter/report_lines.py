@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A summary of a machine, line by line."""
+"""Filter report_lines: a summary of one host."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ansible_collections.vfio.workstation.plugins.plugin_utils import _report
 
 DOCUMENTATION = r"""
 name: report_lines
-short_description: Summarize what host_info read of a machine
+short_description: Summarize what host_info read from a host
 version_added: 0.1.0
 author:
   - The vfio.workstation contributors (@vfio-workstation)
 description:
-  - Turns what P(vfio.workstation.host_info#module) returned into a summary for people.
+  - Formats what P(vfio.workstation.host_info#module) returned as a summary.
 positional: name
 options:
   _input:
-    description: What the module returned.
+    description: The return values of the module.
     type: dict
     required: true
   name:
-    description: What to call the machine.
+    description: The host name to print.
     type: str
     required: true
 seealso:
@@ -38,7 +38,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Read the machine
+- name: Read the host
   vfio.workstation.host_info:
   register: reading
 
@@ -59,7 +59,7 @@ def report_lines(reading: t.Any, name: str) -> list[str]:
     if not isinstance(reading, t.Mapping) or not isinstance(reading.get("host"), t.Mapping):
         raise AnsibleFilterError(
             f"vfio.workstation.report_lines: found {type(reading).__name__} without the key host; "
-            "expected what the module vfio.workstation.host_info returned (register it, and pass it whole)"
+            "expected the return values of the module vfio.workstation.host_info (pass the registered variable whole)"
         )
     return _report.report_lines(dict(reading), name)
 

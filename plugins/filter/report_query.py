@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A question to what was read of many machines."""
+"""Filter report_query: a JMESPath query across hosts."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ except ImportError as error:
 
 DOCUMENTATION = r"""
 name: report_query
-short_description: Ask a JMESPath question of many machines
+short_description: Query several hosts with a JMESPath expression
 version_added: 0.1.0
 author:
   - The vfio.workstation contributors (@vfio-workstation)
 description:
-  - Evaluates an expression over what P(vfio.workstation.host_info#module) returned for several machines.
-  - The expression sees a list with one element for each machine, with the keys of
-    RV(vfio.workstation.host_info#module:host).
-  - The element has two keys besides. C(name) is the machine's name in the inventory. C(functions) is a list of the PCI
-    functions, each with its C(address) and with C(group_mates), the addresses in its IOMMU group that belong to other
-    devices and are no bridges.
+  - Evaluates a JMESPath expression over what P(vfio.workstation.host_info#module) returned for several hosts.
+  - The expression is applied to a list with one element for each host. An element has the keys of
+    RV(vfio.workstation.host_info#module:host), and two more.
+  - C(name) is the inventory name of the host.
+  - C(functions) is a list of the PCI functions. Each has its C(address), and C(group_mates), the addresses of the
+    functions in its IOMMU group that belong to other devices, bridges excluded.
 requirements:
   - jmespath on the controller
 positional: expression
 options:
   _input:
-    description: What the module returned, by name of the machine.
+    description: The return values of the module, by host name.
     type: dict
     required: true
   expression:
-    description: A JMESPath expression, see U(https://jmespath.org/specification.html).
+    description: A JMESPath expression; see U(https://jmespath.org/specification.html).
     type: str
     required: true
 seealso:
@@ -51,11 +51,11 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Name the machines with a free display function alone in its group
+- name: List the hosts with an unused GPU that is alone in its IOMMU group
   ansible.builtin.debug:
-    msg: "{{ readings | vfio.workstation.report_query(question) }}"
+    msg: "{{ readings | vfio.workstation.report_query(query) }}"
   vars:
-    question: >-
+    query: >-
       [?functions[?starts_with(class, '03') && boot_display == `false` && !in_use_by
       && iommu_group && !group_mates]].name
     readings:
@@ -65,7 +65,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: What the expression yields.
+  description: The result of the expression.
   type: raw
 """
 
@@ -79,15 +79,15 @@ def report_query(readings: t.Any, expression: str) -> t.Any:
     broken = [name for name, reading in readings.items() if "host" not in reading]
     if broken:
         raise AnsibleFilterError(
-            f"vfio.workstation.report_query: the readings of {', '.join(broken)} lack the key host; "
-            "expected what the module vfio.workstation.host_info returned, by name of the machine"
+            f"vfio.workstation.report_query: the values of {', '.join(broken)} lack the key host; "
+            "expected the return values of the module vfio.workstation.host_info, by host name"
         )
     try:
         return jmespath.search(expression, _report.query_document(readings))
     except jmespath.exceptions.JMESPathError as error:
         raise AnsibleFilterError(
-            f"report_query: {expression!r} is not a JMESPath expression that fits: {error}. "
-            "See https://jmespath.org/specification.html, and the README for examples"
+            f"report_query: {expression!r} is not a valid JMESPath expression: {error}. "
+            "See https://jmespath.org/specification.html, and the README of the collection for examples"
         ) from error
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A table of what was asked of machines, and how far it has come."""
+"""Filter request_table: the state of each request on several hosts."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ from ansible_collections.vfio.workstation.plugins.plugin_utils import _tables
 
 DOCUMENTATION = r"""
 name: request_table
-short_description: Show what was asked of machines, and how far it has come
+short_description: Format the state of each request on several hosts
 version_added: 0.1.0
 author:
   - The vfio.workstation contributors (@vfio-workstation)
 description:
-  - Turns what P(vfio.workstation.host#module) returned for several machines into a table for people.
-  - Each request has its line, with the marks C(yes), C(no) and C(-) (not known) for configured, staged and active.
-  - The last line counts the machines by what P(vfio.workstation.host_verdict#filter) says of them.
+  - Formats what P(vfio.workstation.host#module) returned for several hosts as a table.
+  - Each request has a row. The columns configured, staged and active contain C(yes), C(no) or C(-) (unknown).
+  - The last line counts the hosts by the verdict of P(vfio.workstation.host_verdict#filter).
 positional: predicted, state
 options:
   _input:
-    description: What the module returned, by name of the machine. What Ansible returned in its place will do.
+    description: The return values of the module, by host name. What Ansible returned in its place is accepted too.
     type: dict
     required: true
   predicted:
-    description: Whether the module was in check mode, so that its steps were not done.
+    description: Whether the module ran in check mode, so that its steps were not executed.
     type: bool
     default: false
   state:
-    description: What was asked for.
+    description: The requested state.
     type: str
     choices: [present, absent]
     default: present
@@ -45,26 +45,26 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at the machines
+- name: Inspect the hosts
   vfio.workstation.host:
     devices:
       - name: gpu
         select: {class: display, boot_display: false}
   check_mode: true
   become: true
-  register: look
+  register: inspected
 
-- name: Print the table
+- name: Report the state of each request
   ansible.builtin.debug:
-    msg: "{{ dict(ansible_play_hosts | zip(looks)) | vfio.workstation.request_table(predicted=true) }}"
+    msg: "{{ dict(ansible_play_hosts | zip(results)) | vfio.workstation.request_table(predicted=true) }}"
   vars:
-    looks: "{{ ansible_play_hosts | map('extract', hostvars, 'look') }}"
+    results: "{{ ansible_play_hosts | map('extract', hostvars, 'inspected') }}"
   run_once: true
 """
 
 RETURN = r"""
 _value:
-  description: Lines of text, none with more than 88 columns.
+  description: Lines of text of at most 88 columns.
   type: list
   elements: str
 """
@@ -74,7 +74,7 @@ def request_table(results: t.Any, predicted: bool = False, state: str = "present
     if not isinstance(results, t.Mapping) or not all(isinstance(result, t.Mapping) for result in results.values()):
         raise AnsibleFilterError(
             f"vfio.workstation.request_table: found {type(results).__name__}, expected a mapping from host "
-            "names to what the module vfio.workstation.host returned for each (register it, and pass it whole)"
+            "names to the return values of the module vfio.workstation.host (pass the registered variable whole)"
         )
     return _tables.request_table(results, bool(predicted), state)
 

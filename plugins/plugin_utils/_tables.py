@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the module host returned for many machines, as tables for people. Pure, and on the controller only."""
+"""Tables of what the module host returned for several hosts. Pure; runs on the controller only."""
 
 from __future__ import annotations
 
@@ -14,42 +14,41 @@ from ansible_collections.vfio.workstation.plugins.plugin_utils._verdict import R
 
 Results = t.Mapping[str, Result]
 
-#: Columns of a line. Ansible indents what it prints, and puts it in quotes: with that, a line has less than 100.
+#: The maximum width of a line. Ansible adds an indent and quotes, which keeps the line below 100 columns.
 WIDTH = 88
 _MARKS = {True: "yes", False: "no"}
-_CODE = 16
-#: The columns of the closing table, each with its width; what does not fit goes on in the next line.
-_COLUMNS = (("asked for", 34), ("configured", 10), ("staged", 6), ("active", 6), ("now", 22))
+#: The columns of the table of requests, with their widths. Longer cells are wrapped.
+_COLUMNS = (("requested", 34), ("configured", 10), ("staged", 6), ("active", 6), ("now", 22))
 _PRESENT = {
-    _verdict.ACTIVE: "everything that is asked for is active",
-    _verdict.NOTHING: "nothing is asked of it",
-    _verdict.DUE: "not yet what is asked for: a run would change it",
-    _verdict.STAGED: "in place; a reboot makes it active",
-    _verdict.INCOMPLETE: "in place, but not all of it is active, and a reboot alone would not help",
-    _verdict.UNKNOWN: "in place; whether it is active can't be told",
+    _verdict.ACTIVE: "everything requested is active",
+    _verdict.UNMANAGED: "no configuration requested",
+    _verdict.PENDING: "changes pending",
+    _verdict.STAGED: "configured and staged; reboot to activate",
+    _verdict.INCOMPLETE: "configured and staged, but not everything is active, and a reboot alone will not help",
+    _verdict.UNKNOWN: "configured and staged; whether everything is active is unknown",
 }
 _ABSENT = {
-    _verdict.ACTIVE: "as it was before: nothing is left",
-    _verdict.NOTHING: "as it was before: nothing is left",
-    _verdict.DUE: "something is left: a run would take it away",
-    _verdict.STAGED: "files are as before; a reboot brings the rest",
-    _verdict.INCOMPLETE: "files are as before, but not all that runs, and a reboot alone would not help",
-    _verdict.UNKNOWN: "files are as before; whether all that runs is can't be told",
+    _verdict.ACTIVE: "rolled back; nothing is left",
+    _verdict.UNMANAGED: "rolled back; nothing is left",
+    _verdict.PENDING: "rollback pending",
+    _verdict.STAGED: "files rolled back; reboot to complete the rollback",
+    _verdict.INCOMPLETE: "files rolled back, but not the running system, and a reboot alone will not help",
+    _verdict.UNKNOWN: "files rolled back; whether the running system is rolled back is unknown",
 }
 _BROKEN = {
-    _verdict.UNREACHABLE: "unreachable, nothing was done",
-    _verdict.REFUSED: "refused, nothing was changed",
+    _verdict.UNREACHABLE: "unreachable",
+    _verdict.REFUSED: "refused; nothing was changed",
     _verdict.FAILED: "failed",
 }
 
 
 def request_table(results: Results, predicted: bool = False, state: str = "present") -> list[str]:
-    """Return a table of what was asked for and how far it has come, machine by machine, and a line that counts them.
+    """Return a table of the state of each request, host by host, and a last line that counts the hosts by verdict.
 
     Args:
-        results: What the module host returned, by name of the machine.
-        predicted: Whether the module was in check mode, so that its steps were not done.
-        state: What was asked for: `present`, or `absent` for a rollback.
+        results: What the module host returned, by host name.
+        predicted: Whether the module ran in check mode, so that its steps were not executed.
+        state: The requested state: `present`, or `absent` for a rollback.
     """
     sentences = {**(_ABSENT if state == "absent" else _PRESENT), **_BROKEN}
     lines = []
@@ -68,14 +67,14 @@ def request_table(results: Results, predicted: bool = False, state: str = "prese
 
 
 def refusal_table(results: Results) -> list[str]:
-    """Return all that stands in the way on any machine; what is the same on several stands there once.
+    """Return all refusals and failures. Hosts with identical ones share an entry.
 
     Args:
-        results: What the module host returned, by name of the machine. Those with nothing in the way are left out.
+        results: What the module host returned, by host name. Hosts without refusals or failures are left out.
     """
     names: dict[tuple[str, ...], list[str]] = {}
     for name, result in results.items():
-        lines = _in_the_way(result)
+        lines = _problems(result)
         if lines:
             names.setdefault(tuple(lines), []).append(name)
     table = []
@@ -86,28 +85,28 @@ def refusal_table(results: Results) -> list[str]:
 
 
 def failure_text(result: Result, predicted: bool = False) -> str:
-    """Return in one line why a machine failed; empty for one that did not.
+    """Return the reason why a host failed, in one line; an empty string if it did not fail.
 
     Args:
-        result: What the module host returned, or what Ansible did in its place.
-        predicted: Whether the module was in check mode, so that its steps were not done.
+        result: What the module host returned, or what Ansible returned in its place.
+        predicted: Whether the module ran in check mode, so that its steps were not executed.
     """
     word = _verdict.verdict(result, predicted)
     if word == _verdict.REFUSED:
         codes = dict.fromkeys(str(refusal.get("code")) for refusal in result["refusals"])
-        return f"refused, and nothing was changed: {', '.join(codes)}"
+        return f"refused; nothing was changed: {', '.join(codes)}"
     if word in (_verdict.UNREACHABLE, _verdict.FAILED):
         return f"{word}: {' '.join(_message(result).split())}"
     if word == _verdict.INCOMPLETE:
-        # A rollback asks for nothing, and can have no request that lacks.
+        # A rollback has no requests.
         requests = [request for request in _verdict.requests_of(result) if request.get("active") is False]
-        lacks = [f"{_name(request)} ({request.get('now')})" for request in requests]
-        return f"in place, but not active, and a reboot alone would not help: {', '.join(lacks) or 'see its table'}"
+        inactive = [f"{_name(request)} ({request.get('now')})" for request in requests]
+        return f"not active, and a reboot alone will not help: {', '.join(inactive) or 'see the table of this host'}"
     return ""
 
 
 def _steps(word: str, result: Result) -> str:
-    count = len(result["steps"]) if word == _verdict.DUE else 0
+    count = len(result["steps"]) if word == _verdict.PENDING else 0
     return f" ({count} step{'' if count == 1 else 's'})" if count else ""
 
 
@@ -141,15 +140,15 @@ def _mark(state: t.Any) -> str:
 
 
 def _line(cells: t.Sequence[str]) -> str:
-    """Return a line of the table. The columns and what is between them are as wide as a line may be."""
+    """Return a line of the table. The columns and their separators add up to `WIDTH`."""
     padded = [cell.ljust(width) for cell, (_title, width) in zip(cells, _COLUMNS)]
     return ("  " + "  ".join(padded)).rstrip()
 
 
-def _in_the_way(result: Result) -> list[str]:
+def _problems(result: Result) -> list[str]:
     word = _verdict.verdict(result)
     if word == _verdict.REFUSED:
-        refusals = [one for one in result["refusals"] if isinstance(one, t.Mapping)]
+        refusals = [refusal for refusal in result["refusals"] if isinstance(refusal, t.Mapping)]
         return [line for refusal in refusals for line in _refusal(refusal)]
     if word in (_verdict.UNREACHABLE, _verdict.FAILED):
         return _wrapped(f"[{word}] {_message(result)}", "  ", "    ")
@@ -165,13 +164,13 @@ def _refusal(refusal: Result) -> list[str]:
 
 
 def _message(result: Result) -> str:
-    return str(result.get("msg") or "").strip() or "Ansible gave no reason; run it again with -v"
+    return str(result.get("msg") or "").strip() or "Ansible reported no reason; run again with -v"
 
 
 def _counts(results: Results, predicted: bool) -> str:
     words = [_verdict.verdict(result, predicted) for result in results.values()]
     counts = [f"{words.count(word)} {word}" for word in _verdict.VERDICTS if word in words]
-    return f"{len(words)} machine{'' if len(words) == 1 else 's'}: {', '.join(counts) or 'none'}"
+    return f"{len(words)} host{'' if len(words) == 1 else 's'}: {', '.join(counts) or 'none'}"
 
 
 def _texts(values: t.Any) -> list[str]:
@@ -183,7 +182,7 @@ def _fitted(text: str, width: int) -> list[str]:
 
 
 def _wrapped(text: str, first: str = "", more: str = "  ") -> list[str]:
-    """Return a text in lines that fit; its own line breaks are kept."""
+    """Return the text wrapped to `WIDTH`. Its own line breaks are kept."""
     lines: list[str] = []
     for part in text.splitlines():
         start = more if lines else first

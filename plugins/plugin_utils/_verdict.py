@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What became of one machine, in a word, by what the module host returned for it. Pure, and on the controller only."""
+"""The verdict on one host, derived from what the module host returned. Pure; runs on the controller only."""
 
 from __future__ import annotations
 
@@ -10,35 +10,35 @@ import typing as t
 
 Result = t.Mapping[str, t.Any]
 
-#: Ansible could not reach it.
+#: Ansible could not reach the host.
 UNREACHABLE = "unreachable"
-#: The module refused, and nothing was changed.
+#: The module refused the request; nothing was changed.
 REFUSED = "refused"
-#: Something else went wrong: variables that can't be read, a tool that failed, a machine that did not come back.
+#: Any other error: invalid variables, a tool that failed, a host that did not come back from its reboot.
 FAILED = "failed"
-#: Not what was asked for yet; a run would change it.
-DUE = "due"
-#: Every installed kernel would boot with it, and the running one does not show it.
+#: The files differ from the request; a run would change them.
+PENDING = "pending"
+#: Every installed kernel would boot with the request; the running kernel does not show it. A reboot activates it.
 STAGED = "staged"
-#: In place, and yet something is not active, and no reboot brings it.
+#: Configured and staged, but not everything is active, and a reboot alone will not help.
 INCOMPLETE = "incomplete"
-#: Whether it is active can't be told.
+#: Configured and staged; whether everything is active is unknown.
 UNKNOWN = "unknown"
-#: All that was asked for is active.
+#: Everything requested is active.
 ACTIVE = "active"
-#: Nothing was asked for.
-NOTHING = "nothing"
+#: No configuration was requested.
+UNMANAGED = "unmanaged"
 
-#: Every word, worst first: so are they counted.
-VERDICTS = (UNREACHABLE, REFUSED, FAILED, DUE, STAGED, INCOMPLETE, UNKNOWN, ACTIVE, NOTHING)
+#: All verdicts, worst first: the order in which they are counted.
+VERDICTS = (UNREACHABLE, REFUSED, FAILED, PENDING, STAGED, INCOMPLETE, UNKNOWN, ACTIVE, UNMANAGED)
 
 
 def verdict(result: Result, predicted: bool = False) -> str:
     """Return one of `VERDICTS`.
 
     Args:
-        result: What the module host returned, or what Ansible did in its place.
-        predicted: Whether the module was in check mode, so that its steps were not done.
+        result: What the module host returned, or what Ansible returned in its place.
+        predicted: Whether the module ran in check mode, so that its steps were not executed.
     """
     if result.get("unreachable"):
         return UNREACHABLE
@@ -48,11 +48,12 @@ def verdict(result: Result, predicted: bool = False) -> str:
     if result.get("failed") or not isinstance(states, t.Mapping):
         return FAILED
     if predicted and result.get("steps"):
-        return DUE
-    return _standing(result, states)
+        return PENDING
+    return _applied_verdict(result, states)
 
 
-def _standing(result: Result, states: Result) -> str:
+def _applied_verdict(result: Result, states: Result) -> str:
+    """Return the verdict on a host whose files are as requested."""
     requests = requests_of(result)
     if result.get("reboot_required"):
         return STAGED
@@ -60,11 +61,11 @@ def _standing(result: Result, states: Result) -> str:
         return INCOMPLETE
     if states.get("active") is None:
         return UNKNOWN
-    return ACTIVE if requests else NOTHING
+    return ACTIVE if requests else UNMANAGED
 
 
 def requests_of(result: Result) -> list[Result]:
-    """Return what was asked for, one by one; none where the module did not come that far."""
+    """Return the single requests; an empty list if the module failed before it had any."""
     requests = result.get("requests")
     return (
         [request for request in requests if isinstance(request, t.Mapping)]

@@ -45,7 +45,7 @@ def in_the_way(lines: list[str]) -> dict[str, list[str]]:
 
 
 def test_all_reasons_of_all_machines_are_in_one_table(all_at_once: Played) -> None:
-    codes = in_the_way(all_at_once.printed("Print what stands in the way"))
+    codes = in_the_way(all_at_once.printed("Report refusals"))
     expected = {name: MACHINES[name]["refused_for"] for name in REFUSED} | {name: ["unreachable"] for name in AWAY}
     assert {name: sorted({*of_name}) for name, of_name in codes.items()} == expected
 
@@ -54,7 +54,7 @@ def test_each_fails_with_its_codes_and_stops_no_other(all_at_once: Played) -> No
     assert all_at_once.status == 2
     assert sorted(all_at_once.failures) == sorted([*REFUSED, *AWAY, *BROKEN])
     for name in REFUSED:
-        words, message = "refused, and nothing was changed: ", all_at_once.failures[name]
+        words, message = "refused; nothing was changed: ", all_at_once.failures[name]
         assert message.startswith(words)
         assert sorted(message.removeprefix(words).split(", ")) == MACHINES[name]["refused_for"]
     for name in (*PROVISIONED, *REFUSED):
@@ -86,16 +86,16 @@ def test_what_is_broken_says_so(all_at_once: Played) -> None:
     assert all_at_once.failures["out-of-reach"].startswith("unreachable: ")
 
 
-def test_the_closing_table_counts_them(all_at_once: Played) -> None:
-    lines = all_at_once.printed("Print what was asked for, and how far it has come")
+def test_the_summary_counts_them(all_at_once: Played) -> None:
+    lines = all_at_once.printed("Report the state of each request")
     counts = (
         f"{len(AWAY)} unreachable, {len(REFUSED)} refused, {len(BROKEN)} failed, {len(PROVISIONED)} staged, "
         f"{len(FINE)} active"
     )
     assert len(MACHINES) >= 20
-    assert lines[-1] == f"{len(MACHINES) + len(AWAY)} machines: {counts}"
+    assert lines[-1] == f"{len(MACHINES) + len(AWAY)} hosts: {counts}"
     for name in PROVISIONED:
-        assert f"{name}: in place; a reboot makes it active" in lines
+        assert f"{name}: configured and staged; reboot to activate" in lines
 
 
 @pytest.mark.parametrize("name", REFUSED)
@@ -107,7 +107,7 @@ def test_no_file_of_a_refused_machine_is_touched(name: str) -> None:
 def test_verify_tells_scripts_that_it_is_not_active_yet() -> None:
     played = play("verify", workstation_hosts="provisioned")
     assert played.status == 2
-    assert played.failures == dict.fromkeys(PROVISIONED, "not what is asked for: staged")
+    assert played.failures == dict.fromkeys(PROVISIONED, "the requested configuration is not active: staged")
     assert {counts["changed"] for counts in played.recap.values()} == {0}
 
 
@@ -121,7 +121,7 @@ def test_the_next_run_goes_on_where_it_can_and_reboots_nobody_for_nothing(all_at
         "menu-fails": 2,
     }
     assert list(played.failures) == ["short-of-pages"]
-    assert "a reboot alone would not help: hugepages 1G" in played.failures["short-of-pages"]
+    assert "a reboot alone will not help: hugepages 1G" in played.failures["short-of-pages"]
     assert {name for name, boot in boots.items() if boot_id(name) != boot} == {"menu-fails"}
 
 

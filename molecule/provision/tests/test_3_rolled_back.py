@@ -31,16 +31,16 @@ def fixture_rolled_back(foretold: Played) -> Played:
 
 def test_check_mode_foretells_it(foretold: Played) -> None:
     assert {name: counts["changed"] for name, counts in foretold.recap.items()} == dict.fromkeys(PROVISIONED, 1)
-    lines = foretold.printed("Print what was asked for, and how far it has come")
-    assert lines[-1] == f"{len(PROVISIONED)} machines: {len(PROVISIONED)} due"
+    lines = foretold.printed("Report the state of each request")
+    assert lines[-1] == f"{len(PROVISIONED)} hosts: {len(PROVISIONED)} pending"
 
 
 def test_it_says_that_nothing_is_left(rolled_back: Played) -> None:
     assert rolled_back.status == 0
     assert {name: counts["changed"] for name, counts in rolled_back.recap.items()} == dict.fromkeys(PROVISIONED, 1)
-    lines = rolled_back.printed("Print what was asked for, and how far it has come")
-    assert [line for line in lines if "as it was before: nothing is left" in line] == [
-        f"{name}: as it was before: nothing is left" for name in PROVISIONED
+    lines = rolled_back.printed("Report the state of each request")
+    assert [line for line in lines if "rolled back; nothing is left" in line] == [
+        f"{name}: rolled back; nothing is left" for name in PROVISIONED
     ]
 
 
@@ -64,7 +64,7 @@ def test_what_is_in_the_boot_chain_is_refused_by_file_and_line() -> None:
     twins.check_output("echo '# mine' >%s", FOREIGN)
     played = play("provision", workstation_hosts="provisioned", workstation_arguments=["{{ contradiction }}"])
     assert sorted(played.failures) == sorted(PROVISIONED)
-    table = " ".join(" ".join(played.printed("Print what stands in the way")).split())
+    table = " ".join(" ".join(played.printed("Report refusals")).split())
     for name in PROVISIONED:
         assert "cmdline_conflict" in played.failures[name], name
         assert MACHINES[name]["contradiction"] in table

@@ -23,7 +23,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[3]
 STAND_INS = ROOT / "tests" / "stand_ins" / "host"
 RECAP = re.compile(r"^(\S+) +: (ok=.*)$", re.MULTILINE)
-QUESTION = b"Only yes is a yes"
+QUESTION = b'Type "yes" to continue'
 LIMIT = 300  # seconds
 IOMMU: dict[str, Any] = {"workstation_iommu": {}}
 # There is one user only, and one Python.
@@ -31,7 +31,7 @@ EVERYWHERE: dict[str, Any] = {"ansible_become": False, "ansible_python_interpret
 
 
 class Run(NamedTuple):
-    """What ansible-playbook came to."""
+    """The result of ansible-playbook."""
 
     status: int
     output: str

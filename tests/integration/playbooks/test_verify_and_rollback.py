@@ -13,7 +13,7 @@ import pytest
 from .conftest import Fleet
 
 VERIFY, ROLLBACK = "vfio.workstation.verify", "vfio.workstation.rollback"
-CLOSING_TABLE = "Print what was asked for, and how far it has come"
+SUMMARY = "Report the state of each request"
 ACTIVE = {"files": True, "running": True}
 REBOOTS: dict[str, Any] = {"workstation_reboot": "when_required", "workstation_reboot_timeout": 2}
 
@@ -21,8 +21,8 @@ REBOOTS: dict[str, Any] = {"workstation_reboot": "when_required", "workstation_r
 @pytest.mark.parametrize(
     ("state", "sentence"),
     [
-        ({"files": False, "running": False}, "not yet what is asked for"),
-        ({"files": True, "running": False}, "in place; a reboot makes it active"),
+        ({"files": False, "running": False}, "changes pending"),
+        ({"files": True, "running": False}, "configured and staged; reboot to activate"),
         ({**ACTIVE, "unreachable": True}, "unreachable"),
         ({**ACTIVE, "fails": "a tool failed"}, "failed"),
     ],
@@ -33,16 +33,16 @@ def test_verify_fails_the_machine_that_is_not_as_asked(fleet: Fleet, state: dict
     run = fleet.run(VERIFY)
     assert run.status != 0
     assert {name: counts["failed"] for name, counts in run.recap.items()} == {"ws1": 1, "ws2": 0}
-    table = run.printed(CLOSING_TABLE)
+    table = run.printed(SUMMARY)
     assert f"ws1: {sentence}" in table
-    assert "ws2: everything that is asked for is active" in table
+    assert "ws2: everything requested is active" in table
     assert all(call["check"] for name in ("ws1", "ws2") for call in fleet.calls(name))
     assert fleet.state("ws1") == state
 
 
 def test_verify_of_what_is_active_is_one_call_and_exits_with_0(fleet: Fleet) -> None:
     fleet.add("ws1", **ACTIVE)
-    fleet.add("ws2", {})  # of which nothing is asked
+    fleet.add("ws2", {})  # no configuration requested
     run = fleet.run(VERIFY)
     assert run.status == 0, run.output
     assert len(fleet.calls("ws1")) == 1
@@ -59,7 +59,7 @@ def test_rollback_takes_everything_back_and_verifies_it(fleet: Fleet) -> None:
     # Requests beside state=absent are an error of the module's.
     assert all(call["state"] == "absent" and call["iommu"] is None and call["sections"] is None for call in calls)
     assert fleet.state("ws1")["files"] is fleet.state("ws1")["running"] is False
-    assert "ws1: as it was before: nothing is left" in run.printed(CLOSING_TABLE)
+    assert "ws1: rolled back; nothing is left" in run.printed(SUMMARY)
 
     assert fleet.run(ROLLBACK, **REBOOTS).recap["ws1"]["changed"] == 0
     assert len(fleet.calls("ws1")) == 1
@@ -70,7 +70,7 @@ def test_rollback_without_consent_waits_for_a_reboot(fleet: Fleet) -> None:
     run = fleet.run(ROLLBACK)
     assert run.status == 0, run.output
     assert fleet.state("ws1") == {"files": False, "running": True}
-    assert "ws1: files are as before; a reboot brings the rest" in run.printed(CLOSING_TABLE)
+    assert "ws1: files rolled back; reboot to complete the rollback" in run.printed(SUMMARY)
 
 
 def test_rollback_in_check_mode(fleet: Fleet) -> None:
@@ -79,4 +79,4 @@ def test_rollback_in_check_mode(fleet: Fleet) -> None:
     assert run.status == 0, run.output
     assert fleet.state("ws1") == ACTIVE
     assert run.output.count("+new") == 1
-    assert "ws1: something is left: a run would take it away" in run.printed(CLOSING_TABLE)
+    assert "ws1: rollback pending (1 step)" in run.printed(SUMMARY)

@@ -69,12 +69,12 @@ def test_kernels_without_vfio(queries: list[str], readings: dict[str, Any]) -> N
 
 
 def test_a_question_that_cannot_be_read_is_an_error_that_shows_it(readings: dict[str, Any]) -> None:
-    with pytest.raises(AnsibleFilterError, match=r"report_query: '\[\?name' is not a JMESPath expression"):
+    with pytest.raises(AnsibleFilterError, match=r"report_query: '\[\?name' is not a valid JMESPath expression"):
         report_query(readings, "[?name")
 
 
 def test_what_is_no_reading_is_refused_by_name(readings: dict[str, Any]) -> None:
-    with pytest.raises(AnsibleFilterError, match="the readings of broken lack the key host"):
+    with pytest.raises(AnsibleFilterError, match="the values of broken lack the key host"):
         report_query({**readings, "broken": {"msg": "unreachable"}}, "[].name")
     with pytest.raises(AnsibleFilterError, match="without the key host"):
         report_lines({"msg": "unreachable"}, "ws1")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The tables for people: every machine, every request, every reason, in lines that fit."""
+"""The tables: every host, every request, every reason, in lines that fit."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ IN_USE = {"code": "device_in_use", "seen": "gpu is in use", "danger": "It would 
 
 
 def done(active: bool | None, requests: int = 1, reboot: bool = False, **more: Any) -> dict[str, Any]:
-    """What the module returns for a machine on which all is in place."""
+    """Return what the module returns for a host on which everything is configured and staged."""
     states = {"configured": True, "staged": True, "active": active}
     return {
         "states": states,
@@ -44,8 +44,8 @@ def done(active: bool | None, requests: int = 1, reboot: bool = False, **more: A
 RESULTS: list[tuple[dict[str, Any], bool, str]] = [
     (done(True), False, "active"),
     (done(True, steps=[{}]), False, "active"),
-    (done(True, steps=[{}]), True, "due"),
-    (done(True, requests=0), False, "nothing"),
+    (done(True, steps=[{}]), True, "pending"),
+    (done(True, requests=0), False, "unmanaged"),
     (done(False, reboot=True), False, "staged"),
     (done(False), False, "incomplete"),
     ({**done(True), "requests": [{**GPU, "active": False}]}, False, "incomplete"),
@@ -64,48 +64,47 @@ def test_verdict(result: dict[str, Any], predicted: bool, word: str) -> None:
     assert bool(failure_text(result, predicted)) == (word in ("unreachable", "refused", "failed", "incomplete"))
 
 
-def test_each_verdict_is_among_them() -> None:
+def test_each_verdict_occurs() -> None:
     assert {word for _result, _predicted, word in RESULTS} == set(VERDICTS)
 
 
-def test_what_no_reboot_brings_is_named() -> None:
+def test_what_a_reboot_will_not_activate_is_named() -> None:
     assert failure_text(done(False)) == (
-        "in place, but not active, and a reboot alone would not help: "
-        "devices gpu (0000:41:00.0 nouveau, 0000:41:00.1 snd_hda_intel)"
+        "not active, and a reboot alone will not help: devices gpu (0000:41:00.0 nouveau, 0000:41:00.1 snd_hda_intel)"
     )
-    assert "see its table" in failure_text(done(False, requests=0))
+    assert "see the table of this host" in failure_text(done(False, requests=0))
 
 
-def test_a_request_has_its_marks_and_goes_on_in_the_next_line() -> None:
+def test_a_request_has_its_marks_and_is_wrapped() -> None:
     request = {**GPU, "configured": True, "staged": False, "active": None}
     assert request_table({"ws1": {**done(False, reboot=True), "requests": [request], "notes": ["gpu: it moved"]}}) == [
-        "ws1: in place; a reboot makes it active",
-        "  asked for                           configured  staged  active  now",
+        "ws1: configured and staged; reboot to activate",
+        "  requested                           configured  staged  active  now",
         "  devices gpu: 0000:41:00.0,          yes         no      -       0000:41:00.0 nouveau,",
         "  0000:41:00.1 on vfio-pci                                        0000:41:00.1",
         "                                                                  snd_hda_intel",
         "  note: gpu: it moved",
-        "1 machine: 1 staged",
+        "1 host: 1 staged",
     ]
 
 
-def test_a_section_with_one_thing_in_it_is_named_once() -> None:
+def test_a_section_with_a_single_request_is_named_once() -> None:
     request = {"section": "iommu", "name": "IOMMU", "wanted": "on", "now": "enabled", "active": True}
     assert request_table({"a": {**done(True), "requests": [request]}})[2].startswith("  IOMMU: on  ")
 
 
 def test_the_last_line_counts_worst_first() -> None:
     results = {"a": done(True), "b": done(True), "c": {"unreachable": True, "msg": "no route"}}
-    assert request_table(results)[-1] == "3 machines: 1 unreachable, 2 active"
-    assert request_table({}) == ["0 machines: none"]
+    assert request_table(results)[-1] == "3 hosts: 1 unreachable, 2 active"
+    assert request_table({}) == ["0 hosts: none"]
 
 
-def test_a_rollback_has_sentences_of_its_own() -> None:
-    assert request_table({"a": done(True, requests=0)}, False, "absent")[0] == "a: as it was before: nothing is left"
-    assert request_table({"a": done(True, requests=0)})[0] == "a: nothing is asked of it"
+def test_a_rollback_has_its_own_sentences() -> None:
+    assert request_table({"a": done(True, requests=0)}, False, "absent")[0] == "a: rolled back; nothing is left"
+    assert request_table({"a": done(True, requests=0)})[0] == "a: no configuration requested"
 
 
-def test_refusals_of_several_machines_stand_there_once() -> None:
+def test_identical_refusals_share_an_entry() -> None:
     other = {**IN_USE, "code": "iommu_absent"}
     results = {
         "a": {**done(None), "refusals": [IN_USE, other]},
@@ -125,7 +124,7 @@ def test_refusals_of_several_machines_stand_there_once() -> None:
         "  [failed] one",
         "    two",
     ]
-    assert failure_text(results["a"]) == "refused, and nothing was changed: device_in_use, iommu_absent"
+    assert failure_text(results["a"]) == "refused; nothing was changed: device_in_use, iommu_absent"
     assert failure_text(results["d"]) == "failed: one two"
     assert refusal_table({"b": done(True)}) == []
 
@@ -150,7 +149,7 @@ _RESULTS = st.fixed_dictionaries(
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=120), _RESULTS, max_size=4), st.booleans())
-def test_whatever_comes_back_fits_into_lines(results: dict[str, Any], predicted: bool) -> None:
+def test_any_result_fits_into_lines(results: dict[str, Any], predicted: bool) -> None:
     lines = [*request_table(results, predicted), *refusal_table(results)]
     assert all(len(line) <= WIDTH and "\n" not in line for line in lines)
     assert all("\n" not in failure_text(result) for result in results.values())
