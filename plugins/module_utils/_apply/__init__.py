@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The only room that writes and runs: what a plan says, all of it or nothing."""
+"""The only layer that writes files and runs tools: it applies all steps of a plan, or none of them."""
 
 from __future__ import annotations
 
 from .commands import ToolFailed, run
 from .lock import Busy, locked
-from .transaction import Failed, NotPutBack, Receipt, Transaction
+from .transaction import ApplyFailed, Receipt, Transaction, UndoFailed
 
-__all__ = ["Busy", "Failed", "NotPutBack", "Receipt", "ToolFailed", "Transaction", "locked", "run"]
+__all__ = ["ApplyFailed", "Busy", "Receipt", "ToolFailed", "Transaction", "UndoFailed", "locked", "run"]

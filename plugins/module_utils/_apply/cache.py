@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run notes for the next one to be quick: nothing that anything depends on."""
+"""Cache files, which speed up the next run and are safe to lose."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import os
 from . import files
 
 
-def remember(path: str, text: str) -> bool:
-    """Write a note; return whether that was possible."""
+def write_cache(path: str, text: str) -> bool:
+    """Write a cache file; return whether that was possible."""
     try:
-        files.make_folder(os.path.dirname(path))
-        files.write(path, text.encode("utf-8"), 0o600, files.keep(path))
+        files.make_directories(os.path.dirname(path))
+        files.write(path, text.encode("utf-8"), 0o600, files.take_snapshot(path))
     except OSError:
         return False
     return True
 
 
-def forget(path: str) -> bool:
-    """Remove a note; return whether that was possible."""
+def remove_cache(path: str) -> bool:
+    """Remove a cache file; return whether that was possible."""
     try:
         files.remove(path)
     except OSError:

@@ -2,15 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Having a file system's own places hold what its journal holds, for boot loaders read the former and not the latter.
+"""Flush the journal of a file system, because GRUB reads the disk without replaying it.
 
-fsync(2) is done when the journal has a change. The kernel carries it from there to where it belongs at its leisure,
-block by block, half a minute later. After a power cut it replays the journal; GRUB does not, neither of ext4 nor of
-XFS, and may find a folder that names a file whose inode is not there yet (grub-core/fs/{ext2,xfs}.c).
+fsync(2) returns when a change is in the journal. The kernel writes it to its final blocks later, one by one, up to half
+a minute afterwards. After a power cut the kernel replays the journal; GRUB does not, neither on ext4 nor on XFS, and
+may find a directory that names a file whose inode is not there yet (grub-core/fs/{ext2,xfs}.c).
 
-ext4 carries everything over when asked to, from Linux 5.14 on: EXT4_IOC_CHECKPOINT, Documentation/filesystems/ext4/
-journal.rst. Else it is done before a file system is frozen: FIFREEZE and FITHAW, ioctl_fs(9), which is asked of a file
-system for booting alone, since a frozen root file system would stop whoever is to thaw it.
+ext4 flushes its journal on request from Linux 5.14 on: EXT4_IOC_CHECKPOINT, Documentation/filesystems/ext4/journal.rst.
+Otherwise, the journal is flushed when a file system is frozen: FIFREEZE and FITHAW, ioctl_fs(9). The root file system
+is never frozen, since that would block the process that has to thaw it.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ import struct
 
 # include/uapi/linux/ext4.h: _IOW('f', 43, __u32); include/uapi/linux/fs.h: _IOWR('X', 119, int), _IOWR('X', 120, int).
 _CHECKPOINT, _FREEZE, _THAW = 0x4004662B, 0xC0045877, 0xC0045878
-_NOTHING = struct.pack("I", 0)
+_NO_FLAGS = struct.pack("I", 0)
 
 
-def settle(folder: str) -> bool:
-    """Carry over what the journal of a folder's file system holds; return whether that was possible.
+def flush_journal(directory: str) -> bool:
+    """Flush the journal of a directory's file system; return whether that was possible.
 
-    It is not where there is no journal (FAT, which is written to its places at once), where we lack the rights
-    (containers), and of an XFS that is the root file system.
+    It is not possible without a journal (FAT, which writes files in place), without the privilege (containers), and on
+    a root file system that is XFS.
     """
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if _ask(descriptor, _CHECKPOINT):
+        if _ioctl(descriptor, _CHECKPOINT):
             return True
         if os.fstat(descriptor).st_dev == os.stat("/").st_dev:
             return False
@@ -45,15 +45,16 @@ def settle(folder: str) -> bool:
 def _freeze_and_thaw(descriptor: int) -> bool:
     is_frozen = False
     try:
-        is_frozen = _ask(descriptor, _FREEZE)
+        is_frozen = _ioctl(descriptor, _FREEZE)
         return is_frozen
     finally:
         if is_frozen:
-            _ask(descriptor, _THAW)
+            _ioctl(descriptor, _THAW)
 
 
-def _ask(descriptor: int, request: int) -> bool:
+def _ioctl(descriptor: int, request: int) -> bool:
+    """Make an ioctl(2) request; return whether the kernel granted it."""
     with contextlib.suppress(OSError):
-        fcntl.ioctl(descriptor, request, _NOTHING)
+        fcntl.ioctl(descriptor, request, _NO_FLAGS)
         return True
     return False

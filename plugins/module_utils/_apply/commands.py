@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Running a tool: an argument list, never a shell line; in the C locale; its exit status always looked at."""
+"""Run tools: from an argument list, never through a shell; in the C locale; with the exit status always checked."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import signal
 import subprocess
 from typing import Sequence
 
-#: Seconds. An initramfs takes minutes on a slow machine; what takes longer than this hangs.
+#: Seconds. An initramfs takes minutes on a slow machine; a tool that takes longer than this hangs.
 LIMIT = 3600.0
-#: Of what a tool says, the end is what tells: it comes last that it failed.
-_WORDS = 4000
+#: Characters of a failed tool's output to report: the last ones, since a tool names its error at the end.
+_REPORTED_OUTPUT = 4000
 
-# The distribution's own places: what a user has in front of them must not take their part.
+# The distribution's directories only: a user's PATH must not replace its tools.
 _ENVIRONMENT = {
     "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
     "LC_ALL": "C",
@@ -28,39 +28,39 @@ _ENV = "/usr/bin/env"
 
 
 class ToolFailed(Exception):
-    """A tool could not be run, or ended with an exit status that is not 0; the message has its own words."""
+    """A tool could not be run, or ended with a nonzero exit status; the message has the end of its output."""
 
 
 def tool_line(argv: Sequence[str]) -> str:
-    """Return a tool's line for a person: where env(1) only sets something for it, the tool first and that behind it."""
+    """Return a command line for display; variables that env(1) sets for the tool follow it in parentheses."""
     if not argv or argv[0] != _ENV:
         return " ".join(argv)
-    rest = list(argv[1:])
-    settings = []
-    while rest and (rest[0] == "-u" or "=" in rest[0]):
-        if rest[0] == "-u":
-            del rest[:2]
+    command = list(argv[1:])
+    variables = []
+    while command and (command[0] == "-u" or "=" in command[0]):
+        if command[0] == "-u":
+            del command[:2]
         else:
-            settings.append(rest.pop(0))
-    if not rest:
+            variables.append(command.pop(0))
+    if not command:
         return " ".join(argv)
-    return " ".join(rest) + (f" (with {' '.join(settings)})" if settings else "")
+    return " ".join(command) + (f" (with {' '.join(variables)})" if variables else "")
 
 
 def tool_name(argv: Sequence[str]) -> str:
-    """Return what is run, whatever env(1) sets for it."""
+    """Return the program that is run, also where env(1) starts it."""
     return tool_line(argv).partition(" ")[0]
 
 
 def run(argv: Sequence[str], limit: float = LIMIT) -> str:
-    """Run a tool, and return what it printed, errors included.
+    """Run a tool, and return its output, including standard error.
 
     Args:
         argv: The tool and its arguments.
-        limit: Seconds after which it is ended, with all that it started.
+        limit: Seconds after which the tool and all processes that it started are killed.
 
     Raises:
-        ToolFailed: It could not be run, did not end in time, or says that it failed.
+        ToolFailed: The tool could not be run, did not end in time, or ended with a nonzero exit status.
     """
     line = tool_line(argv)
     try:
@@ -69,20 +69,20 @@ def run(argv: Sequence[str], limit: float = LIMIT) -> str:
     except OSError as error:
         raise ToolFailed(f"{line}: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
-        raise ToolFailed(f"{line}: it did not end within {limit:.0f} s, and was ended") from error
-    said = output.decode("utf-8", "replace")
+        raise ToolFailed(f"{line}: did not end within {limit:.0f} s, and was killed") from error
+    text = output.decode("utf-8", "replace")
     if process.returncode != 0:
-        raise ToolFailed(f"{line}: exit status {process.returncode}\n{said.strip()[-_WORDS:]}")
-    return said
+        raise ToolFailed(f"{line}: exit status {process.returncode}\n{text.strip()[-_REPORTED_OUTPUT:]}")
+    return text
 
 
 def start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a tool in an environment of its own, its errors among its output.
+    """Start a tool with a clean environment, no input, and standard error merged into its output.
 
     Raises:
-        OSError: It can't be run.
+        OSError: The tool can't be run.
     """
-    # A session of its own, so that all it started can be ended with it.
+    # In a session of its own, so that all processes that it starts can be killed with it.
     return subprocess.Popen(
         list(argv),
         env=_ENVIRONMENT,

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a generated file must pass before it takes the place of one that the machine boots from."""
+"""Checks that a generated file must pass before it replaces one that the host boots from."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .._probe.boot.grub_menu import Menu
     from .._probe.tree import Tree
 
-#: The distribution's own checkers, by check; the first one that is there is run on the draft.
+#: The distributions' own checkers, by the name of the check; the first one that is installed is run on the draft.
 TOOL_CHECKS: dict[str, tuple[tuple[str, ...], ...]] = {
     "grub.cfg": (
         ("/usr/bin/grub-script-check", DRAFT),
@@ -31,16 +31,30 @@ TOOL_CHECKS: dict[str, tuple[tuple[str, ...], ...]] = {
     ),
 }
 
-#: What else a unified kernel image may have (UAPI.5), by ukify's configuration or by kernel-install's plugins.
-_EXTRAS = (".splash", ".ucode", ".dtb", ".dtbauto", ".hwids", ".efifw", ".sbat", ".pcrsig", ".pcrpkey", ".profile")
+#: The sections that any unified kernel image of this system has (UAPI.5).
+_REQUIRED_SECTIONS = (".linux", ".initrd", ".cmdline", ".uname", ".osrel")
+#: Those that it may have, too, from ukify's configuration or from plugins of kernel-install.
+_OPTIONAL_SECTIONS = (
+    ".splash",
+    ".ucode",
+    ".dtb",
+    ".dtbauto",
+    ".hwids",
+    ".efifw",
+    ".sbat",
+    ".pcrsig",
+    ".pcrpkey",
+    ".profile",
+)
 
-_LIMIT = 1 << 20
-#: In `### BEGIN /etc/grub.d/10_linux ###`, which grub-mkconfig writes before what a script prints, and likewise behind.
-_WORDS = 4
+_CONFIG_LIMIT = 1 << 20
+#: `### BEGIN /etc/grub.d/10_linux ###`: grub-mkconfig writes such a line before the output of a script, and one with
+#: END after it.
+_MARKER_WORDS = 4
 
 
 def check_grub_config(tree: Tree, draft: str) -> list[str]:
-    """Return what is wrong with a new grub.cfg, against the files that are there and the one in use."""
+    """Return the problems of a new grub.cfg, compared with the installed files and the grub.cfg in use."""
     esps = esp_folders(tree)
     new = grub.read_file(tree, draft)
     _file, old = grub.read_config(tree, esps)
@@ -49,88 +63,91 @@ def check_grub_config(tree: Tree, draft: str) -> list[str]:
     entries = [entry for entry in new.entries if role(entry) in (NORMAL, FALLBACK)]
     if not any(role(entry) == NORMAL for entry in entries):
         return ["it has no entry for a kernel of this system"]
-    places = bases(esps)
-    problems = [*_unfinished(tree, draft), *_missing_files(tree, places, entries), *_other_roots(old, entries)]
+    directories = bases(esps)
+    problems = [
+        *_truncated_output(tree, draft),
+        *_missing_files(tree, directories, entries),
+        *_changed_roots(old, entries),
+    ]
     if old is not None:
-        problems.extend(_lost_kernels(tree, places, old, new))
+        problems.extend(_lost_kernels(tree, directories, old, new))
         problems.extend(_lost_initramfs(old, entries))
     return problems
 
 
 def check_unified_image(tree: Tree, draft: str) -> list[str]:
-    """Return what is wrong with a new unified kernel image, against the one beside it that it is to replace."""
+    """Return the problems of a new unified kernel image, compared with the one beside it that it is to replace."""
     new = Sections(tree, draft)
-    missing = [name for name in (".linux", ".initrd", ".cmdline", ".uname", ".osrel") if name not in new]
+    missing = [name for name in _REQUIRED_SECTIONS if name not in new]
     if missing:
         return [f"it lacks the sections {', '.join(missing)}"]
     status = tree.status(draft)
     if status is None or status.st_size < new.end:
-        # The table of sections comes first, so that a file that was cut off still has it.
-        return [f"it ends before its sections do, which take {new.end} bytes"]
-    folder, _slash, name = draft.rpartition("/")
-    # A draft's name is the file's with something before and after it.
-    named = [one for one in tree.names(folder) if one.lower().endswith(".efi") and one in name]
-    if not named:
+        # The section table comes first, so that a truncated file still has it.
+        return [f"it is truncated: its sections take {new.end} bytes"]
+    directory, _slash, draft_name = draft.rpartition("/")
+    # The name of a draft contains that of the image.
+    images = [name for name in tree.names(directory) if name.lower().endswith(".efi") and name in draft_name]
+    if not images:
         return []
-    old = Sections(tree, f"{folder}/{max(named, key=len)}")
-    problems = [f"it lacks {one}, which the image in use has" for one in _EXTRAS if one in old and one not in new]
-    release, former = new.text(".uname"), old.text(".uname")
-    if release != former:
-        problems.append(f"it is for the kernel {release}, and the image in use for {former}")
-    root, former = _root_in(new.text(".cmdline")), _root_in(old.text(".cmdline"))
-    if root != former:
-        problems.append(f"it has root={root}, and the image in use has root={former}")
+    old = Sections(tree, f"{directory}/{max(images, key=len)}")
+    lost = [name for name in _OPTIONAL_SECTIONS if name in old and name not in new]
+    problems = [f"it lacks the section {name}, which the image in use has" for name in lost]
+    new_release, old_release = new.text(".uname"), old.text(".uname")
+    if new_release != old_release:
+        problems.append(f"it is for kernel {new_release}, and the image in use is for {old_release}")
+    new_root, old_root = _root_argument(new.text(".cmdline")), _root_argument(old.text(".cmdline"))
+    if new_root != old_root:
+        problems.append(f"it has root={new_root}, and the image in use has root={old_root}")
     return problems
 
 
-def _unfinished(tree: Tree, draft: str) -> Iterator[str]:
-    """Our reader takes a file that was cut off as far as it goes; GRUB loses an entry that has no end."""
-    lines = (line.split() for line in (tree.text(draft, _LIMIT) or "").splitlines() if line.startswith("### "))
-    marks = {(line[1], line[2]) for line in lines if len(line) == _WORDS}
-    for kind, name in sorted(marks):
-        if kind == "BEGIN" and ("END", name) not in marks:
-            yield f"what {name} printed has no end"
+def _truncated_output(tree: Tree, draft: str) -> Iterator[str]:
+    """Yield the scripts whose output is truncated: our parser accepts that, but GRUB drops an unterminated entry."""
+    lines = (line.split() for line in (tree.text(draft, _CONFIG_LIMIT) or "").splitlines() if line.startswith("### "))
+    markers = {(line[1], line[2]) for line in lines if len(line) == _MARKER_WORDS}
+    for kind, script in sorted(markers):
+        if kind == "BEGIN" and ("END", script) not in markers:
+            yield f"the output of {script} is truncated"
 
 
-def _missing_files(tree: Tree, places: tuple[str, ...], entries: list[Entry]) -> Iterator[str]:
+def _missing_files(tree: Tree, directories: tuple[str, ...], entries: list[Entry]) -> Iterator[str]:
     for entry in entries:
         for path in (entry.linux, *entry.initrds):
-            if path and find_file(tree, places, path) is None:
-                yield f"the entry {entry.title!r} names {path}, which is not there"
+            if path and find_file(tree, directories, path) is None:
+                yield f"the entry {entry.title!r} names {path}, which does not exist"
 
 
-def _other_roots(old: Menu | None, entries: list[Entry]) -> Iterator[str]:
-    roots = {_root(entry) for entry in (old.entries if old else ()) if role(entry) == NORMAL}
+def _changed_roots(old: Menu | None, entries: list[Entry]) -> Iterator[str]:
+    old_roots = {_root_argument(entry.cmdline) for entry in (old.entries if old else ()) if role(entry) == NORMAL}
     for entry in entries:
-        root = _root(entry)
-        # SUSE has a variable that takes root= out, for initramfs images that know it.
-        if not root and "" not in roots:
+        root = _root_argument(entry.cmdline)
+        # SUSE has a variable that omits root=, for initramfs images that know the root file system.
+        if not root and "" not in old_roots:
             yield f"the entry {entry.title!r} has no root="
-        elif roots and root not in roots:
-            yield f"the entry {entry.title!r} has root={root}, and those in use have {', '.join(sorted(roots))}"
+        elif old_roots and root not in old_roots:
+            yield f"the entry {entry.title!r} has root={root}, and those in use have {', '.join(sorted(old_roots))}"
 
 
-def _lost_kernels(tree: Tree, places: tuple[str, ...], old: Menu, new: Menu) -> Iterator[str]:
-    kept = {entry.linux for entry in new.entries if role(entry) == NORMAL}
+def _lost_kernels(tree: Tree, directories: tuple[str, ...], old: Menu, new: Menu) -> Iterator[str]:
+    kernels = {entry.linux for entry in new.entries if role(entry) == NORMAL}
     for entry in old.entries:
-        is_there = role(entry) == NORMAL and find_file(tree, places, entry.linux) is not None
-        if is_there and entry.linux not in kept:
-            yield f"the kernel {version_in_name(entry.linux or '') or entry.linux} has no entry any more"
+        is_installed = role(entry) == NORMAL and find_file(tree, directories, entry.linux) is not None
+        if is_installed and entry.linux not in kernels:
+            yield f"the kernel {version_in_name(entry.linux or '') or entry.linux} no longer has an entry"
 
 
 def _lost_initramfs(old: Menu, entries: list[Entry]) -> Iterator[str]:
-    having = {entry.linux for entry in old.entries if role(entry) == NORMAL and entry.initrds}
+    kernels_with_initramfs = {entry.linux for entry in old.entries if role(entry) == NORMAL and entry.initrds}
     for entry in entries:
-        if entry.linux in having and not entry.initrds:
+        if entry.linux in kernels_with_initramfs and not entry.initrds:
             yield f"the entry {entry.title!r} names no initramfs, and the one in use does"
 
 
-def _root(entry: Entry) -> str:
-    return _root_in(entry.cmdline)
-
-
-def _root_in(text: str | None) -> str:
-    return next((one.value or "" for one in cmdline.parse(text or "").arguments if one.name == "root"), "")
+def _root_argument(text: str | None) -> str:
+    """Return the value of root= on a command line; an empty string if there is none."""
+    arguments = cmdline.parse(text or "").arguments
+    return next((argument.value or "" for argument in arguments if argument.name == "root"), "")
 
 
 #: By the name that a step gives.

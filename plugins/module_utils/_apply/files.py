@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replacing and removing files so that at any moment, and after a power cut, there is the old one or the new one."""
+"""Replace and remove files so that at any moment, even after a power cut, either the old or the new one is there."""
 
 from __future__ import annotations
 
@@ -13,120 +13,128 @@ import stat
 from typing import NamedTuple
 
 from .._machine.plan import DRAFT_END, TOOLS_DRAFT_END
-from .checkpoint import settle
+from .checkpoint import flush_journal
 
-#: Folders that are ours, and go when they are empty.
-_OUR_FOLDER = "vfio-workstation"
-_DROP_IN_FOLDERS = ("sysinit.target.d",)
-_LABEL = "security.selinux"
-#: What boot loaders read is below folders of that name, or on an EFI system partition, which has no journal.
+#: Directories of this collection, which are removed when they are empty.
+_MANAGED_DIRECTORY = "vfio-workstation"
+_DROP_IN_DIRECTORIES = ("sysinit.target.d",)
+_SELINUX_ATTRIBUTE = "security.selinux"
+#: What boot loaders read is below directories of this name, or on an EFI system partition, which has no journal.
 _BOOT = "/boot/"
 
 
-class Kept(NamedTuple):
-    """A file as it was, or that there was none (content is None)."""
+class Snapshot(NamedTuple):
+    """A file's content and metadata at one moment, or its absence (content is None)."""
 
     path: str
     content: bytes | None
     mode: int
-    owner: tuple[int, int]
+    owner: tuple[int, int]  # user and group
     label: bytes | None
-    times: tuple[int, int]  # of access and of change, in ns
+    times: tuple[int, int]  # of access and of modification, in ns
 
 
-def keep(path: str) -> Kept:
-    """Return what is needed to put a file back as it is."""
+def take_snapshot(path: str) -> Snapshot:
+    """Return what is needed to restore a file to its current state."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return Kept(path, None, 0o644, (0, 0), None, (0, 0))
+        return Snapshot(path, None, 0o644, (0, 0), None, (0, 0))
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
-        return Kept(
+        return Snapshot(
             path,
             file.read(),
             stat.S_IMODE(status.st_mode),
             (status.st_uid, status.st_gid),
-            label(path),
+            selinux_label(path),
             (status.st_atime_ns, status.st_mtime_ns),
         )
 
 
-def restore(kept: Kept) -> None:
-    """Put a file back byte for byte, with mode, owner, label and date; remove it where there was none.
+def restore(snapshot: Snapshot) -> None:
+    """Restore a file's content, mode, owner, label and times; remove it if there was none.
 
-    One that is as it was is not touched: that needs room, and what failed may have failed for the lack of it.
+    An unchanged file is not touched: writing it needs disk space, and the lack of that may be why a step failed.
     """
-    if kept.content is None:
-        remove(kept.path)
+    if snapshot.content is None:
+        remove(snapshot.path)
         return
-    now = keep(kept.path)
-    if now._replace(times=kept.times) == kept and now.times[1] == kept.times[1]:
+    current = take_snapshot(snapshot.path)
+    if current._replace(times=snapshot.times) == snapshot and current.times[1] == snapshot.times[1]:
         return
-    place = real(kept.path)
-    draft = draft_path(place)
-    make_folder(os.path.dirname(place))
+    destination = resolve_links(snapshot.path)
+    draft = draft_path(destination)
+    make_directories(os.path.dirname(destination))
     try:
-        _write(draft, kept.content)
-        dress(draft, kept)
-        os.utime(draft, ns=kept.times)
-        move(draft, place)
+        _write_draft(draft, snapshot.content)
+        copy_metadata(snapshot, draft)
+        os.utime(draft, ns=snapshot.times)
+        replace_durably(draft, destination)
     finally:
-        discard(draft)
+        remove_draft(draft)
 
 
-def write(path: str, content: bytes, mode: int | None, before: Kept) -> None:
-    """Replace a file's content; mode, owner and label stay, unless a mode is given."""
-    place = real(path)
-    draft = draft_path(place)
+def write(path: str, content: bytes, mode: int | None, previous: Snapshot) -> None:
+    """Replace a file's content.
+
+    Args:
+        path: The file.
+        content: Its new content.
+        mode: Its new mode; None keeps the previous one.
+        previous: The file so far, whose owner and label the new one gets.
+    """
+    destination = resolve_links(path)
+    draft = draft_path(destination)
     try:
-        _write(draft, content)
-        dress(draft, before if mode is None else before._replace(mode=mode))
-        move(draft, place)
+        _write_draft(draft, content)
+        copy_metadata(previous if mode is None else previous._replace(mode=mode), draft)
+        replace_durably(draft, destination)
     finally:
-        discard(draft)
+        remove_draft(draft)
 
 
 def remove(path: str) -> None:
-    """Remove a file, and the folders of ours that are empty then."""
+    """Remove a file, and the directories of this collection that are empty afterwards."""
     try:
         os.unlink(path)
     except FileNotFoundError:
         return
-    folder = os.path.dirname(path)
-    sync_folder(folder)
+    directory = os.path.dirname(path)
+    sync_directory(directory)
     if _BOOT in path:
-        settle(folder)
-    while _is_ours(folder) or _is_ours(os.path.dirname(folder)):
+        flush_journal(directory)
+    while _is_managed(directory) or _is_managed(os.path.dirname(directory)):
         try:
-            os.rmdir(folder)
+            os.rmdir(directory)
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EBUSY):
                 return
             raise
-        folder = os.path.dirname(folder)
-        sync_folder(folder)
+        directory = os.path.dirname(directory)
+        sync_directory(directory)
 
 
-def _is_ours(folder: str) -> bool:
-    # dracut wants a number before the name of a module's folder. An empty folder of drop-ins of systemd means nothing.
-    name = os.path.basename(folder)
-    return name.lstrip("0123456789") == _OUR_FOLDER or name in _DROP_IN_FOLDERS
+def _is_managed(directory: str) -> bool:
+    # dracut requires a number before the name of a module's directory. To systemd, an empty directory of drop-ins is
+    # as good as none.
+    name = os.path.basename(directory)
+    return name.lstrip("0123456789") == _MANAGED_DIRECTORY or name in _DROP_IN_DIRECTORIES
 
 
-def real(path: str) -> str:
-    """Return where a path leads: a link to a file stays a link (grub.cfg of Fedora is reached through one)."""
+def resolve_links(path: str) -> str:
+    """Return the path of the file itself, so that a symbolic link to it stays one (Fedora's /etc/grub2.cfg)."""
     return os.path.realpath(path)
 
 
-def draft_path(place: str) -> str:
-    """Return where to write what will become a file: beside it, by a name that no tool reads drop-ins from."""
-    folder, name = os.path.split(place)
-    return os.path.join(folder, f".{name}{DRAFT_END}")
+def draft_path(destination: str) -> str:
+    """Return where to write the draft of a file: beside it, under a name that no tool reads as a drop-in."""
+    directory, name = os.path.split(destination)
+    return os.path.join(directory, f".{name}{DRAFT_END}")
 
 
-def discard(draft: str) -> None:
-    """Remove a draft, and what grub-mkconfig calls its own draft of it."""
+def remove_draft(draft: str) -> None:
+    """Remove a draft, and the temporary file that grub-mkconfig writes beside it."""
     for path in (draft, draft + TOOLS_DRAFT_END):
         try:
             os.unlink(path)
@@ -134,54 +142,55 @@ def discard(draft: str) -> None:
             continue
 
 
-def dress(draft: str, like: Kept) -> None:
-    """Give a draft a file's mode, owner and label, as far as its file system has such."""
-    os.chmod(draft, like.mode)
+def copy_metadata(source: Snapshot, draft: str) -> None:
+    """Give a draft the mode, owner and SELinux label of a file, as far as its file system supports them."""
+    os.chmod(draft, source.mode)
     status = os.stat(draft)
-    if like.content is not None and (status.st_uid, status.st_gid) != like.owner:
-        os.chown(draft, *like.owner)
-    if like.label is not None and label(draft) != like.label:
-        os.setxattr(draft, _LABEL, like.label)
+    if source.content is not None and (status.st_uid, status.st_gid) != source.owner:
+        os.chown(draft, *source.owner)
+    if source.label is not None and selinux_label(draft) != source.label:
+        os.setxattr(draft, _SELINUX_ATTRIBUTE, source.label)
 
 
-def label(path: str) -> bytes | None:
-    """Return a file's SELinux label, or None where there is none."""
+def selinux_label(path: str) -> bytes | None:
+    """Return a file's SELinux label, or None if it has none."""
     try:
-        return os.getxattr(path, _LABEL)
+        return os.getxattr(path, _SELINUX_ATTRIBUTE)
     except OSError:
         return None
 
 
-def move(draft: str, place: str) -> None:
-    """Put a draft in a file's place once all of it is on the disk, and see to it that this is on the disk too."""
+def replace_durably(draft: str, destination: str) -> None:
+    """Replace a file by its draft; on return, the new file and its name are on the disk."""
     descriptor = os.open(draft, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    folder = os.path.dirname(place)
-    if _BOOT not in place:
-        os.replace(draft, place)
-        sync_folder(folder)
+    directory = os.path.dirname(destination)
+    if _BOOT not in destination:
+        os.replace(draft, destination)
+        sync_directory(directory)
         return
-    # A boot loader may read it as it is on the disk, past the journal. So nothing but the name may change at once: the
-    # new file is in its place before, and the old one stays in its place, by another name, until the name is.
-    before = os.path.join(folder, f".before.{os.path.basename(place)}{DRAFT_END}")
-    settle(folder)
-    _link(place, before)
+    # A boot loader may read the file from the disk without replaying the journal. So one flush may change nothing but
+    # a directory entry: the draft's inode and data are flushed before the rename, and a second name keeps those of the
+    # old file until the rename is flushed.
+    old_file = os.path.join(directory, f".before.{os.path.basename(destination)}{DRAFT_END}")
+    flush_journal(directory)
+    _link(destination, old_file)
     try:
-        os.replace(draft, place)
-        sync_folder(folder)
-        settle(folder)
+        os.replace(draft, destination)
+        sync_directory(directory)
+        flush_journal(directory)
     finally:
-        _unlink(before)
+        _unlink(old_file)
 
 
-def _link(place: str, other: str) -> None:
-    """Give a file another name; where there is no such thing (FAT), or no file, it has none."""
-    _unlink(other)
+def _link(path: str, link: str) -> None:
+    """Give a file a second name; do nothing if there is no file, or no support for hard links (FAT)."""
+    _unlink(link)
     with contextlib.suppress(OSError):
-        os.link(place, other, follow_symlinks=False)
+        os.link(path, link, follow_symlinks=False)
 
 
 def _unlink(path: str) -> None:
@@ -189,42 +198,42 @@ def _unlink(path: str) -> None:
         os.unlink(path)
 
 
-def sync_folder(folder: str) -> None:
-    """Write a folder's entries to the disk."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+def sync_directory(directory: str) -> None:
+    """Flush a directory's entries to the disk."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
 
 
-def make_folder(folder: str) -> list[str]:
-    """Make a folder, and those above it that are missing; those that were made, the uppermost first."""
-    if os.path.isdir(folder):
+def make_directories(directory: str) -> list[str]:
+    """Create a directory and its missing parents; return those that were created, the topmost first."""
+    if os.path.isdir(directory):
         return []
-    made = make_folder(os.path.dirname(folder))
-    os.mkdir(folder, 0o755)
-    sync_folder(os.path.dirname(folder))
-    return [*made, folder]
+    created = make_directories(os.path.dirname(directory))
+    os.mkdir(directory, 0o755)
+    sync_directory(os.path.dirname(directory))
+    return [*created, directory]
 
 
-def remove_folder(folder: str) -> None:
-    """Remove a folder that is empty; one that is not has become somebody's."""
+def remove_directory(directory: str) -> None:
+    """Remove a directory unless it is in use: not empty, or a mount point."""
     try:
-        os.rmdir(folder)
+        os.rmdir(directory)
     except OSError as error:
         if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT, errno.EBUSY):
             raise
 
 
 def read_attribute(path: str) -> str:
-    """Return the value of an attribute of the kernel, without the line's end."""
+    """Return the value of a kernel attribute, without the newline."""
     with open(path, encoding="utf-8", errors="surrogateescape") as file:
         return file.read().rstrip("\n")
 
 
 def write_attribute(path: str, value: str) -> None:
-    """Write a value to an attribute of the kernel, in one call, as it wants it."""
+    """Write a value to a kernel attribute, in one write(2) as sysfs requires."""
     descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
     try:
         os.write(descriptor, value.encode("utf-8", "surrogateescape"))
@@ -232,7 +241,7 @@ def write_attribute(path: str, value: str) -> None:
         os.close(descriptor)
 
 
-def _write(path: str, content: bytes) -> None:
+def _write_draft(path: str, content: bytes) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
     with os.fdopen(descriptor, "wb") as file:
         file.write(content)

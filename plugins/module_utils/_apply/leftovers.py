@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Drafts that a run left which was killed, or whose machine lost its power: nothing reads them, and they take room."""
+"""Drafts left behind by a run that was killed, or lost power. No tool reads them, but they take up disk space."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from .._probe.boot.systemd_boot import XBOOTLDR, esp_folders
 if TYPE_CHECKING:
     from .._probe.tree import Tree
 
-#: Where files lie that we write, besides those of a partition for booting.
-_FOLDERS = (
+#: Directories of the files that this collection writes, except those of the boot partitions.
+_DIRECTORIES = (
     "/etc/vfio-workstation",
     "/etc/vfio-workstation/initramfs",
     "/run/vfio-workstation",
@@ -31,21 +31,21 @@ _FOLDERS = (
 )
 
 
-def removals(tree: Tree) -> tuple[RemoveFile, ...]:
-    """Return what takes away each draft that is there. No other run can be at it: there is a lock."""
+def leftover_removals(tree: Tree) -> tuple[RemoveFile, ...]:
+    """Return steps that remove all drafts. None of them belongs to a run that is still going: there is a lock."""
     return tuple(
-        RemoveFile(f"{folder}/{name}", RECORD, "an earlier run that did not come to its end left this draft")
-        for folder in dict.fromkeys((*_FOLDERS, *_boot_folders(tree)))
-        for name in tree.names(folder)
+        RemoveFile(f"{directory}/{name}", RECORD, "remove the draft that an interrupted run left behind")
+        for directory in dict.fromkeys((*_DIRECTORIES, *_boot_directories(tree)))
+        for name in tree.names(directory)
         if is_draft(name)
     )
 
 
-def _boot_folders(tree: Tree) -> Iterator[str]:
-    """Yield the folders of partitions for booting: menus, entries and images lie two levels deep at most."""
+def _boot_directories(tree: Tree) -> Iterator[str]:
+    """Yield the directories of boot partitions, two levels deep: menus, entries and images are not any deeper."""
     for partition in (XBOOTLDR, *esp_folders(tree)):
         yield partition
         for name in tree.names(partition):
             yield f"{partition}/{name}"
-            for below in tree.names(f"{partition}/{name}"):
-                yield f"{partition}/{name}/{below}"
+            for subdirectory in tree.names(f"{partition}/{name}"):
+                yield f"{partition}/{name}/{subdirectory}"

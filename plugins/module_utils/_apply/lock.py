@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One run at a time: two that change the same files would each take the other's for damage."""
+"""The lock that lets one run at a time change a host: a second one would take the first one's changes for damage."""
 
 from __future__ import annotations
 
@@ -13,31 +13,35 @@ from contextlib import contextmanager
 from typing import Iterator
 
 LOCK_FILE = "/run/vfio-workstation.lock"
-_WAIT = 600.0  # seconds; the other run may be making initramfs images
+_LIMIT = 600.0  # seconds; the other run may be rebuilding initramfs images
 
 
 class Busy(Exception):
-    """Another run has held the lock for too long."""
+    """Another run did not release the lock in time."""
 
 
 @contextmanager
-def locked(path: str = LOCK_FILE, wait: float = _WAIT) -> Iterator[None]:
-    """Hold the lock; it goes with the process, however that ends.
+def locked(path: str = LOCK_FILE, limit: float = _LIMIT) -> Iterator[None]:
+    """Hold the lock; the kernel releases it when the process ends, even when it is killed.
+
+    Args:
+        path: The lock file.
+        limit: Seconds to wait for another run.
 
     Raises:
-        Busy: Another run holds it still after the wait, in seconds.
-        OSError: The file can't be made.
+        Busy: Another run still holds the lock after that time.
+        OSError: The lock file can't be created.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        until = time.monotonic() + wait
+        deadline = time.monotonic() + limit
         while True:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except BlockingIOError as error:
-                if time.monotonic() > until:
-                    raise Busy(f"another run of this collection has held {path} for {wait:.0f} s") from error
+                if time.monotonic() > deadline:
+                    raise Busy(f"another run of this collection has held {path} for {limit:.0f} s") from error
                 time.sleep(0.2)
         yield
     finally:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether there is room for what is to be written, and leave to write it."""
+"""Refuse steps whose files would not fit on their file system, or whose file system is read-only."""
 
 from __future__ import annotations
 
@@ -15,55 +15,56 @@ from .._plan.refusals import refuse
 if TYPE_CHECKING:
     from .._probe.tree import Tree
 
-#: Bytes beyond what is counted: folders, and what a tool writes beside its output.
+#: Bytes to leave free for directories, and for what a tool writes beside its output.
 MARGIN = 1 << 20
-#: By this many bytes at most is a file that is made anew taken to grow: modules and their firmware in an initramfs.
+#: Bytes by which a regenerated file is assumed to grow at most: modules and their firmware in an initramfs.
 _GROWTH = 10 << 20
 
 
 def storage_refusals(tree: Tree, steps: Sequence[Step]) -> tuple[Refusal, ...]:
-    """Return why the files of these steps can't be written, one refusal for each file system. A capture has none."""
+    """Return one refusal for each file system that can't take the files of these steps; none for a captured tree."""
     if not tree.live:
         return ()
-    written: dict[int, int] = {}  # by all files together
-    draft: dict[int, int] = {}  # the largest: one is in its file's place before the next is begun
-    folders: dict[int, str] = {}
+    # Bytes by device number. Of drafts the largest counts: each replaces its file before the next one is begun.
+    added: dict[int, int] = {}
+    largest_draft: dict[int, int] = {}
+    directories: dict[int, str] = {}
     read_only: dict[int, str] = {}
     for step in steps:
         if isinstance(step, (RunTool, WriteAttribute)):
             continue
-        folder = _nearest_folder(os.path.dirname(os.path.realpath(step.path)))
-        device = os.stat(folder).st_dev
-        folders.setdefault(device, folder)
+        directory = _existing_directory(os.path.dirname(os.path.realpath(step.path)))
+        device = os.stat(directory).st_dev
+        directories.setdefault(device, directory)
         if isinstance(step, GenerateFile):
-            draft[device] = max(draft.get(device, 0), _draft_size(step))
-        written[device] = written.get(device, 0) + _growth(step)
-        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            largest_draft[device] = max(largest_draft.get(device, 0), _draft_size(step))
+        added[device] = added.get(device, 0) + _added_bytes(step)
+        if os.statvfs(directory).f_flag & os.ST_RDONLY:
             read_only.setdefault(device, step.path)
-    found = []
-    for device, folder in folders.items():
-        status = os.statvfs(folder)
+    refusals = []
+    for device, directory in directories.items():
+        status = os.statvfs(directory)
         free = status.f_bavail * status.f_frsize
-        needed = written.get(device, 0) + draft.get(device, 0) + MARGIN
+        needed = added.get(device, 0) + largest_draft.get(device, 0) + MARGIN
         if device in read_only:
-            found.append(refuse("boot_read_only", f"{read_only[device]} is on a file system that is read-only."))
+            refusals.append(refuse("boot_read_only", f"{read_only[device]} is on a read-only file system."))
         elif free < needed:
-            found.append(
+            refusals.append(
                 refuse(
                     "boot_space_exhausted",
-                    f"The file system of {folder} has {free >> 10} KiB free; {needed >> 10} KiB are "
-                    "needed to write beside what is there before it is replaced.",
+                    f"The file system of {directory} has {free >> 10} KiB free, but {needed >> 10} KiB are needed: "
+                    "a new file is written beside the old one before it replaces it.",
                 )
             )
-    return tuple(found)
+    return tuple(refusals)
 
 
-def _growth(step: Step) -> int:
-    """Return how many bytes a step adds to what is there until all steps are done."""
+def _added_bytes(step: Step) -> int:
+    """Return how many bytes a step adds to those in use, until all steps are done."""
     if isinstance(step, WriteFile):
         return len(step.content) + 4096
     if isinstance(step, RemoveFile) and is_draft(os.path.basename(step.path)):
-        return -_size(step.path)  # it goes before anything is written, and is not put back
+        return -_size(step.path)  # drafts are removed before anything is written, and are not restored on failure
     return 0
 
 
@@ -79,7 +80,8 @@ def _size(path: str) -> int:
         return 0
 
 
-def _nearest_folder(folder: str) -> str:
-    while not os.path.isdir(folder):
-        folder = os.path.dirname(folder)
-    return folder
+def _existing_directory(directory: str) -> str:
+    """Return the directory itself, or its nearest parent that exists."""
+    while not os.path.isdir(directory):
+        directory = os.path.dirname(directory)
+    return directory

@@ -2,11 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Attributes of the running kernel behind which a driver may hang.
+"""Kernel operations that may block for as long as a driver hangs: sysfs attributes and module loading.
 
-A write to `unbind` comes back when the driver has let go. A driver that does not leaves the writer in the kernel, where
-no signal reaches it. So a child does it, which is left behind when the time is up; it has no file of ours open, so that
-nobody waits for it: neither for our lock nor for the end of our output.
+A write to `unbind` returns when the driver has released the device. If the driver does not release it, the writing
+process is stuck in the kernel, where no signal reaches it. So a child process does the write, and is abandoned when its
+time is up. It inherits no open file from us, so that nobody has to wait for it: neither a later run for our lock, nor
+a reader of our output for the end of that.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import Sequence
 
 from .commands import ToolFailed, start
 
-# One write(2), as attributes want it. No O_CREAT: what is not there is not to be made.
+# One write(2), as sysfs requires. No O_CREAT: an attribute that does not exist must not be created.
 _WRITER = """
 import os, sys
 try:
@@ -33,80 +34,86 @@ try:
 except OSError as error:
     sys.exit(error.strerror)
 """
-_END_OF_WORDS = 2000
+#: Characters of a failed child's output to report: the last ones.
+_REPORTED_OUTPUT = 2000
 
-#: Who waits in the kernel still. Kept, since whoever forgets a child that has not ended is warned of it.
-LEFT_BEHIND: list[subprocess.Popen[bytes]] = []
+#: Processes that are still stuck in the kernel. Referenced here, because Python warns when a running child is dropped.
+ABANDONED: list[subprocess.Popen[bytes]] = []
 
 
 class AttributeFailed(Exception):
-    """The kernel did not take a value; the message has the path and the kernel's reason."""
+    """The kernel rejected a value; the message has the attribute's path and the kernel's reason."""
 
 
-class Hangs(Exception):
-    """Something did not come back from the kernel in time, and a process that waits there was left behind.
+class KernelHang(Exception):
+    """A process did not return from the kernel in time, and was abandoned there.
 
     Attributes:
         process: That process.
     """
 
-    def __init__(self, what: str, process: subprocess.Popen[bytes]) -> None:
-        super().__init__(what)
+    def __init__(self, message: str, process: subprocess.Popen[bytes]) -> None:
+        super().__init__(message)
         self.process = process
 
 
-def write_in_time(path: str, value: str, limit: float) -> None:
-    """Write a value to an attribute, in one call, with an end of line.
+def write_with_limit(path: str, value: str, limit: float) -> None:
+    """Write a value and a newline to an attribute, in one write(2).
 
     Args:
         path: The attribute.
-        value: Without the end of line; an empty one clears a driver_override.
+        value: Without the newline; an empty value clears a driver_override.
         limit: Seconds that the kernel may take.
 
     Raises:
-        AttributeFailed: The kernel did not take it.
-        Hangs: The kernel did not come back in time.
+        AttributeFailed: The kernel rejected the value.
+        KernelHang: The write did not return in time.
     """
-    status, said = _run([sys.executable, "-I", "-S", "-c", _WRITER, path, value], limit, f"writing {value!r} to {path}")
+    operation = f"writing {value!r} to {path}"
+    status, output = _run([sys.executable, "-I", "-S", "-c", _WRITER, path, value], limit, operation)
     if status:
-        raise AttributeFailed(f"writing {value!r} to {path}: {said}")
+        raise AttributeFailed(f"{operation}: {output}")
 
 
-def answers(path: str, limit: float) -> bool:
-    """Tell whether an attribute can be read within so many seconds, or is not there: reading it does not hang."""
+def is_responsive(path: str, limit: float) -> bool:
+    """Return whether reading an attribute returns within so many seconds, with its value or with an error."""
     try:
         _run([sys.executable, "-I", "-S", "-c", _READER, path], limit, f"reading {path}")
-    except Hangs as error:
-        error.process.kill()  # it had nothing to do but wait; the kernel lets it go when the driver does
+    except KernelHang as error:
+        error.process.kill()  # a read changes nothing; the kernel ends it as soon as the driver lets it go
         return False
     return True
 
 
-def load(argv: Sequence[str], limit: float) -> None:
-    """Load modules; a driver that hangs while it starts leaves modprobe in the kernel.
+def load_modules(argv: Sequence[str], limit: float) -> None:
+    """Run modprobe, which is stuck in the kernel if a driver hangs while it starts.
+
+    Args:
+        argv: The command and its arguments.
+        limit: Seconds that it may take.
 
     Raises:
-        ToolFailed: It could not be run, or says that it failed.
-        Hangs: It did not end in time.
+        ToolFailed: It could not be run, or ended with a nonzero exit status.
+        KernelHang: It did not end in time.
     """
     line = " ".join(argv)
-    status, said = _run(argv, limit, line)
+    status, output = _run(argv, limit, line)
     if status:
-        raise ToolFailed(f"{line}: exit status {status}\n{said}")
+        raise ToolFailed(f"{line}: exit status {status}\n{output}")
 
 
-def _run(argv: Sequence[str], limit: float, what: str) -> tuple[int, str]:
-    """Return a child's exit status and what it said, or leave it behind."""
+def _run(argv: Sequence[str], limit: float, operation: str) -> tuple[int, str]:
+    """Return a child's exit status and the end of its output; abandon it if it does not end in time."""
     try:
-        # No `with`: that would wait for the child's end, which may never come.
+        # No `with` statement: it would wait for the end of the child, which may never come.
         process = start(argv)
     except OSError as error:
-        raise ToolFailed(f"{what}: {error.strerror}") from error
+        raise ToolFailed(f"{operation}: {error.strerror}") from error
     try:
         output, _errors = process.communicate(timeout=limit)
     except subprocess.TimeoutExpired as error:
         if process.stdout is not None:
             process.stdout.close()
-        LEFT_BEHIND.append(process)
-        raise Hangs(f"{what} did not come back within {limit:.0f} s", process) from error
-    return process.returncode, output.decode("utf-8", "replace").strip()[-_END_OF_WORDS:]
+        ABANDONED.append(process)
+        raise KernelHang(f"{operation} did not return within {limit:.0f} s", process) from error
+    return process.returncode, output.decode("utf-8", "replace").strip()[-_REPORTED_OUTPUT:]

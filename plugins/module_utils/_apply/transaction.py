@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Carrying out steps: all of them, or none."""
+"""Apply the steps of a plan: all of them, or none."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from .._machine.plan import DRAFT, GenerateFile, RemoveFile, RunTool, Step, Writ
 from . import files
 from .commands import ToolFailed, run, tool_name
 
-#: Looks at a draft, and returns what is wrong with it, as sentences.
+#: Inspects a draft, and returns its problems, each as a clause such as "it has no root=".
 Check = Callable[[str], Sequence[str]]
 
 
-class Failed(Exception):
-    """A step could not be carried out, and everything is as it was; the message says which, why, and in whose words."""
+class ApplyFailed(Exception):
+    """A step failed, and all steps were undone; the message has the step, the reason, and the tool's output."""
 
 
-class NotPutBack(Failed):
-    """As Failed, but not everything is as it was; the message names what could not be put back, and why."""
+class UndoFailed(ApplyFailed):
+    """A step failed, and not all steps could be undone; the message also has what was not restored, and why."""
 
 
 class Receipt(NamedTuple):
-    """What was done."""
+    """What the applied steps did."""
 
     written: tuple[str, ...]
     removed: tuple[str, ...]
-    tools: tuple[str, ...]  # the lines of the tools that were run
+    tools: tuple[str, ...]  # command lines of the tools that were run
 
 
 class Transaction:
-    """Steps that are undone together: as a context manager, when its body ends by an error.
+    """Steps that are undone together: a context manager that undoes them when its body raises.
 
     Args:
-        checks: By the name that a step gives: what a draft must pass before it replaces a file.
-        root: Folder of the machine's files; `/` but in tests. Tools see their arguments as they are.
+        checks: By the name that a step gives, the check that a draft must pass before it replaces a file.
+        root: Directory of the host's files; `/` except in tests. The arguments of tools are not prefixed with it.
         runner: Runs a tool.
     """
 
@@ -50,9 +50,9 @@ class Transaction:
         self._checks = checks
         self._prefix = root.rstrip("/")
         self._runner = runner
-        self._kept: list[files.Kept] = []
-        self._folders: list[str] = []  # that were made
-        self._attributes: list[tuple[str, str]] = []  # with their values as they were
+        self._snapshots: list[files.Snapshot] = []
+        self._created_directories: list[str] = []
+        self._previous_attributes: list[tuple[str, str]] = []  # paths and values
         self._tools: list[str] = []
         self._written: list[str] = []
         self._removed: list[str] = []
@@ -70,99 +70,100 @@ class Transaction:
     ) -> None:
         if kind is None:
             return
-        left = self.undo()
-        if left:
-            raise NotPutBack(f"{error}\nThese could not be put back: {'; '.join(left)}") from error
+        failures = self.undo()
+        if failures:
+            raise UndoFailed(f"{error}\nCould not be restored: {'; '.join(failures)}") from error
 
     def apply(self, steps: Sequence[Step]) -> None:
-        """Carry out steps in their order.
+        """Apply steps, in their order.
 
         Raises:
-            Failed: One could not be. Leave the context for all of them to be undone.
+            ApplyFailed: A step failed. Let it propagate out of the `with` statement, which undoes all steps.
         """
         for step in steps:
             try:
-                self._do(step)
+                self._apply_step(step)
             except ToolFailed as error:
-                raise Failed(f"{step.reason}: {error}") from error
+                raise ApplyFailed(f"{step.reason}: {error}") from error
             except OSError as error:
-                raise Failed(f"{step.reason}: {error.filename or _path(step)}: {error.strerror}") from error
+                raise ApplyFailed(f"{step.reason}: {error.filename or _subject(step)}: {error.strerror}") from error
 
     def undo(self) -> list[str]:
-        """Put every file back as it was, the last one first; what could not be, with the reason."""
-        left = []
-        for path, value in reversed(self._attributes):
+        """Restore attributes and files, last change first; return those that could not be restored, with the reason."""
+        failures = []
+        for path, value in reversed(self._previous_attributes):
             try:
                 files.write_attribute(path, value)
             except OSError as error:
-                left.append(f"{path}: {error.strerror}")
-        for kept in reversed(self._kept):
+                failures.append(f"{path}: {error.strerror}")
+        for snapshot in reversed(self._snapshots):
             try:
-                files.restore(kept)
+                files.restore(snapshot)
             except OSError as error:
-                left.append(f"{kept.path}: {error.strerror}")
-        for folder in reversed(self._folders):
-            files.remove_folder(folder)
-        self._kept, self._folders, self._attributes = [], [], []
-        return left
+                failures.append(f"{snapshot.path}: {error.strerror}")
+        for directory in reversed(self._created_directories):
+            files.remove_directory(directory)
+        self._snapshots, self._created_directories, self._previous_attributes = [], [], []
+        return failures
 
-    def _do(self, step: Step) -> None:
+    def _apply_step(self, step: Step) -> None:
         if isinstance(step, WriteFile):
-            before = self._keep(step.path)
-            self._make_folder_of(files.real(self._prefix + step.path))
-            files.write(self._prefix + step.path, step.content.encode("utf-8", "surrogateescape"), step.mode, before)
+            previous = self._take_snapshot(step.path)
+            self._make_parent_directories(files.resolve_links(self._prefix + step.path))
+            files.write(self._prefix + step.path, step.content.encode("utf-8", "surrogateescape"), step.mode, previous)
             self._written.append(step.path)
         elif isinstance(step, RemoveFile):
-            if not is_draft(os.path.basename(step.path)):  # which is nothing to put back
-                self._keep(step.path)
+            if not is_draft(os.path.basename(step.path)):  # a leftover draft is not worth restoring
+                self._take_snapshot(step.path)
             files.remove(self._prefix + step.path)
             self._removed.append(step.path)
         elif isinstance(step, GenerateFile):
-            self._generate(step)
+            self._generate_file(step)
         elif isinstance(step, WriteAttribute):
-            self._set(step)
+            self._write_attribute(step)
         else:
-            self._run(step.argv)
+            self._run_tool(step.argv)
 
-    def _generate(self, step: GenerateFile) -> None:
-        before = self._keep(step.path)
-        place = files.real(self._prefix + step.path)
-        draft = files.draft_path(place)
-        files.discard(draft)
-        self._make_folder_of(place)
+    def _generate_file(self, step: GenerateFile) -> None:
+        previous = self._take_snapshot(step.path)
+        destination = files.resolve_links(self._prefix + step.path)
+        draft = files.draft_path(destination)
+        files.remove_draft(draft)
+        self._make_parent_directories(destination)
         try:
-            self._run([argument.replace(DRAFT, draft) for argument in step.argv])
+            self._run_tool([argument.replace(DRAFT, draft) for argument in step.argv])
             if not os.path.isfile(draft) or not stat.S_ISREG(os.lstat(draft).st_mode):
-                raise Failed(f"{step.reason}: {tool_name(step.argv)} says it succeeded, and wrote no file")
+                raise ApplyFailed(f"{step.reason}: {tool_name(step.argv)} reported success, but wrote no file")
             problems = self._checks[step.check](draft[len(self._prefix) :])
             if problems:
                 tool = tool_name(step.argv)
-                raise Failed(f"{step.reason}: what {tool} wrote is not used, since {'; '.join(problems)}")
-            if before.content is not None:
-                files.dress(draft, before)
-            files.move(draft, place)
+                raise ApplyFailed(f"{step.reason}: the file that {tool} wrote is rejected: {'; '.join(problems)}")
+            if previous.content is not None:
+                files.copy_metadata(previous, draft)
+            files.replace_durably(draft, destination)
         finally:
-            files.discard(draft)
+            files.remove_draft(draft)
         self._written.append(step.path)
 
-    def _set(self, step: WriteAttribute) -> None:
+    def _write_attribute(self, step: WriteAttribute) -> None:
         path = self._prefix + step.path
-        self._attributes.append((path, files.read_attribute(path)))
+        self._previous_attributes.append((path, files.read_attribute(path)))
         files.write_attribute(path, step.value)
         self._written.append(step.path)
 
-    def _make_folder_of(self, place: str) -> None:
-        self._folders.extend(files.make_folder(os.path.dirname(place)))
+    def _make_parent_directories(self, path: str) -> None:
+        self._created_directories.extend(files.make_directories(os.path.dirname(path)))
 
-    def _run(self, argv: Sequence[str]) -> None:
+    def _run_tool(self, argv: Sequence[str]) -> None:
         self._tools.append(" ".join(argv))
         self._runner(argv)
 
-    def _keep(self, path: str) -> files.Kept:
-        kept = files.keep(self._prefix + path)
-        self._kept.append(kept)
-        return kept
+    def _take_snapshot(self, path: str) -> files.Snapshot:
+        snapshot = files.take_snapshot(self._prefix + path)
+        self._snapshots.append(snapshot)
+        return snapshot
 
 
-def _path(step: Step) -> str:
+def _subject(step: Step) -> str:
+    """Return the tool or the file that a step is about."""
     return tool_name(step.argv) if isinstance(step, RunTool) else step.path

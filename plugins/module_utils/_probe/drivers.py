@@ -41,7 +41,7 @@ def read_override(tree: Tree, address: str) -> str | None:
     """Return a function's driver_override, or None where nothing restricts it.
 
     Kernels before Linux 7.1 hold the lock of the function while they show it, so that a driver that hangs holds up the
-    reader: ask only when _apply.sysfs.answers().
+    reader: ask only when _apply.sysfs.is_responsive().
     """
     text = tree.text(override_path(address))
     # What the kernel prints for a string that is not there.

@@ -12,8 +12,8 @@ from typing import Any, Callable, Mapping, NamedTuple, NoReturn, Sequence
 
 from ansible.module_utils.basic import AnsibleModule
 
-from .._apply import Busy, Failed, NotPutBack, Receipt, Transaction, locked
-from .._apply.leftovers import removals
+from .._apply import ApplyFailed, Busy, Receipt, Transaction, UndoFailed, locked
+from .._apply.leftovers import leftover_removals
 from .._apply.storage import storage_refusals
 from .._apply.transaction import Check
 from .._machine import to_json
@@ -67,12 +67,12 @@ def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapp
                 states=last.states, warnings=last.warnings, live=last.live, reboot_helps=last.reboot_helps
             )
             _finish(module, at_end, transaction.receipt)
-    except (Busy, Failed) as error:
+    except (Busy, ApplyFailed) as error:
         module.fail_json(msg=f"{error}\n{_how_it_is_left(error)}", refusals=[])
 
 
 def _how_it_is_left(error: Exception) -> str:
-    if isinstance(error, NotPutBack):
+    if isinstance(error, UndoFailed):
         return "Every other file is as it was. Put those back by hand, or remove what hindered it and run this again."
     return "Nothing is changed: every file is as it was."
 
@@ -80,7 +80,7 @@ def _how_it_is_left(error: Exception) -> str:
 def _look(observe: Callable[[], Outcome]) -> Outcome:
     """Look at the machine with the request in mind; what killed runs left is to go, unless nothing may be changed."""
     outcome = observe()
-    return outcome if outcome.refusals else outcome._replace(steps=(*removals(outcome.tree), *outcome.steps))
+    return outcome if outcome.refusals else outcome._replace(steps=(*leftover_removals(outcome.tree), *outcome.steps))
 
 
 def _insist(outcome: Outcome) -> None:
@@ -88,7 +88,7 @@ def _insist(outcome: Outcome) -> None:
     steps = (step for step in outcome.steps if step.effect != ACTIVE)
     left = [*(step.reason for step in steps), *(refusal.seen for refusal in outcome.refusals)]
     if left:
-        raise Failed(
+        raise ApplyFailed(
             "All steps were carried out, but the machine does not show what they were for; this is left: "
             + "; ".join(left)
         )

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, NoReturn
 from ansible.module_utils.basic import AnsibleModule
 
 from .._apply import Busy, ToolFailed, locked
-from .._apply.sysfs import AttributeFailed, Hangs, answers, load, write_in_time
+from .._apply.sysfs import AttributeFailed, KernelHang, is_responsive, load_modules, write_with_limit
 from .._machine import Machine, to_json
 from .._machine.driver_change import AUTO, NONE, DriverRequest, DriverStep, LoadDriver
 from .._machine.plan import Refusal
@@ -170,7 +170,7 @@ class DriverRun:
     def _hangs_already(self, machine: Machine) -> Refusal | None:
         address = self._request.address
         process = read_waiting(Tree(self._root), address)
-        if process is None and answers(self._prefix + override_path(address), self._limit):
+        if process is None and is_responsive(self._prefix + override_path(address), self._limit):
             return None
         return hanging_refusal(machine, address, process)
 
@@ -210,16 +210,16 @@ class DriverRun:
     def _do(self, step: DriverStep, override: str | None) -> None:
         try:
             if not isinstance(step, LoadDriver):
-                write_in_time(self._prefix + step.path, step.value, self._limit)
+                write_with_limit(self._prefix + step.path, step.value, self._limit)
                 return
             self._load(step)
-        except Hangs as error:
+        except KernelHang as error:
             driver = step.argv[-1] if isinstance(step, LoadDriver) else step.driver or "a driver"
             raise self._stuck(driver, step, error, override) from error
 
     def _load(self, step: LoadDriver) -> None:
         try:
-            load(step.argv, self._limit)
+            load_modules(step.argv, self._limit)
         except ToolFailed as error:
             if step.required:
                 raise
@@ -231,7 +231,7 @@ class DriverRun:
                 "what was loaded has no PCI driver of that name"
             )
 
-    def _stuck(self, driver: str, step: DriverStep, error: Hangs, override: str | None) -> DriverChangeFailed:
+    def _stuck(self, driver: str, step: DriverStep, error: KernelHang, override: str | None) -> DriverChangeFailed:
         """Return the message for a step that did not come back. Nothing of the function is touched any more."""
         # Its driver_override may not be readable either, so that it is what was written last.
         after = DriverState(read_driver(Tree(self._root), self._request.address), override)
@@ -266,10 +266,10 @@ class DriverRun:
         if driver == NONE or not Tree(self._root).exists(path):
             return ""
         try:
-            write_in_time(self._prefix + path, self._request.address, self._limit)
+            write_with_limit(self._prefix + path, self._request.address, self._limit)
         except AttributeFailed as error:
             return f"; {error} (dmesg | grep {self._request.address})"
-        except Hangs as error:
+        except KernelHang as error:
             return f"; {error}, and process {error.process.pid} is left behind"
         return "; it took the function when asked once more, which is not to be relied on"
 
@@ -280,15 +280,15 @@ class DriverRun:
         left = ""
         try:
             if read_override(Tree(self._root), address) != before.override:
-                write_in_time(self._prefix + override_path(address), before.override or "", self._limit)
+                write_with_limit(self._prefix + override_path(address), before.override or "", self._limit)
             now = read_driver(Tree(self._root), address)
             if now != before.driver and now is not None:
-                write_in_time(f"{self._prefix}{DRIVERS}/{now}/unbind", address, self._limit)
+                write_with_limit(f"{self._prefix}{DRIVERS}/{now}/unbind", address, self._limit)
             if now != before.driver and before.driver is not None:
-                write_in_time(f"{self._prefix}{DRIVERS}/{before.driver}/bind", address, self._limit)
+                write_with_limit(f"{self._prefix}{DRIVERS}/{before.driver}/bind", address, self._limit)
         except AttributeFailed as error:
             left = str(error)
-        except Hangs as error:
+        except KernelHang as error:
             left = f"{error}; process {error.process.pid} is left behind, and a reboot is the way out"
             after = DriverState(read_driver(Tree(self._root), address), before.override)
             return DriverChangeFailed(f"{message}\nIt could not be put back: {left}", after)

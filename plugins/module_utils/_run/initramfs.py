@@ -14,7 +14,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._apply import ToolFailed
 from .._apply import run as run_tool
-from .._apply.cache import forget, remember
+from .._apply.cache import remove_cache, write_cache
 from .._apply.transaction import Check
 from .._machine import Boot, Kernel
 from .._machine.initramfs import RECORD_FILE, SEEN_FILE, File, Image, InitramfsRecord, InitramfsRequest
@@ -181,9 +181,9 @@ class InitramfsRun:
         if not self._remembers:
             return
         if not is_kept:
-            forget(SEEN_FILE)
+            remove_cache(SEEN_FILE)
         elif found.seen != found.seen_before:
-            remember(SEEN_FILE, seen_text(found.seen))
+            write_cache(SEEN_FILE, seen_text(found.seen))
 
 
 def _read_record(tree: Tree) -> InitramfsRecord | None:

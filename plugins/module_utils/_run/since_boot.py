@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Sequence
 
-from .._apply.files import keep, make_folder, write
+from .._apply.files import make_directories, take_snapshot, write
 from .._machine.plan import CONFIGURED, RECORD, STAGED, Step, WriteFile
 from .._probe.tree import Tree
 
@@ -45,8 +45,8 @@ def note_now(root: str) -> None:
         OSError: /run can't be written to.
     """
     prefix = root.rstrip("/")
-    make_folder(prefix + _FOLDER)
-    write(prefix + CHANGED_FILE, _TEXT.encode(), None, keep(prefix + CHANGED_FILE))
+    make_directories(prefix + _FOLDER)
+    write(prefix + CHANGED_FILE, _TEXT.encode(), None, take_snapshot(prefix + CHANGED_FILE))
 
 
 def is_changed(tree: Tree, steps: Sequence[Step]) -> bool:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a new grub.cfg is looked at for, before it takes the place of the one in use."""
+"""What a new grub.cfg is checked for before it replaces the one in use."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan imp
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 
 OLD, NEW = "6.1.0-27-amd64", "6.1.0-28-amd64"
-CONFIG, DRAFTED = "/boot/grub/grub.cfg", "/boot/grub/.grub.cfg.vfio-workstation~"
+CONFIG, DRAFT_CONFIG = "/boot/grub/grub.cfg", "/boot/grub/.grub.cfg.vfio-workstation~"
 
 
 def entry(name: str, version: str, arguments: str = "root=UUID=0d9c ro quiet", initrd: str = "initrd.img-{}") -> str:
@@ -31,8 +31,8 @@ def entry(name: str, version: str, arguments: str = "root=UUID=0d9c ro quiet", i
     )
 
 
-def submenu(title: str, name: str, inside: str) -> str:
-    return f"submenu '{title}' $menuentry_id_option '{name}' {{\n{inside}}}\n"
+def submenu(title: str, name: str, entries: str) -> str:
+    return f"submenu '{title}' $menuentry_id_option '{name}' {{\n{entries}}}\n"
 
 
 SIMPLE = entry("gnulinux-simple-0d9c", NEW)
@@ -54,7 +54,7 @@ MENU = SIMPLE + ADVANCED + CUSTOM
 
 def plant(root: Path, draft: str | None, menu: str | None = MENU, without: tuple[str, ...] = ()) -> Tree:
     files = {f"/boot/{name}-{version}": "" for name in ("vmlinuz", "initrd.img") for version in (OLD, NEW)}
-    files.update({path: text for path, text in ((CONFIG, menu), (DRAFTED, draft)) if text is not None})
+    files.update({path: text for path, text in ((CONFIG, menu), (DRAFT_CONFIG, draft)) if text is not None})
     for name, text in files.items():
         path = root / name.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,9 +64,9 @@ def plant(root: Path, draft: str | None, menu: str | None = MENU, without: tuple
 
 
 GOOD = {
-    "as it was": MENU,
+    "unchanged": MENU,
     "with a fallback": SIMPLE + ADVANCED + FALLBACK + CUSTOM,
-    "without what is not ours": SIMPLE + ADVANCED,
+    "without custom entries": SIMPLE + ADVANCED,
     "other arguments": MENU.replace("quiet", "quiet intel_iommu=on iommu=pt"),
     "another kernel first": entry("gnulinux-simple-0d9c", OLD) + ADVANCED,
     "no submenu": SIMPLE + entry(f"gnulinux-{OLD}-advanced-0d9c", OLD),
@@ -75,13 +75,13 @@ GOOD = {
 
 @pytest.mark.parametrize("name", GOOD)
 def test_a_draft_that_boots_every_kernel_passes(tmp_path: Path, name: str) -> None:
-    assert check_grub_config(plant(tmp_path, GOOD[name]), DRAFTED) == []
+    assert check_grub_config(plant(tmp_path, GOOD[name]), DRAFT_CONFIG) == []
 
 
 BAD = {
     "empty": ("", ["it has no entry for a kernel of this system"]),
     "no menu": ("set timeout=5\n", ["it has no entry for a kernel of this system"]),
-    "of others only": (CUSTOM, ["it has no entry for a kernel of this system"]),
+    "custom entries only": (CUSTOM, ["it has no entry for a kernel of this system"]),
     "a fallback only": (FALLBACK, ["it has no entry for a kernel of this system"]),
     "no root": (
         MENU.replace("root=UUID=0d9c ro quiet", "ro quiet"),
@@ -98,73 +98,75 @@ BAD = {
     "another kernel": (
         MENU + entry("gnulinux-9.9.7-advanced-0d9c", "9.9.7"),
         [
-            "the entry 'Debian, gnulinux-9.9.7-advanced-0d9c' names /boot/vmlinuz-9.9.7, which is not there",
-            "the entry 'Debian, gnulinux-9.9.7-advanced-0d9c' names /boot/initrd.img-9.9.7, which is not there",
+            "the entry 'Debian, gnulinux-9.9.7-advanced-0d9c' names /boot/vmlinuz-9.9.7, which does not exist",
+            "the entry 'Debian, gnulinux-9.9.7-advanced-0d9c' names /boot/initrd.img-9.9.7, which does not exist",
         ],
     ),
     "another initramfs": (
         MENU.replace("initrd.img-" + OLD, "initramfs-6.1.0.img"),
-        [f"the entry 'Debian, gnulinux-{OLD}-advanced-0d9c' names /boot/initramfs-6.1.0.img, which is not there"],
+        [f"the entry 'Debian, gnulinux-{OLD}-advanced-0d9c' names /boot/initramfs-6.1.0.img, which does not exist"],
     ),
-    "an initramfs less": (
+    "a lost initramfs": (
         MENU.replace(f"\tinitrd\t/boot/initrd.img-{OLD}\n", ""),
         [f"the entry 'Debian, gnulinux-{OLD}-advanced-0d9c' names no initramfs, and the one in use does"],
     ),
-    "a script without end": (
+    "truncated output of a script": (
         f"### BEGIN /etc/grub.d/10_linux ###\n{MENU}",
-        ["what /etc/grub.d/10_linux printed has no end"],
+        ["the output of /etc/grub.d/10_linux is truncated"],
     ),
-    "a kernel less": (SIMPLE, [f"the kernel {OLD} has no entry any more"]),
+    "a lost kernel": (SIMPLE, [f"the kernel {OLD} no longer has an entry"]),
 }
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_what_is_wrong_with_a_draft_is_named(tmp_path: Path, name: str) -> None:
-    draft, problems = BAD[name]
-    found = check_grub_config(plant(tmp_path, draft), DRAFTED)
-    assert [one for one in problems if one not in found] == [], found
+def test_each_problem_of_a_draft_is_named(tmp_path: Path, name: str) -> None:
+    draft, expected = BAD[name]
+    problems = check_grub_config(plant(tmp_path, draft), DRAFT_CONFIG)
+    assert [problem for problem in expected if problem not in problems] == [], problems
 
 
-def test_a_draft_that_is_not_there_does_not_pass(tmp_path: Path) -> None:
-    assert check_grub_config(plant(tmp_path, None), DRAFTED) == ["it can't be read"]
+def test_a_missing_draft_does_not_pass(tmp_path: Path) -> None:
+    assert check_grub_config(plant(tmp_path, None), DRAFT_CONFIG) == ["it can't be read"]
 
 
-WHOLE = f"### BEGIN /etc/grub.d/10_linux ###\n{SIMPLE}{ADVANCED}### END /etc/grub.d/10_linux ###\n"
+COMPLETE = f"### BEGIN /etc/grub.d/10_linux ###\n{SIMPLE}{ADVANCED}### END /etc/grub.d/10_linux ###\n"
 
 
-@given(st.integers(min_value=0, max_value=WHOLE.index("### END")))
-def test_a_draft_that_was_cut_off_does_not_pass(tmp_path_factory: pytest.TempPathFactory, length: int) -> None:
-    assert check_grub_config(plant(tmp_path_factory.mktemp("cut"), WHOLE[:length], WHOLE), DRAFTED) != []
+@given(st.integers(min_value=0, max_value=COMPLETE.index("### END")))
+def test_a_truncated_draft_does_not_pass(tmp_path_factory: pytest.TempPathFactory, length: int) -> None:
+    assert (
+        check_grub_config(plant(tmp_path_factory.mktemp("truncated"), COMPLETE[:length], COMPLETE), DRAFT_CONFIG) != []
+    )
 
 
-def test_a_draft_of_which_nothing_is_missing_passes(tmp_path: Path) -> None:
-    assert check_grub_config(plant(tmp_path, WHOLE, WHOLE), DRAFTED) == []
+def test_a_complete_draft_passes(tmp_path: Path) -> None:
+    assert check_grub_config(plant(tmp_path, COMPLETE, COMPLETE), DRAFT_CONFIG) == []
 
 
-def test_files_that_are_missing_now_are_missing(tmp_path: Path) -> None:
-    found = check_grub_config(plant(tmp_path, MENU, without=(f"/boot/initrd.img-{NEW}",)), DRAFTED)
-    assert len(found) == 2  # of the recovery entry it is none of our business
-    assert all(f"names /boot/initrd.img-{NEW}, which is not there" in one for one in found)
+def test_a_missing_initramfs_is_named_for_each_entry(tmp_path: Path) -> None:
+    problems = check_grub_config(plant(tmp_path, MENU, without=(f"/boot/initrd.img-{NEW}",)), DRAFT_CONFIG)
+    assert len(problems) == 2  # recovery entries are not checked
+    assert all(f"names /boot/initrd.img-{NEW}, which does not exist" in problem for problem in problems)
 
 
-def test_a_kernel_that_is_gone_need_not_keep_its_entry(tmp_path: Path) -> None:
+def test_a_kernel_that_was_removed_needs_no_entry(tmp_path: Path) -> None:
     tree = plant(tmp_path, SIMPLE, without=(f"/boot/vmlinuz-{OLD}", f"/boot/initrd.img-{OLD}"))
-    assert check_grub_config(tree, DRAFTED) == []
+    assert check_grub_config(tree, DRAFT_CONFIG) == []
 
 
-def test_where_there_was_no_menu_a_root_is_enough(tmp_path: Path) -> None:
-    assert check_grub_config(plant(tmp_path, MENU, menu=None), DRAFTED) == []
-    bare = MENU.replace("root=UUID=0d9c ", "")
-    assert check_grub_config(plant(tmp_path, bare, menu=None), DRAFTED) != []
+def test_without_a_menu_in_use_any_root_passes(tmp_path: Path) -> None:
+    assert check_grub_config(plant(tmp_path, MENU, menu=None), DRAFT_CONFIG) == []
+    without_root = MENU.replace("root=UUID=0d9c ", "")
+    assert check_grub_config(plant(tmp_path, without_root, menu=None), DRAFT_CONFIG) != []
 
 
-def test_a_root_that_the_initramfs_knows_need_not_be_named(tmp_path: Path) -> None:
-    bare = (SIMPLE + ADVANCED).replace("root=UUID=0d9c ", "")
-    assert check_grub_config(plant(tmp_path, bare, bare), DRAFTED) == []
-    found = check_grub_config(plant(tmp_path, SIMPLE + ADVANCED, bare), DRAFTED)
-    assert any("root=UUID=0d9c" in one for one in found)
+def test_root_may_be_missing_where_it_was_missing_before(tmp_path: Path) -> None:
+    without_root = (SIMPLE + ADVANCED).replace("root=UUID=0d9c ", "")
+    assert check_grub_config(plant(tmp_path, without_root, without_root), DRAFT_CONFIG) == []
+    problems = check_grub_config(plant(tmp_path, SIMPLE + ADVANCED, without_root), DRAFT_CONFIG)
+    assert any("root=UUID=0d9c" in problem for problem in problems)
 
 
-def test_every_tool_is_given_the_draft() -> None:
+def test_every_checker_gets_the_draft() -> None:
     assert set(TOOL_CHECKS) <= set(CHECKS)
     assert all(DRAFT in argv for tools in TOOL_CHECKS.values() for argv in tools)

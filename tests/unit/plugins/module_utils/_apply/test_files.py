@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files are put back, and those that need not be are left alone."""
+"""Files are restored, and unchanged files are not touched."""
 
 from __future__ import annotations
 
@@ -13,48 +13,48 @@ import pytest
 from ansible_collections.vfio.workstation.plugins.module_utils._apply import files
 
 
-def test_a_file_that_is_as_it_was_is_not_written_again(tmp_path: Path) -> None:
+def test_an_unchanged_file_is_not_written_again(tmp_path: Path) -> None:
     path = tmp_path / "image"
     path.write_text("old")
-    kept = files.keep(str(path))
+    snapshot = files.take_snapshot(str(path))
     inode = path.stat().st_ino
-    files.restore(kept)
+    files.restore(snapshot)
     assert path.stat().st_ino == inode
 
 
 @pytest.mark.parametrize("change", ["content", "mode", "date"])
-def test_a_file_that_changed_is_put_back(tmp_path: Path, change: str) -> None:
+def test_a_changed_file_is_restored(tmp_path: Path, change: str) -> None:
     path = tmp_path / "image"
     path.write_text("old")
-    kept = files.keep(str(path))
+    snapshot = files.take_snapshot(str(path))
     before = path.stat()
     if change == "content":
         path.write_text("new")
-        os.utime(path, ns=kept.times)
+        os.utime(path, ns=snapshot.times)
     elif change == "mode":
         path.chmod(0o600)
     else:
         os.utime(path, ns=(5, 5))
-    files.restore(kept)
+    files.restore(snapshot)
     assert path.read_text() == "old"
     assert (path.stat().st_mode, path.stat().st_mtime_ns) == (before.st_mode, before.st_mtime_ns)
 
 
-def test_what_could_not_be_put_back_leaves_no_draft(tmp_path: Path) -> None:
+def test_a_failed_restore_leaves_no_draft(tmp_path: Path) -> None:
     path = tmp_path / "image"
     path.write_text("old")
-    kept = files.keep(str(path))
+    snapshot = files.take_snapshot(str(path))
     path.unlink()
     path.mkdir()
-    (path / "in the way").touch()
+    (path / "file").touch()
     with pytest.raises(OSError, match="directory"):
-        files.restore(kept)
+        files.restore(snapshot)
     assert [name.name for name in tmp_path.iterdir()] == ["image"]
 
 
-@pytest.mark.parametrize("folder", ["vfio-workstation", "90vfio-workstation", "vfio-workstation/initramfs"])
-def test_a_folder_of_ours_goes_with_its_last_file(tmp_path: Path, folder: str) -> None:
-    path = tmp_path / "etc" / folder / "file"
+@pytest.mark.parametrize("directory", ["vfio-workstation", "90vfio-workstation", "vfio-workstation/initramfs"])
+def test_a_directory_of_this_collection_is_removed_with_its_last_file(tmp_path: Path, directory: str) -> None:
+    path = tmp_path / "etc" / directory / "file"
     path.parent.mkdir(parents=True)
     path.touch()
     files.remove(str(path))

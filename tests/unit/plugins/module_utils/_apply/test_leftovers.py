@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a killed run left is found where we write, and nothing else is."""
+"""Drafts of a killed run are found in each directory that we write to, and no other file is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._apply import Transaction, files
-from ansible_collections.vfio.workstation.plugins.module_utils._apply.leftovers import removals
+from ansible_collections.vfio.workstation.plugins.module_utils._apply.leftovers import leftover_removals
 from ansible_collections.vfio.workstation.plugins.module_utils._apply.storage import MARGIN, storage_refusals
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_config import RECORD_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramfs import RECORD_FILE as INITRAMFS_RECORD
@@ -55,21 +55,21 @@ def plant(root: Path, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", [*OURS, *BOOT])
-def test_each_draft_of_ours_is_found(tmp_path: Path, path: str) -> None:
+def test_each_draft_is_found(tmp_path: Path, path: str) -> None:
     for partition in ("efi", "boot/efi"):
         (tmp_path / partition / "EFI/BOOT").mkdir(parents=True)
     draft = files.draft_path(path)
     for file in (path, draft, draft + ".new", path + "~", path + ".new"):
         plant(tmp_path, file)
-    assert [step.path for step in removals(Tree(str(tmp_path)))] == [draft, draft + ".new"]
+    assert [step.path for step in leftover_removals(Tree(str(tmp_path)))] == [draft, draft + ".new"]
 
 
-def test_nothing_left_is_nothing_to_do(tmp_path: Path) -> None:
+def test_without_drafts_there_are_no_steps(tmp_path: Path) -> None:
     plant(tmp_path, "/boot/grub/grub.cfg")
-    assert removals(Tree(str(tmp_path))) == ()
+    assert leftover_removals(Tree(str(tmp_path))) == ()
 
 
-def test_a_draft_is_not_put_back(tmp_path: Path) -> None:
+def test_a_draft_is_not_restored(tmp_path: Path) -> None:
     draft = files.draft_path(RECORD_FILE)
     plant(tmp_path, draft)
     with pytest.raises(RuntimeError, match="later"), Transaction({}, str(tmp_path)) as transaction:
@@ -78,11 +78,11 @@ def test_a_draft_is_not_put_back(tmp_path: Path) -> None:
     assert list((tmp_path / "etc").iterdir()) == []
 
 
-def test_the_room_that_a_draft_takes_counts_as_free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_space_that_a_draft_takes_counts_as_free(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     draft = tmp_path / files.draft_path("/image")[1:]
     draft.write_bytes(b"a" * MARGIN)
     write = WriteFile(str(tmp_path / "new"), "", RECORD, "")
     free = type("Status", (), {"f_bavail": MARGIN // 4096, "f_frsize": 4096, "f_flag": 0})
     monkeypatch.setattr("os.statvfs", lambda _path: free)
-    assert [one.code for one in storage_refusals(Tree("/"), [write])] == ["boot_space_exhausted"]
+    assert [refusal.code for refusal in storage_refusals(Tree("/"), [write])] == ["boot_space_exhausted"]
     assert storage_refusals(Tree("/"), [RemoveFile(str(draft), RECORD, ""), write]) == ()

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Steps are carried out all together, or not at all."""
+"""All steps are applied, or none."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.vfio.workstation.plugins.module_utils._apply import Failed, ToolFailed, Transaction, files
+from ansible_collections.vfio.workstation.plugins.module_utils._apply import ApplyFailed, ToolFailed, Transaction, files
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import (
     ACTIVE,
     CONFIGURED,
@@ -34,7 +34,7 @@ TREE = {
     "boot/grub/grub.cfg": ("menuentry old {\n}\n", 0o600),
     "etc/vfio-workstation/record.json": ("{}\n", 0o640),
 }
-FINE = {"grub.cfg": lambda _draft: ()}
+PASSING = {"grub.cfg": lambda _draft: ()}
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ def plant(root: Path) -> None:
         os.utime(path, ns=(1, 2_000_000_000))
 
 
-def seen(root: Path) -> dict[str, tuple[bytes, int, int]]:
-    """Every file with its content, mode and date."""
+def contents(root: Path) -> dict[str, tuple[bytes, int, int]]:
+    """Return each file's content, mode and time of modification, and each directory."""
     return {
         str(path.relative_to(root)): (path.read_bytes(), path.stat().st_mode, path.stat().st_mtime_ns)
         for path in sorted(root.rglob("*"))
@@ -69,14 +69,14 @@ def generate(text: str = "menuentry new {\n}\n") -> GenerateFile:
     return GenerateFile("/boot/grub/grub.cfg", tuple(tool(text)), "grub.cfg", STAGED, "make the menu")
 
 
-WRITE = WriteFile("/etc/default/grub.d/ours.cfg", "A=1\n", CONFIGURED, "say what we want")
-CHANGE = WriteFile("/etc/default/grub", "GRUB_TIMEOUT=1\n", CONFIGURED, "change it")
-REMOVE = RemoveFile("/etc/vfio-workstation/record.json", CONFIGURED, "it is over")
+WRITE = WriteFile("/etc/default/grub.d/ours.cfg", "A=1\n", CONFIGURED, "set a variable")
+CHANGE = WriteFile("/etc/default/grub", "GRUB_TIMEOUT=1\n", CONFIGURED, "change the timeout")
+REMOVE = RemoveFile("/etc/vfio-workstation/record.json", CONFIGURED, "remove the record")
 FAIL = RunTool(("sh", "-c", "echo out of luck; exit 3"), STAGED, "run it")
 
 
-def test_everything_is_done_in_order(root: Path) -> None:
-    with Transaction(FINE, str(root)) as transaction:
+def test_steps_are_applied_in_order(root: Path) -> None:
+    with Transaction(PASSING, str(root)) as transaction:
         transaction.apply([WRITE, CHANGE, generate(), REMOVE])
     assert (root / "etc/default/grub.d/ours.cfg").read_text() == "A=1\n"
     assert (root / "etc/default/grub").read_text() == "GRUB_TIMEOUT=1\n"
@@ -87,17 +87,17 @@ def test_everything_is_done_in_order(root: Path) -> None:
     assert len(transaction.receipt.tools) == 1
 
 
-def test_a_file_keeps_its_mode_and_a_new_one_is_readable(root: Path) -> None:
-    with Transaction(FINE, str(root)) as transaction:
+def test_a_file_keeps_its_mode_and_a_new_file_is_readable(root: Path) -> None:
+    with Transaction(PASSING, str(root)) as transaction:
         transaction.apply([WRITE, generate(), WRITE._replace(path="/etc/grub.d/11_ours", mode=0o755)])
     assert stat.S_IMODE((root / "boot/grub/grub.cfg").stat().st_mode) == 0o600
     assert stat.S_IMODE((root / "etc/default/grub.d/ours.cfg").stat().st_mode) == 0o644
     assert stat.S_IMODE((root / "etc/grub.d/11_ours").stat().st_mode) == 0o755
 
 
-def test_a_link_stays_a_link(root: Path) -> None:
+def test_a_symbolic_link_stays_one(root: Path) -> None:
     (root / "etc/grub2.cfg").symlink_to(root / "boot/grub/grub.cfg")
-    with Transaction(FINE, str(root)) as transaction:
+    with Transaction(PASSING, str(root)) as transaction:
         transaction.apply([generate()._replace(path="/etc/grub2.cfg")])
     assert (root / "etc/grub2.cfg").is_symlink()
     assert (root / "boot/grub/grub.cfg").read_text() == "menuentry new {\n}\n"
@@ -107,70 +107,73 @@ FAILURES: dict[str, tuple[list[Step], str]] = {
     "a tool that fails": ([FAIL], "exit status 3\nout of luck"),
     "a tool that is missing": ([RunTool(("/no/such/tool",), STAGED, "run it")], "/no/such/tool: No such file"),
     "a tool that writes nothing": ([generate()._replace(argv=("true",))], "wrote no file"),
-    "one that is given a language": (
+    "a tool that env starts": (
         [generate()._replace(argv=("/usr/bin/env", "-u", "LC_ALL", "LANG=de_DE.UTF-8", "true"))],
-        ": true says it succeeded, and wrote no file",
+        ": true reported success, but wrote no file",
     ),
     "a generator that fails": (
         [generate()._replace(argv=("sh", "-c", "echo half > {draft}; exit 1"))],
         "exit status 1",
     ),
-    "a folder in the place of a file": ([WRITE._replace(path="/etc/default")], "Is a directory"),
-    "a file in the place of a folder": ([WRITE._replace(path="/etc/default/grub/x")], "Not a directory"),
+    "a directory instead of a file": ([WRITE._replace(path="/etc/default")], "Is a directory"),
+    "a file instead of a directory": ([WRITE._replace(path="/etc/default/grub/x")], "Not a directory"),
 }
 
 
 @pytest.mark.parametrize("name", FAILURES)
-def test_a_failure_leaves_everything_as_it_was(root: Path, name: str) -> None:
-    steps, words = FAILURES[name]
-    before = seen(root)
-    with pytest.raises(Failed, match=words), Transaction(FINE, str(root)) as transaction:
+def test_a_failure_leaves_everything_unchanged(root: Path, name: str) -> None:
+    steps, message = FAILURES[name]
+    before = contents(root)
+    with pytest.raises(ApplyFailed, match=message), Transaction(PASSING, str(root)) as transaction:
         transaction.apply([WRITE, CHANGE, generate(), REMOVE, *steps])
-    assert seen(root) == before
+    assert contents(root) == before
 
 
-def test_a_draft_that_does_not_pass_is_not_used(root: Path) -> None:
-    before = seen(root)
-    looked_at = []
+def test_a_rejected_draft_is_not_used(root: Path) -> None:
+    before = contents(root)
+    checked = []
 
     def check(draft: str) -> list[str]:
-        looked_at.append((root / draft.lstrip("/")).read_text())
+        checked.append((root / draft.lstrip("/")).read_text())
         return ["entry x has no kernel"]
 
-    with pytest.raises(Failed, match="entry x has no kernel"), Transaction({"grub.cfg": check}, str(root)) as one:
-        one.apply([CHANGE, generate("bad")])
-    assert looked_at == ["bad"]
-    assert seen(root) == before
+    with (
+        pytest.raises(ApplyFailed, match="entry x has no kernel"),
+        Transaction({"grub.cfg": check}, str(root)) as transaction,
+    ):
+        transaction.apply([CHANGE, generate("bad")])
+    assert checked == ["bad"]
+    assert contents(root) == before
 
 
-def test_what_is_found_wrong_afterwards_undoes_it_too(root: Path) -> None:
-    before = seen(root)
-    with pytest.raises(KeyError), Transaction(FINE, str(root)) as transaction:
+def test_an_error_after_the_steps_undoes_them(root: Path) -> None:
+    before = contents(root)
+    with pytest.raises(KeyError), Transaction(PASSING, str(root)) as transaction:
         transaction.apply([CHANGE, REMOVE])
         raise KeyError("verification")
-    assert seen(root) == before
+    assert contents(root) == before
 
 
-def test_what_cannot_be_put_back_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(_kept: files.Kept) -> None:
+def test_a_file_that_cannot_be_restored_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_snapshot: files.Snapshot) -> None:
         raise PermissionError(13, "Permission denied")
 
-    words = r"could not be put back: .*/etc/default/grub: Permission denied"
-    with pytest.raises(Failed, match=words), Transaction(FINE, str(root)) as transaction:
+    message = r"Could not be restored: .*/etc/default/grub: Permission denied"
+    with pytest.raises(ApplyFailed, match=message), Transaction(PASSING, str(root)) as transaction:
         transaction.apply([CHANGE])
         monkeypatch.setattr(files, "restore", refuse)
         transaction.apply([FAIL])
 
 
-# Each example writes through to the disk some twenty times.
+# Each example calls fsync(2) some twenty times.
 @settings(max_examples=20)
 @given(st.lists(st.sampled_from([WRITE, CHANGE, REMOVE, generate()]), max_size=6), st.integers(0, 6))
-def test_any_plan_that_fails_anywhere_leaves_everything_as_it_was(
-    tmp_path_factory: pytest.TempPathFactory, steps: list[Step], place: int
+def test_a_plan_that_fails_at_any_step_leaves_everything_unchanged(
+    tmp_path_factory: pytest.TempPathFactory, steps: list[Step], position: int
 ) -> None:
     root = tmp_path_factory.mktemp("root")
     plant(root)
-    before = seen(root)
+    before = contents(root)
 
     def runner(argv: Sequence[str]) -> str:
         if argv[-1] == "fail":
@@ -178,33 +181,36 @@ def test_any_plan_that_fails_anywhere_leaves_everything_as_it_was(
         return subprocess.run(argv, check=True, capture_output=True, text=True).stdout
 
     failing = RunTool(("fail",), STAGED, "fail")
-    with pytest.raises(Failed), Transaction(FINE, str(root), runner) as transaction:
-        transaction.apply([*steps[:place], failing, *steps[place:]])
-    assert seen(root) == before
+    with pytest.raises(ApplyFailed), Transaction(PASSING, str(root), runner) as transaction:
+        transaction.apply([*steps[:position], failing, *steps[position:]])
+    assert contents(root) == before
 
 
-def test_an_attribute_is_written_and_gets_its_value_back_when_anything_fails(root: Path) -> None:
+def test_an_attribute_is_written_and_restored_when_a_later_step_fails(root: Path) -> None:
     path = root / "sys/nr_hugepages"
     path.parent.mkdir()
     path.write_text("3\n")
-    ask = WriteAttribute("/sys/nr_hugepages", "8", ACTIVE, "ask for pages")
+    allocate = WriteAttribute("/sys/nr_hugepages", "8", ACTIVE, "allocate huge pages")
     with Transaction({}, str(root)) as transaction:
-        transaction.apply([ask])
+        transaction.apply([allocate])
     assert path.read_text().rstrip("\n") == "8"
     assert transaction.receipt.written == ("/sys/nr_hugepages",)
     path.write_text("3\n")
-    wrong = WriteFile("/etc/default/grub/x", "", CONFIGURED, "no folder can be there")
-    with pytest.raises(Failed), Transaction({}, str(root)) as transaction:
-        transaction.apply([ask, wrong])
+    failing = WriteFile("/etc/default/grub/x", "", CONFIGURED, "write below a file")
+    with pytest.raises(ApplyFailed), Transaction({}, str(root)) as transaction:
+        transaction.apply([allocate, failing])
     assert path.read_text().rstrip("\n") == "3"
 
 
-def test_an_attribute_that_is_not_there_is_named(root: Path) -> None:
-    with pytest.raises(Failed, match=r"ask for pages: .*nr_hugepages"), Transaction({}, str(root)) as transaction:
-        transaction.apply([WriteAttribute("/sys/nr_hugepages", "8", ACTIVE, "ask for pages")])
+def test_a_missing_attribute_is_named(root: Path) -> None:
+    with (
+        pytest.raises(ApplyFailed, match=r"allocate huge pages: .*nr_hugepages"),
+        Transaction({}, str(root)) as transaction,
+    ):
+        transaction.apply([WriteAttribute("/sys/nr_hugepages", "8", ACTIVE, "allocate huge pages")])
 
 
-def test_a_draft_is_no_file_that_tools_read() -> None:
+def test_tools_do_not_read_drafts() -> None:
     for name in ("/etc/default/grub.d/a.cfg", "/boot/loader/entries/a.conf", "/efi/EFI/Linux/a.efi", "/etc/x.rules"):
         draft = Path(files.draft_path(name))
         assert draft.parent == Path(name).parent

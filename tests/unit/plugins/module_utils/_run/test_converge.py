@@ -55,7 +55,7 @@ def test_what_is_said_after_a_failure_is_true(
     states = States(configured=False, staged=False, active=False)
     outcome = Outcome(Tree(str(tmp_path)), (), (write, fail), states, {}, (), ())
 
-    def refuse(_kept: files.Kept) -> None:
+    def refuse(_snapshot: files.Snapshot) -> None:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(converging, "locked", contextlib.nullcontext)

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from ansible_collections.vfio.workstation.plugins.module_utils._apply import ToolFailed
-from ansible_collections.vfio.workstation.plugins.module_utils._apply.sysfs import AttributeFailed, Hangs
+from ansible_collections.vfio.workstation.plugins.module_utils._apply.sysfs import AttributeFailed, KernelHang
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.driver_change import AUTO, NONE, DriverRequest
 from ansible_collections.vfio.workstation.plugins.module_utils._run import device_driver
 from ansible_collections.vfio.workstation.plugins.module_utils._run.device_driver import (
@@ -80,7 +80,7 @@ class Kernel:
         if self.takes.get("modprobe"):
             raise ToolFailed(self.takes["modprobe"])
         if "modprobe" in self.hanging:
-            raise Hangs("modprobe did not come back", self.left)
+            raise KernelHang("modprobe did not come back", self.left)
         self.register(self.module)
 
     def answers(self, path: str, limit: float) -> bool:
@@ -91,7 +91,7 @@ class Kernel:
         path = path.removeprefix(str(self.root))
         self.writes.append(f"{value} > {path.removeprefix('/sys/bus/pci/')}")
         if any(path.endswith(end) for end in self.hanging):
-            raise Hangs(f"writing {value!r} to {path} did not come back within {limit:.0f} s", self.left)
+            raise KernelHang(f"writing {value!r} to {path} did not return within {limit:.0f} s", self.left)
         name = path.rsplit("/", 1)[1]
         if name == "driver_override":
             (self.root / path.lstrip("/")).write_text(value + "\n")
@@ -143,7 +143,11 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
     made = Kernel(Path(build("twin-gpus", tmp_path / "root")))
     for process in (made.root / "proc").glob("[0-9]*"):
         process.rename(tmp_path / process.name)
-    for name, stand_in in (("load", made.load), ("answers", made.answers), ("write_in_time", made.write)):
+    for name, stand_in in (
+        ("load_modules", made.load),
+        ("is_responsive", made.answers),
+        ("write_with_limit", made.write),
+    ):
         monkeypatch.setattr(device_driver, name, stand_in)
     yield made
 
@@ -219,7 +223,7 @@ def test_a_driver_that_hangs_is_named_and_nothing_more_is_touched(kernel: Kernel
         kernel.run("vfio-pci")
     message = str(caught.value)
     assert f"{AUDIO}: snd_hda_intel hangs" in message
-    assert "did not come back within 30 s" in message
+    assert "did not return within 30 s" in message
     assert f"Process {kernel.left.pid} is left behind" in message
     assert "a reboot is the only way out" in message
     assert caught.value.after == DriverState("snd_hda_intel", "vfio-pci")

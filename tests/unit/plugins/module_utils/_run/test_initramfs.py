@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vfio.workstation.plugins.module_utils._apply import Failed, ToolFailed, Transaction
+from ansible_collections.vfio.workstation.plugins.module_utils._apply import ApplyFailed, ToolFailed, Transaction
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramfs import (
     RECORD_FILE,
     SEEN_FILE,
@@ -93,7 +93,7 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(tmp_path)
     monkeypatch.setattr(initramfs, "run_tool", made.tool)
     # The memory lies on the machine, as the files do.
-    for name in ("remember", "forget"):
+    for name in ("write_cache", "remove_cache"):
         real = getattr(initramfs, name)
         monkeypatch.setattr(initramfs, name, lambda path, *rest, real=real: real(str(tmp_path) + path, *rest))
     return made
@@ -140,7 +140,7 @@ def test_exactly_what_lacks_is_made_anew(machine: Machine) -> None:
 def test_a_tool_that_fails_leaves_everything(machine: Machine) -> None:
     before = machine.seen()
     machine.broken = True
-    with pytest.raises(Failed, match="no space left"):
+    with pytest.raises(ApplyFailed, match="no space left"):
         machine.run()
     assert machine.seen() == before
     machine.broken = False
@@ -164,7 +164,7 @@ def test_a_draft_that_lacks_something_is_not_used(machine: Machine, monkeypatch:
         return said
 
     monkeypatch.setattr(machine, "tool", forgetful)
-    with pytest.raises(Failed, match="it lacks nvme"):
+    with pytest.raises(ApplyFailed, match="it lacks nvme"):
         machine.run("disks", InitramfsRequest((), ("nvme",)))
     assert machine.seen() == changed
     assert before.keys() == changed.keys()

@@ -263,7 +263,7 @@ def test_a_draft_that_was_cut_off_is_none(tmp_path: Path) -> None:
     whole = image(cmdline="root=a", last="x" * 64)
     tree = plant(tmp_path, {"/efi/whole": whole, "/efi/cut": whole[:-1]})
     assert check_unified_image(tree, "/efi/whole") == []
-    assert check_unified_image(tree, "/efi/cut") == [f"it ends before its sections do, which take {len(whole)} bytes"]
+    assert check_unified_image(tree, "/efi/cut") == [f"it is truncated: its sections take {len(whole)} bytes"]
 
 
 @pytest.mark.parametrize(
@@ -271,8 +271,8 @@ def test_a_draft_that_was_cut_off_is_none(tmp_path: Path) -> None:
     [
         ({"cmdline": "root=UUID=a", "ucode": "x"}, None),
         ({"cmdline": "root=UUID=b", "ucode": "x"}, "root=UUID=b"),
-        ({"cmdline": "root=UUID=a", "ucode": "x", "uname": "6.1.9"}, "for the kernel 6.1.9"),
-        ({"cmdline": "root=UUID=a"}, "lacks .ucode"),
+        ({"cmdline": "root=UUID=a", "ucode": "x", "uname": "6.1.9"}, "it is for kernel 6.1.9"),
+        ({"cmdline": "root=UUID=a"}, "lacks the section .ucode"),
     ],
 )
 def test_a_draft_is_held_against_the_image_in_use(tmp_path: Path, draft: dict[str, str], problem: str | None) -> None:
