@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The values that pass between the rooms: frozen, without side effects, printed as JSON.
+"""The values that pass between the layers: immutable, without side effects, serializable as JSON.
 
-They are named tuples rather than dataclasses: as frozen, and cheap enough for machines with thousands of functions.
+They are named tuples rather than dataclasses: immutable as well, and cheap enough for machines with thousands of PCI
+functions.
 """
 
 from __future__ import annotations

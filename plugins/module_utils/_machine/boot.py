@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How this machine boots, and what it would boot."""
+"""How the machine boots: firmware, boot loader, installed kernels, initramfs generator."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from typing import NamedTuple
 class Kernel(NamedTuple):
     """An installed kernel, and the entry that boots it."""
 
-    version: str  # as `uname -r` would say
-    entry: str | None  # the boot loader's identifier of the entry; None when no entry boots it
+    version: str  # as `uname -r` prints it
+    entry: str | None  # the boot loader's identifier of the entry; None when no entry boots this kernel
     cmdline: str | None
     initramfs: str | None  # path on this machine
     has_vfio_pci: bool | None  # as a module or built in
 
 
 class RunningKernel(NamedTuple):
-    """The kernel that runs now."""
+    """The running kernel."""
 
     version: str | None
     cmdline: str | None
@@ -32,8 +32,8 @@ class Boot(NamedTuple):
     firmware: str | None  # "uefi", "bios"
     secure_boot: bool | None
     lockdown: str | None  # "none", "integrity", "confidentiality"
-    loader: str | None  # a name of _boot.loaders; what is not recognised is named as it names itself
-    reason: str  # which witness told the boot loader, or what stands in the way
+    loader: str | None  # a supported loader's name; an unsupported one's name as it reports itself
+    reason: str  # the evidence that identified the boot loader, or what prevents its use
     kernels: tuple[Kernel, ...]
     running: RunningKernel
     initramfs_generator: str | None  # "initramfs-tools", "dracut", "mkinitcpio", "booster"

@@ -2,75 +2,77 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Kernel command lines as the boot chain holds them, and what is to become of them."""
+"""Kernel command lines as the boot chain stores them, and the changes to make to them.
+
+A unit, short for argument unit, is one kernel argument, or several that have a meaning only together and in order:
+`hugepagesz=1G hugepages=8`.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-#: An entry that must carry our arguments; ours that must carry none; any other, which is none of our business.
+#: Roles of a boot entry: one that must carry the managed arguments; the "without VFIO" entry of this collection, which
+#: must carry none; any other entry, which is left alone.
 NORMAL, FALLBACK, OTHER = "normal", "fallback", "other"
 
 
 class Source(NamedTuple):
-    """A line of a configuration file from which the entries of kernels get arguments."""
+    """A line of a configuration file from which boot entries get their arguments."""
 
     path: str
     line: int  # counted from 1
     name: str  # of the variable or key; "" where the whole line is the command line
-    text: str  # the arguments in it, as the kernel would get them
-    ours: bool  # whether our arguments are to stand in this line; else they are in a file of our own
-    is_there: bool = True  # else the text is what the file would have to say for things to be as they are
+    text: str  # the arguments in it, as the kernel gets them
+    ours: bool  # whether managed arguments go into this line; otherwise they go into a drop-in file of our own
+    is_there: bool = True  # False: the file does not exist; `text` is the content that would change nothing
 
 
 class EntryLine(NamedTuple):
     """The command line of one boot entry."""
 
-    id: str  # by which the boot loader knows it
+    id: str  # the boot loader's identifier
     title: str
-    version: str | None  # of the kernel, as `uname -r` says
+    version: str | None  # of the kernel, as `uname -r` prints it
     path: str  # of the file that holds it
     line: int | None  # in that file, counted from 1; None in a binary
-    role: str
-    text: str  # the arguments, as the kernel would get them
+    role: str  # NORMAL, FALLBACK or OTHER
+    text: str  # the arguments, as the kernel gets them
 
 
 class LineChange(NamedTuple):
-    """A command line before and after. Of an entry that a tool writes it is the prediction."""
+    """A command line before and after a change. For an entry that a tool generates, `after` is a prediction."""
 
     path: str
     line: int | None
     name: str  # the source's name, or the entry's identifier
     before: str
-    after: str  # empty where a file that we made is to go
+    after: str  # empty where the file is one that we created and is removed
 
 
 class Change(NamedTuple):
-    """What a boot loader is asked to bring about.
+    """The change to make to the configuration of a boot loader."""
 
-    A unit is one argument, or several that mean something only together and in order: `hugepagesz=1G hugepages=8`.
-    """
-
-    old: tuple[str, ...]  # units of ours that may stand in any line now; some may be among the new
-    new: tuple[str, ...]  # units of ours that shall stand in each, in this order, after all others
-    fallback: bool  # whether an entry without our units shall be there for every kernel
+    old: tuple[str, ...]  # managed units that any line may have now; some may be in `new` too
+    new: tuple[str, ...]  # managed units that every line must have, in this order, after all other arguments
+    fallback: bool  # whether every kernel needs an entry without managed units as well
     sources: tuple[LineChange, ...]  # only those that change
     entries: tuple[LineChange, ...]  # only those that change
 
 
 class Replaced(NamedTuple):
-    """An argument of somebody else's that stands back while ours is wanted."""
+    """A foreign argument that is set aside while the managed unit that it contradicts is present."""
 
     path: str
     name: str  # as in LineChange
     argument: str
-    unit: str  # ours, which it contradicts
-    before: str  # the arguments of the line without ours, with it
-    after: str  # and without it
+    unit: str  # the managed unit that it contradicts
+    before: str  # the foreign arguments of the line, including this one
+    after: str  # the foreign arguments of the line, without this one
 
 
 class Shared(NamedTuple):
-    """A unit that we want and that one line has from somebody else: it is theirs there, and stays when ours go."""
+    """A managed unit that one line has from somebody else: it stays there when the managed units are removed."""
 
     path: str
     name: str  # as in LineChange
@@ -78,21 +80,21 @@ class Shared(NamedTuple):
 
 
 class Created(NamedTuple):
-    """A file of configuration that is there because of us, and goes with our arguments if nobody changed it."""
+    """A configuration file that this collection created; removed with the managed units unless somebody changed it."""
 
     path: str
-    text: str  # without ours
+    text: str  # without managed units
 
 
 class CmdlineRecord(NamedTuple):
-    """What we did to the command lines of a machine; kept in RECORD_FILE."""
+    """What this collection did to the command lines of a machine; stored in RECORD_FILE."""
 
-    owners: dict[str, tuple[str, ...]]  # the units that each owner wants, owners in the order of their coming
-    provided: tuple[str, ...]  # the units that may stand in lines because of us
+    owners: dict[str, tuple[str, ...]]  # the units that each owner requested, the earliest owner first
+    provided: tuple[str, ...]  # the units that lines may have because of this collection
     shared: tuple[Shared, ...]
     replaced: tuple[Replaced, ...]
     created: tuple[Created, ...]
 
 
-#: Lines read in and written back by whoever comes next: it says whose the arguments are.
+#: Tells later runs which arguments on a command line are managed, and for which owner.
 RECORD_FILE = "/etc/vfio-workstation/kernel-cmdline.json"

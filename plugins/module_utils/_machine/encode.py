@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Values as JSON."""
+"""Serialization of values as JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 def to_json(value: Any) -> Any:
     """Return a value of this package as dicts, lists and scalars, ready for `json.dumps`.
 
-    A trailing underscore is dropped from a field's name: `class_` prints as `class`, which Python keeps for itself.
+    A trailing underscore is dropped from a field's name: `class_` becomes `class`, which is a keyword in Python.
     """
     fields = getattr(value, "_fields", None)
     if fields is not None:

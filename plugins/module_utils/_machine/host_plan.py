@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is to hold on a machine for its requests to come true, before anybody looks at files."""
+"""The desired state of a host, computed before any file is compared, and the record of what earlier runs decided."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Mapping, NamedTuple
 from .desired import Selector
 from .initramfs import File, InitramfsRequest
 
-#: What earlier runs decided.
+#: Stores the HostRecord.
 HOST_RECORD_FILE = "/etc/vfio-workstation/host.json"
 
 
 class Identity(NamedTuple):
-    """What a function is, wherever it sits. Twins differ in their parent, and in a serial number."""
+    """What identifies a PCI function. Twins, that is identical devices, differ only in parent and serial number."""
 
     vendor: str | None
     device: str | None
@@ -24,65 +24,65 @@ class Identity(NamedTuple):
     subsystem_device: str | None
     class_: str | None
     parent: str | None  # address of the bridge above
-    serial: str | None = None  # of the PCI Express capability, where it was read
+    serial: str | None = None  # PCI Express device serial number, where it could be read
 
     @property
     def ids(self) -> tuple[str | None, ...]:
-        """What twins have in common."""
+        """The ids, which twins have in common."""
         return self.vendor, self.device, self.subsystem_vendor, self.subsystem_device
 
 
-#: Why a function is bound: it was selected, it is in the slot of one that was, it was named as a member of the group.
+#: Why a function is bound: it is selected; it is in the slot of a selected function; it is selected by with_group.
 SELECTED, SAME_SLOT, NAMED = "selected", "same slot", "named"
 
 
 class Binding(NamedTuple):
-    """A function that guests shall have, and so shall be on vfio-pci."""
+    """A function to bind to vfio-pci."""
 
     name: str  # of the request
     address: str
     identity: Identity
-    role: str
+    role: str  # SELECTED, SAME_SLOT or NAMED
     bind_by: str
-    twins: tuple[str, ...]  # addresses of others with the same ids
+    twins: tuple[str, ...]  # addresses of other functions with the same ids
 
 
 class RecordedDevice(NamedTuple):
-    """A selection and what it came to: from then on it stands for that function, wherever it goes."""
+    """A selector and the functions it selected: later runs find these functions again, wherever they have moved."""
 
     name: str  # of the request
-    position: int  # 0 for the device itself, from 1 on for the members of with_group
+    position: int  # 0 for `select`, from 1 on for the items of with_group
     select: Selector
     functions: tuple[tuple[str, Identity], ...]  # each with its address at that time
-    twins: tuple[tuple[str, Identity], ...]  # the others with the ids of the first, and where they were
+    twins: tuple[tuple[str, Identity], ...]  # the identical devices of the first function, likewise
 
 
 class HostRecord(NamedTuple):
-    """What earlier runs decided, and later ones must not forget."""
+    """What earlier runs decided and later runs rely on."""
 
     devices: tuple[RecordedDevice, ...] = ()
-    bound: tuple[str, ...] = ()  # addresses of all functions that were bound
-    cpus: tuple[int, ...] = ()  # that were kept for guests
+    bound: tuple[str, ...] = ()  # addresses of all bound functions
+    cpus: tuple[int, ...] = ()  # CPUs of guests
 
 
 class RuntimePages(NamedTuple):
-    """Huge pages that are allocated in the running system."""
+    """A number of huge pages of one size on one node of the running system."""
 
-    node: int | None  # None: wherever the kernel likes
+    node: int | None  # None: the kernel chooses
     size_kb: int
     pages: int
 
 
 class HugePagesPlan(NamedTuple):
-    """Huge pages as the kernel is asked for them."""
+    """How huge pages are requested from the kernel."""
 
     arguments: tuple[str, ...]  # units, in order
-    at_boot: tuple[RuntimePages, ...]  # the same, node by node, to hold the running kernel against
-    runtime: tuple[RuntimePages, ...]
+    at_boot: tuple[RuntimePages, ...]  # what these arguments allocate on each node
+    runtime: tuple[RuntimePages, ...]  # allocated by writing to sysfs, at every boot and now
 
 
 class CpuPlan(NamedTuple):
-    """Which CPUs guests get."""
+    """Which CPUs guests get, and how the host is kept off them."""
 
     guests: tuple[int, ...]
     host: tuple[int, ...]
@@ -92,22 +92,22 @@ class CpuPlan(NamedTuple):
 
 
 class HostContext(NamedTuple):
-    """What some rules need to know beyond the machine; None and nothing where it could not be read."""
+    """What some rules need beyond the machine; None or empty where it could not be read."""
 
-    own_files: frozenset[str] = frozenset()  # paths of those files of ours that are there
+    own_files: frozenset[str] = frozenset()  # paths of existing files that this collection may write
     mounts: str | None = None  # /proc/mounts
     groups: str | None = None  # /etc/group
     users: str | None = None  # /etc/passwd
-    kvm_values: tuple[tuple[str, str], ...] = ()  # parameters in effect, by module and name
+    kvm_values: tuple[tuple[str, str], ...] = ()  # module parameters in effect: ("kvm.ignore_msrs", "Y")
     kvm_built_in: bool = False
-    modprobe: tuple[tuple[str, str], ...] = ()  # files of modprobe.d with their texts
+    modprobe: tuple[tuple[str, str], ...] = ()  # paths of modprobe.d files with their content
 
 
 NO_CONTEXT = HostContext()
 
 
 class Row(NamedTuple):
-    """A request, and how far it has come, for a person and for scripts."""
+    """The state of one request, for people and scripts."""
 
     section: str
     name: str
@@ -115,17 +115,17 @@ class Row(NamedTuple):
     now: str  # what the running system shows
     configured: bool
     staged: bool
-    active: bool | None  # None where the running system does not tell
+    active: bool | None  # None where the running system does not show it
 
 
 class HostPlan(NamedTuple):
-    """What shall hold. A section that was not spoken of is None, and not among the owners."""
+    """The desired state of a host. An unmanaged section is None, and a key of no mapping."""
 
-    arguments: Mapping[str, tuple[str, ...]]  # owner -> units on every kernel's command line
-    initramfs: Mapping[str, InitramfsRequest]  # owner -> what every initramfs shall hold
-    files: Mapping[str, tuple[File, ...]]  # section -> files of ours that shall be there, and no others of its own
+    arguments: Mapping[str, tuple[str, ...]]  # section -> units for every kernel's command line
+    initramfs: Mapping[str, InitramfsRequest]  # section -> content for every initramfs
+    files: Mapping[str, tuple[File, ...]]  # section -> all of its files; others that it may have are removed
     bindings: tuple[Binding, ...] | None
     hugepages: HugePagesPlan | None
     cpus: CpuPlan | None
     record: HostRecord
-    notes: tuple[str, ...]  # what a person should know of it
+    notes: tuple[str, ...]  # for the user

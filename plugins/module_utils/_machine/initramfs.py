@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What shall be in the initramfs of every kernel, and what is in it."""
+"""The requested content of initramfs images, and what images contain."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 
 class File(NamedTuple):
-    """A file inside of the initramfs."""
+    """A file to write, in an initramfs image or on the machine."""
 
     path: str
     content: str
@@ -18,14 +18,14 @@ class File(NamedTuple):
 
 
 class InitramfsRequest(NamedTuple):
-    """Files and modules that somebody wants in every initramfs."""
+    """A request for files and kernel modules in every initramfs."""
 
     files: tuple[File, ...] = ()
     modules: tuple[str, ...] = ()
 
 
 class InitramfsRecord(NamedTuple):
-    """Who wants what; kept in RECORD_FILE."""
+    """The request of each owner; stored in RECORD_FILE."""
 
     owners: dict[str, InitramfsRequest]
 
@@ -33,25 +33,25 @@ class InitramfsRecord(NamedTuple):
 class Image(NamedTuple):
     """The initramfs of one kernel."""
 
-    version: str  # of the kernel, as `uname -r` says
+    version: str  # of the kernel, as `uname -r` prints it
     path: str
     size: int  # bytes
-    modules: dict[str, str]  # what each requested module, named with underscores, is to this kernel
-    names: frozenset[str] | None  # of what is in it, as far as it matters here; None where it can't be listed
+    modules: dict[str, str]  # requested module, with underscores -> LOADABLE, BUILT_IN or MISSING for this kernel
+    names: frozenset[str] | None  # paths in the image, as far as they are relevant; None where it can't be listed
 
 
 class PassedOver(NamedTuple):
-    """A kernel whose initramfs can't be made, with the reason."""
+    """A kernel that is skipped because no initramfs can be built for it, with the reason."""
 
     version: str
     reason: str
 
 
-#: The requests as they are now, by their owners.
+#: Stores the InitramfsRecord.
 RECORD_FILE = "/etc/vfio-workstation/initramfs.json"
-#: Holds the content of the requested files, where the hooks find it when a kernel is installed.
+#: Contains the requested files, for the generators' hooks, which also run when a kernel is installed.
 STORE = "/etc/vfio-workstation/initramfs"
-#: Inside of an image: an empty file whose name tells the request that it was built from.
+#: Folder in an image that has an empty file named after the digest of the request that the image was built from.
 MARKERS = "usr/lib/vfio-workstation"
-#: What the images were found to hold, so that an image that did not change is not unpacked again.
+#: Cache of what images contain, so that an unchanged image is not unpacked again.
 SEEN_FILE = "/var/lib/vfio-workstation/initramfs-seen.json"

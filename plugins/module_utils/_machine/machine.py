@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The whole machine, and a reading of it."""
+"""The whole machine, and the result of probing it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Os(NamedTuple):
 
 
 class Machine(NamedTuple):
-    """Everything the probe knows. Unknown is None."""
+    """Everything that the probe knows about a machine. What is unknown is None."""
 
     cpu: Cpu
     iommu: Iommu
@@ -37,15 +37,15 @@ class Machine(NamedTuple):
 
 
 class Unreadable(NamedTuple):
-    """A file that exists and that we have no right to read."""
+    """A file that exists but can't be read for lack of permission."""
 
     path: str
     error: str
-    values: tuple[str, ...]  # the values of the machine that rest on it
+    values: tuple[str, ...]  # the values of the machine that are derived from it
 
 
 class Reading(NamedTuple):
-    """A machine, and what could not be read of it for lack of rights."""
+    """A machine, and which of its files could not be read for lack of permission."""
 
     host: Machine
     unreadable: tuple[Unreadable, ...]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Memory and huge pages, node by node."""
+"""Memory and huge pages of each NUMA node."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MemoryNode(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """All memory. A kernel without NUMA is one node, 0."""
+    """All memory. A kernel without NUMA support has one node, 0."""
 
     total_bytes: int | None
     nodes: Mapping[str, MemoryNode]

@@ -17,31 +17,31 @@ class Bar(NamedTuple):
     size_bytes: int
     prefetchable: bool
     is_64bit: bool
-    resizable: bool | None  # None where the kernel is too old to tell (before Linux 6.1)
-    resizable_to_bytes: tuple[int, ...]  # sizes on offer, when resizable
+    resizable: bool | None  # None before Linux 6.1, which does not report it
+    resizable_to_bytes: tuple[int, ...]  # supported sizes, when resizable
 
 
 class Link(NamedTuple):
-    """A PCI Express link. `current` is None while the function sleeps: to ask would wake it."""
+    """A PCI Express link. `current_*` is None while the function is suspended: reading it would resume the function."""
 
-    current_speed_gts: float | None  # gigatransfers per second and lane
+    current_speed_gts: float | None  # gigatransfers per second per lane
     current_width: int | None  # lanes
     max_speed_gts: float | None
     max_width: int | None
 
 
 class Use(NamedTuple):
-    """Something the host would lose with a function."""
+    """A use of a function that the host would lose with the function."""
 
     kind: str  # "mount", "swap", "zfs_pool", "default_route", "ssh_session", "process", "virtual_machine"
     name: str  # mount point, swap file, pool, interface, or process
-    via: str  # the node or interface through which it hangs on the function
+    via: str  # the device node or network interface by which it uses the function
 
 
 class PciFunction(NamedTuple):
-    """One PCI function: what a virtual machine is given, and what drivers bind to."""
+    """One PCI function: the unit that drivers bind to and that is passed through to a guest."""
 
-    vendor: str | None  # four lower-case hexadecimal digits, as are the next three
+    vendor: str | None  # four lower-case hexadecimal digits, like the next three
     device: str | None
     subsystem_vendor: str | None
     subsystem_device: str | None
@@ -51,13 +51,13 @@ class PciFunction(NamedTuple):
     device_name: str | None
     driver: str | None
     iommu_group: str | None
-    numa_node: int | None  # None where the kernel says -1: no node is nearer than another
+    numa_node: int | None  # None where the kernel reports -1: no node is nearer than another
     local_cpus: tuple[int, ...] | None
     boot_display: bool | None
-    parent: str | None  # the bridge above; None on a root bus
-    bridge: bool | None  # PCI-to-PCI or CardBus bridge: stays with the kernel, never passed through
+    parent: str | None  # address of the bridge above; None on a root bus
+    bridge: bool | None  # PCI-to-PCI or CardBus bridge: stays with the host, never passed through
     reset_methods: tuple[str, ...] | None  # None before Linux 5.15
     bars: tuple[Bar, ...] | None
     link: Link | None
-    serial_number: str | None  # of PCI Express, "00-11-22-ff-ff-33-44-55"; None for bridges, and while it sleeps
+    serial_number: str | None  # PCI Express, "00-11-22-ff-ff-33-44-55"; None for bridges, and while suspended
     in_use_by: tuple[Use, ...]

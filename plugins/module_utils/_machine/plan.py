@@ -2,30 +2,37 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is to be done to a machine, or why it must not be done."""
+"""Steps that change a machine, refusals, and the three states of a request.
+
+    configured   the files that future kernels inherit from contain the request
+    staged       every installed kernel boots with it: its entry and its initramfs contain it
+    active       the running kernel shows it
+
+A reboot is needed when a request is staged and not active.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple, Union
 
-#: What a step achieves. While one of CONFIGURED is pending, future kernels would not inherit the request; while one
-#: of STAGED is, some installed kernel would boot without it. RECORD is our own book-keeping. ACTIVE changes the running
-#: system beyond what files hold: it is tried once a boot, and what it could not bring is for the next boot.
+#: The effect of a step. While a step with CONFIGURED is pending, future kernels do not inherit the request; while one
+#: with STAGED is pending, some installed kernel boots without it. RECORD updates a record of this collection. ACTIVE
+#: changes the running system rather than files: it is tried once per boot; what it can't achieve is left to a reboot.
 CONFIGURED, STAGED, RECORD, ACTIVE = "configured", "staged", "record", "active"
 
 
 class WriteFile(NamedTuple):
-    """Replace a file's content by rename; what was there stays until all of the new is on the disk."""
+    """Replace a file atomically: the old content stays until all of the new content is on the disk."""
 
     path: str
     content: str
     effect: str
     reason: str
-    mode: int | None = None  # None: as it is, 0644 for a new file
+    mode: int | None = None  # None: keep the mode; 0644 for a new file
 
 
 class RemoveFile(NamedTuple):
-    """Remove a file, and no other."""
+    """Remove a file."""
 
     path: str
     effect: str
@@ -33,11 +40,11 @@ class RemoveFile(NamedTuple):
 
 
 class GenerateFile(NamedTuple):
-    """Have a tool write a draft beside a file; replace the file by it when the draft passes its check."""
+    """Have a tool write a draft beside a file; replace the file with the draft when it passes its check."""
 
     path: str
     argv: tuple[str, ...]  # DRAFT stands for the draft's path
-    check: str  # a name of _boot.checks
+    check: str  # name of the check that the draft must pass
     effect: str
     reason: str
 
@@ -51,7 +58,7 @@ class RunTool(NamedTuple):
 
 
 class WriteAttribute(NamedTuple):
-    """Write a value to an attribute of the running kernel, which may take less than all of it."""
+    """Write a value to an attribute of the running kernel, which may apply only part of it."""
 
     path: str
     value: str
@@ -59,34 +66,34 @@ class WriteAttribute(NamedTuple):
     reason: str
 
 
-#: In the arguments of a tool: the path that it shall write to.
+#: Placeholder in the arguments of a tool: the path that it writes to.
 DRAFT = "{draft}"
 
-#: What a draft's name ends with; it begins with a dot, so that no tool takes it for one of its files.
+#: Suffix of a draft's name. The name begins with a dot, so that no tool takes the draft for one of its files.
 DRAFT_END = ".vfio-workstation~"
-#: What grub-mkconfig appends to a name for a draft of its own.
+#: Suffix that grub-mkconfig appends to the name of its output file for a draft of its own.
 TOOLS_DRAFT_END = ".new"
 
 Step = Union[WriteFile, RemoveFile, GenerateFile, RunTool, WriteAttribute]
 
 
 class Refusal(NamedTuple):
-    """Why nothing is done: a result, not an error."""
+    """A reason not to apply a plan: a result, not an error."""
 
     code: str  # a key of _plan.refusals.CODES
     seen: str  # what was found, with file, line and content
-    danger: str  # what would come of it
-    remedy: str  # what the person can do
+    danger: str  # the harm that applying the plan would do
+    remedy: str  # what the user can do
 
 
 class States(NamedTuple):
-    """How far a request has come. Reboot when it is staged and not active."""
+    """The states of a request; see the top of this file."""
 
-    configured: bool  # the files that future kernels inherit from hold it
-    staged: bool  # every installed kernel would boot with it
-    active: bool | None  # the running kernel shows it; None where that can't be read
+    configured: bool
+    staged: bool
+    active: bool | None  # None where the running kernel can't be asked
 
 
 def is_draft(name: str) -> bool:
-    """Tell whether a file has the name of a draft of ours, or of the draft that a tool makes of one."""
+    """Tell whether a file name is that of a draft of this collection, or of a tool's own draft of one."""
     return name.startswith(".") and name.endswith((DRAFT_END, DRAFT_END + TOOLS_DRAFT_END))
