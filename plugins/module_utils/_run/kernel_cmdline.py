@@ -19,7 +19,7 @@ from .._machine import Boot, cmdline
 from .._machine.boot_config import FALLBACK, NORMAL, RECORD_FILE, Change, CmdlineRecord, EntryLine
 from .._machine.plan import CONFIGURED, DRAFT, RECORD, STAGED, Refusal, RemoveFile, States, Step, WriteFile
 from .._plan.boot import cmdline_record as records
-from .._plan.boot.argument_rules import mistakes
+from .._plan.boot.argument_rules import argument_notes
 from .._plan.boot.check_arguments import argument_clashes, argument_problem
 from .._plan.boot.cmdline_change import CmdlineDecision, CmdlineRequest, decide, is_active, retired_units
 from .._plan.boot.loaders.choose import choose
@@ -151,7 +151,7 @@ def look(tree: Tree, request: CmdlineRequest, boot: Boot) -> CmdlineObservation:
         _states(request, loader_steps, gone, boot, bool(refusals)),
         values,
         tuple(_entry_diffs(decision.change)),
-        (*loader.warnings(), *mistakes(request.all_units)),
+        (*loader.warnings(), *argument_notes(request.all_units)),
     )
     return CmdlineObservation(
         outcome,

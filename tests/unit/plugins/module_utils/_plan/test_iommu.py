@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.argument_rules import mistakes
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.argument_rules import argument_notes
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.iommu import (
     iommu_arguments,
     iommu_refusals,
@@ -35,7 +35,7 @@ def test_arguments(kind: str | None, state: str, cmdline: str, arguments: tuple[
     host = machine(iommu_kind=kind, iommu_state=state, cmdline=cmdline)
     found = iommu_arguments(host, pass_through=pass_through)
     assert found == (*arguments, *(["iommu=pt"] if pass_through else []))
-    assert mistakes(found) == ()
+    assert argument_notes(found) == ()
 
 
 @pytest.mark.parametrize(

@@ -211,7 +211,7 @@ MISTAKES = [
     ("kvm: {nested: maybe}", "workstation_kvm.nested", "true or false"),
     ("arguments: quiet", "workstation_arguments", "a list"),
     ("arguments: [quiet, 5]", "workstation_arguments[1]", "quotes"),
-    ("arguments: [' ']", "workstation_arguments[0]", "Leave it out"),
+    ("arguments: [' ']", "workstation_arguments[0]", "Remove it"),
     ('arguments: ["a\\nb"]', "workstation_arguments[0]", "printable ASCII"),
     ("arguments: ['a=\"b']", "workstation_arguments[0]", "Close it"),
     ("arguments: ['-- single']", "workstation_arguments[0]", "init"),

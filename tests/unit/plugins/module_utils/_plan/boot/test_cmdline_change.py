@@ -151,6 +151,16 @@ def test_a_conflict_in_an_entry_alone_is_refused_too() -> None:
     assert [f"{ENTRY}, line 5, entry a has iommu=off" in one.seen for one in refusals] == [True]
 
 
+def test_a_page_size_that_the_kernel_reads_as_the_requested_one_is_a_conflict() -> None:
+    text = "ro quiet default_hugepagesz=1GB hugepagesz=1GB hugepages=6"
+    request = CmdlineRequest("hugepages", ("hugepagesz=1G hugepages=8",))
+    (refusal,) = decide(request, records.EMPTY, [source(text)], [entry(text)]).refusals
+    assert refusal.code == "cmdline_conflict"
+    assert "hugepagesz=1GB hugepages=6" in refusal.seen
+    other_size = request._replace(units=("hugepagesz=2M hugepages=512",))
+    assert decide(other_size, records.EMPTY, [source(text)], [entry(text)]).refusals == ()
+
+
 def test_several_conflicts_are_told_at_once() -> None:
     refusals = decide(IOMMU, records.EMPTY, [source("intel_iommu=off iommu=nopt")], [entry("ro")]).refusals
     assert len(refusals) == 2
