@@ -200,8 +200,8 @@ refusals:
       description: What was found, with file and line.
       type: str
       sample: >-
-        /etc/default/grub, line 6, GRUB_CMDLINE_LINUX has intel_iommu=off, and intel_iommu=on is wanted: they contradict
-        each other (KP, intel_iommu=).
+        /etc/default/grub, line 6, GRUB_CMDLINE_LINUX has intel_iommu=off, which conflicts with the requested
+        intel_iommu=on: they contradict each other (kernel-parameters.txt, intel_iommu=).
     danger:
       description: What would come of it.
       type: str

@@ -54,7 +54,7 @@ def test_owners_side_by_side_in_their_order(host: BootMachine) -> None:
     assert all(line.endswith("intel_iommu=on iommu=pt") and "hugepages" not in line for line in one.lines())
     refused = host.call(owner="other", args=["iommu=off"])
     assert set(refused.codes) == {"cmdline_conflict"}
-    assert "The owner iommu wants" in refused.values["msg"]
+    assert "The owner iommu requests" in refused.values["msg"]
 
 
 def test_the_fallback_has_none_of_ours(host: BootMachine) -> None:

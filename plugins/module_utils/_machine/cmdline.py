@@ -2,11 +2,15 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A kernel command line: read as the kernel reads it, written back as it was.
+"""A kernel command line: parsed as the kernel does, and written back without changing any other byte.
 
-After next_arg() and parameq() in lib/cmdline.c and kernel/params.c: white space parts arguments except within double
-quotes, the first `=` parts name from value, quotes around either are dropped, `-` and `_` are the same in a name, and
-what follows `--` belongs to init.
+The rules are those of next_arg() in lib/cmdline.c, and parse_args() and parameq() in kernel/params.c: white space
+separates arguments except within double quotes, the first `=` separates name and value, quotes around either are
+dropped, `-` and `_` are equivalent in a name, and everything after `--` belongs to init.
+
+Functions that change a line work on *argument units* (short: units). A unit is the smallest text that can be added or
+removed alone: usually one argument, such as `iommu=pt`; but `hugepagesz=1G hugepages=8` is one unit, as the count
+applies to the page size before it.
 """
 
 from __future__ import annotations
@@ -14,36 +18,36 @@ from __future__ import annotations
 import re
 from typing import Iterable, NamedTuple, Sequence
 
-# isspace() of lib/ctype.c; str.isspace() knows more.
+# The white space of isspace() in lib/ctype.c; str.isspace() includes more characters.
 _TOKEN = re.compile(r'(?P<space>[ \t\n\v\f\r\xa0]*)(?P<text>(?:[^ \t\n\v\f\r\xa0"]|"[^"]*(?:"|\Z))+)')
-#: `hugepages=` counts pages of the size that `hugepagesz=` named before it (admin-guide/mm/hugetlbpage.rst).
-_LEADS, _FOLLOWS = "hugepagesz", "hugepages"
+#: `hugepages=` is the count of pages of the size in the `hugepagesz=` before it (admin-guide/mm/hugetlbpage.rst).
+_PAGE_SIZE, _PAGE_COUNT = "hugepagesz", "hugepages"
 
 
 class Argument(NamedTuple):
-    """One argument, with the white space before it, byte for byte."""
+    """One argument, and the white space before it, byte for byte."""
 
     space: str
     text: str
 
     @property
     def name(self) -> str:
-        """The parameter's name with underscores, as the kernel compares it; case counts."""
+        """The parameter's name with underscores for dashes, as the kernel compares it; case matters."""
         return _split(self.text)[0].replace("-", "_")
 
     @property
     def value(self) -> str | None:
-        """What stands after the `=`, without quotes around it; None where there is no `=`."""
+        """The text after `=`, without the quotes around it; None if there is no `=`."""
         return _split(self.text)[1]
 
     @property
     def meaning(self) -> tuple[str, str | None]:
-        """Two arguments that mean the same to the kernel have the same."""
+        """Name and value as the kernel sees them: equal for arguments that are equivalent."""
         return self.name, self.value
 
 
 def _split(text: str) -> tuple[str, str | None]:
-    # A quote before the name closes after the value: "name=a b".
+    # A quote before the name is closed after the value: "name=a b".
     if text.startswith('"'):
         text = text[1:-1] if text.endswith('"') and len(text) > 1 else text[1:]
         name, equals, value = text.partition("=")
@@ -61,22 +65,22 @@ def _without_quotes(value: str) -> str:
 
 
 class CommandLine(NamedTuple):
-    """A command line in its parts; `str()` of it is the text that was parsed."""
+    """A parsed command line; `str()` returns the text that was parsed."""
 
     arguments: tuple[Argument, ...]  # up to `--`
-    rest: str  # from the white space before `--` on, or what white space ends the line
+    rest: str  # from the white space before `--` on; without `--`, the white space that ends the line
 
     def __str__(self) -> str:
         return "".join(argument.space + argument.text for argument in self.arguments) + self.rest
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """Each argument's text."""
+        """The text of each argument."""
         return tuple(argument.text for argument in self.arguments)
 
 
 def parse(text: str) -> CommandLine:
-    """Return the parts of a command line. Any text is one."""
+    """Return the parts of a command line. Any text is a valid command line."""
     arguments = []
     position = 0
     while position < len(text):
@@ -89,37 +93,37 @@ def parse(text: str) -> CommandLine:
 
 
 def is_balanced(text: str) -> bool:
-    """Tell whether every double quote is closed; else the kernel takes what follows into the last argument."""
+    """Tell whether every double quote is closed; if not, the last argument extends to the end of the line."""
     return text.count('"') % 2 == 0
 
 
 def units(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return arguments as units: `hugepagesz=` with the `hugepages=` that follows it is one, any other alone.
+    """Return arguments as units: `hugepagesz=` and the `hugepages=` after it together, any other argument alone.
 
     Args:
         texts: Arguments; a string may hold several.
     """
-    found: list[str] = []
+    grouped: list[str] = []
     previous = ""
     for text in texts:
         for argument in parse(text).arguments:
-            if argument.name == _FOLLOWS and previous == _LEADS:
-                found[-1] += " " + argument.text
+            if argument.name == _PAGE_COUNT and previous == _PAGE_SIZE:
+                grouped[-1] += " " + argument.text
             else:
-                found.append(argument.text)
+                grouped.append(argument.text)
             previous = argument.name
-    return tuple(found)
+    return tuple(grouped)
 
 
-def carries(text: str, wanted: Sequence[str]) -> bool:
-    """Tell whether a command line has all these units, in this order, maybe with other arguments between them."""
+def carries(text: str, required: Sequence[str]) -> bool:
+    """Tell whether a command line has all these units in this order; other arguments may be between them."""
     line = parse(text).arguments
     position = 0
-    for unit in wanted:
-        found = _find(line, meanings(unit), position)
-        if found is None:
+    for unit in required:
+        start = _find(line, meanings(unit), position)
+        if start is None:
             return False
-        position = found + len(meanings(unit))
+        position = start + len(meanings(unit))
     return True
 
 
@@ -128,32 +132,32 @@ def has(text: str, unit: str) -> bool:
     return carries(text, (unit,))
 
 
-def without(text: str, unwanted: Sequence[str]) -> str:
-    """Return a command line with one occurrence of each unit taken out, the last; all other text stays as it is."""
+def without(text: str, removed: Sequence[str]) -> str:
+    """Return a command line without the last occurrence of each of these units; other text is left unchanged."""
     line = parse(text)
     arguments = list(line.arguments)
-    # From the right: ours stand after what others wrote.
-    for unit in reversed(unwanted):
-        wanted = meanings(unit)
-        for start in range(len(arguments) - len(wanted), -1, -1):
-            if _find(arguments[start : start + len(wanted)], wanted, 0) == 0:
-                del arguments[start : start + len(wanted)]
+    # From the right, as `appended` adds units after the arguments of others.
+    for unit in reversed(removed):
+        pattern = meanings(unit)
+        for start in range(len(arguments) - len(pattern), -1, -1):
+            if _find(arguments[start : start + len(pattern)], pattern, 0) == 0:
+                del arguments[start : start + len(pattern)]
                 break
     if arguments and len(arguments) < len(line.arguments):
         arguments[0] = arguments[0]._replace(space=line.arguments[0].space)
     rest = line.rest
-    # What `appended` had to put before a `--` that nothing else stands before.
+    # `appended` put a space before a `--` at the beginning of the line: remove it with the last argument.
     if line.arguments and not arguments and rest.startswith(" ") and rest.lstrip().startswith("--"):
         rest = rest[1:]
     return str(CommandLine(tuple(arguments), rest))
 
 
-def appended(text: str, wanted: Sequence[str]) -> str:
-    """Return a command line with units put in after all other arguments, and before `--`."""
+def appended(text: str, additional: Sequence[str]) -> str:
+    """Return a command line with units added after all other arguments, and before `--`."""
     line = parse(text)
     space = " " if line.arguments else ""
     added = []
-    for unit in wanted:
+    for unit in additional:
         for argument in parse(unit).arguments:
             added.append(Argument(space, argument.text))
             space = " "
@@ -164,25 +168,25 @@ def appended(text: str, wanted: Sequence[str]) -> str:
 
 
 def changed(text: str, old: Sequence[str], new: Sequence[str]) -> str:
-    """Return a command line rid of the old units and with the new ones; as it is where that holds already."""
-    if settled(text, old, new):
+    """Return a command line without the old units and with the new ones; unchanged if that is the case already."""
+    if is_up_to_date(text, old, new):
         return text
     return appended(without(text, old), new)
 
 
-def settled(text: str, old: Sequence[str], new: Sequence[str]) -> bool:
-    """Tell whether a command line has the new units, in order, and none that is old only."""
-    gone = [unit for unit in old if unit not in new]
-    return carries(text, new) and not any(has(text, unit) for unit in gone)
+def is_up_to_date(text: str, old: Sequence[str], new: Sequence[str]) -> bool:
+    """Tell whether a command line has the new units, in order, and no old unit that is not among the new ones."""
+    obsolete = [unit for unit in old if unit not in new]
+    return carries(text, new) and not any(has(text, unit) for unit in obsolete)
 
 
 def meanings(unit: str) -> list[tuple[str, str | None]]:
-    """Return what each argument of a unit means to the kernel."""
+    """Return the meaning of each argument of a unit."""
     return [argument.meaning for argument in parse(unit).arguments]
 
 
-def _find(line: Sequence[Argument], wanted: Sequence[tuple[str, str | None]], start: int) -> int | None:
-    for position in range(start, len(line) - len(wanted) + 1):
-        if all(line[position + offset].meaning == meaning for offset, meaning in enumerate(wanted)):
+def _find(line: Sequence[Argument], pattern: Sequence[tuple[str, str | None]], start: int) -> int | None:
+    for position in range(start, len(line) - len(pattern) + 1):
+        if all(line[position + offset].meaning == meaning for offset, meaning in enumerate(pattern)):
             return position
     return None

@@ -2,7 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what command lines hold, what is recorded and what an owner requests to the change that is due."""
+"""The change of command lines that a request needs, given the lines as they are and the record of earlier changes.
+
+An argument unit (`_machine.cmdline`) is *managed* if an owner requested it through this collection, else *foreign*.
+"""
 
 from __future__ import annotations
 
@@ -27,55 +30,57 @@ from ..refusals import refuse
 from .argument_rules import contradiction
 
 _Item = TypeVar("_Item")
-# Boot loader specification, "Boot counting": how often to try, and how often it was tried.
+# Boot loader specification, "Boot counting": the tries that are left, and those that failed.
 _TRIES = re.compile(r"\+[0-9]+(?:-[0-9]+)?(?=\.(?:conf|efi)$)")
 
-#: COMMAND_LINE_SIZE of x86 and arm64 with its closing zero, less what GRUB puts before: BOOT_IMAGE= and a path.
+#: COMMAND_LINE_SIZE of x86 and arm64 without the terminating zero, less what GRUB puts first: BOOT_IMAGE= and a path.
 MOST_CHARACTERS = 2047 - 128
 
 
 class CmdlineRequest(NamedTuple):
-    """What an owner wants on the command line of every kernel."""
+    """The units that an owner requests on the command line of every kernel."""
 
     owner: str
-    units: tuple[str, ...]  # none: what it wanted before is to go
-    replace: bool = False  # whether arguments that contradict these stand back
-    accepted: frozenset[str] = frozenset()  # codes of refusals that the person takes upon them
-    others: tuple[tuple[str, tuple[str, ...]], ...] = ()  # owners who ask at the same time, each with its units
+    units: tuple[str, ...]  # when empty, the owner's earlier units are removed
+    replace: bool = False  # whether foreign arguments that contradict these are set aside
+    accepted: frozenset[str] = frozenset()  # codes of refusals to override
+    others: tuple[tuple[str, tuple[str, ...]], ...] = ()  # further owners in the same request, each with its units
 
     @property
-    def asked(self) -> dict[str, tuple[str, ...]]:
-        """The units of each owner that is spoken of."""
+    def units_by_owner(self) -> dict[str, tuple[str, ...]]:
+        """The requested units of each owner."""
         return {self.owner: self.units, **dict(self.others)}
 
     @property
     def all_units(self) -> tuple[str, ...]:
-        """The units of all of them, each once."""
-        return tuple(dict.fromkeys(unit for units in self.asked.values() for unit in units))
+        """The requested units of all owners, without duplicates."""
+        return tuple(dict.fromkeys(unit for units in self.units_by_owner.values() for unit in units))
 
 
 class CmdlineDecision(NamedTuple):
-    """What is due."""
+    """The change to make, or why it is refused."""
 
     refusals: tuple[Refusal, ...]
     change: Change
-    interim: CmdlineRecord  # to be written first: it covers what may stand in lines at any moment of the change
-    record: CmdlineRecord  # to be written last
+    interim: CmdlineRecord  # written before the change: covers what lines may have at any moment of it
+    record: CmdlineRecord  # written after the change
 
 
-class _Place(NamedTuple):
+class _StoredLine(NamedTuple):
+    """The command line in one source or boot entry."""
+
     path: str
     line: int | None
     name: str
     text: str
-    foreign: str  # without our units
-    old: tuple[str, ...]  # our units that may stand in it
-    ours: bool  # whether our units are to stand in it
+    foreign: str  # the text without managed units
+    old: tuple[str, ...]  # managed units that it may have now
+    is_target: bool  # whether managed units go into this line
     is_entry: bool
 
 
 class _Conflict(NamedTuple):
-    place: _Place
+    line: _StoredLine
     argument: str
     unit: str
     reason: str
@@ -84,29 +89,38 @@ class _Conflict(NamedTuple):
 def decide(
     request: CmdlineRequest, record: CmdlineRecord, sources: Sequence[Source], entries: Sequence[EntryLine]
 ) -> CmdlineDecision:
-    """Return the change that brings a request about, given what stands where."""
-    places = (*_source_places(sources, record), *_entry_places(entries, record))
-    owners = {owner: units for owner, units in {**record.owners, **request.asked}.items() if units}
-    wanted = tuple(dict.fromkeys(unit for units in owners.values() for unit in units))
-    conflicts = tuple(_conflicts(wanted, places))
-    refusals = [*_unreadable(places), *_between_owners(request, owners)]
+    """Return the change that applies a request, or why it is refused.
+
+    Args:
+        request: The request.
+        record: What earlier runs did.
+        sources: The lines of configuration files, as they are.
+        entries: The boot entries, as they are.
+    """
+    lines = (*_source_lines(sources, record), *_entry_lines(entries, record))
+    owners = {owner: units for owner, units in {**record.owners, **request.units_by_owner}.items() if units}
+    requested = tuple(dict.fromkeys(unit for units in owners.values() for unit in units))
+    conflicts = tuple(_conflicts(requested, lines))
+    refusals = [*_unbalanced(lines), *_owner_conflicts(request, owners)]
     if conflicts and not request.replace:
-        refusals.extend(_refused(conflicts))
-    replaced, foreign = _stand_back(conflicts if request.replace else (), places, record, wanted)
-    provided = tuple(unit for unit in wanted if unit in record.provided or not _given(unit, places))
-    # Where a file of our own holds them, they come into every line, whatever else is there.
-    shared = tuple(_shared(places, foreign, provided)) if any(source.ours for source in sources) else ()
-    lines = [(place, _changed(place, foreign[place], provided, shared)) for place in places]
-    created = _created(sources, record, provided)
-    lines = [(place, _gone(place, line, record, provided)) for place, line in lines]
+        refusals.extend(_conflict_refusals(conflicts))
+    replaced, foreign = _set_aside(conflicts if request.replace else (), lines, record, requested)
+    provided = tuple(unit for unit in requested if unit in record.provided or not _is_foreign_everywhere(unit, lines))
+    # A drop-in file of our own adds its units to every line, whatever else the line has.
+    has_drop_in = any(source.ours for source in sources)
+    shared = tuple(_shared(lines, foreign, provided)) if has_drop_in else ()
+    changes = [
+        (line, _emptied(line, _line_change(line, foreign[line], provided, shared), record, provided)) for line in lines
+    ]
     change = Change(
         old=record.provided,
         new=provided,
         fallback=bool(provided),
-        sources=tuple(line for place, line in lines if line.before != line.after and not place.is_entry),
-        entries=tuple(line for place, line in lines if line.before != line.after and place.is_entry),
+        sources=tuple(changed for line, changed in changes if changed.before != changed.after and not line.is_entry),
+        entries=tuple(changed for line, changed in changes if changed.before != changed.after and line.is_entry),
     )
     refusals.extend(_too_long(change.entries))
+    created = _created(sources, record, provided)
     after = CmdlineRecord(owners, provided, shared, replaced, created)
     interim = CmdlineRecord(
         owners,
@@ -115,109 +129,116 @@ def decide(
         _joined(record.replaced, replaced),
         _joined(record.created, created),
     )
-    return CmdlineDecision(tuple(one for one in refusals if one.code not in request.accepted), change, interim, after)
+    left = tuple(refusal for refusal in refusals if refusal.code not in request.accepted)
+    return CmdlineDecision(left, change, interim, after)
 
 
 def is_active(units: Sequence[str], retired: Sequence[str], running: str | None) -> bool | None:
-    """Tell whether the running kernel was started with these units and without those; None where that is not known."""
+    """Tell whether the running kernel was started with all of `units` and none of `retired`.
+
+    Args:
+        units: The requested units.
+        retired: Units that were removed since the boot.
+        running: The running kernel's command line; None if it is unknown, and so is the answer.
+    """
     if running is None:
         return None
     return cmdline.carries(running, units) and not any(cmdline.has(running, unit) for unit in retired)
 
 
 def retired_units(before: Sequence[str], decision: CmdlineDecision, running: str | None) -> tuple[str, ...]:
-    """Return the units of ours that the running kernel still has and that are not wanted any more."""
-    gone = dict.fromkeys((*before, *decision.change.old))
-    wanted = {unit for units in decision.record.owners.values() for unit in units}
-    return tuple(unit for unit in gone if unit not in wanted and cmdline.has(running or "", unit))
+    """Return the managed units that the running kernel still has and no owner requests any more."""
+    candidates = dict.fromkeys((*before, *decision.change.old))
+    requested = {unit for units in decision.record.owners.values() for unit in units}
+    return tuple(unit for unit in candidates if unit not in requested and cmdline.has(running or "", unit))
 
 
-def _source_places(sources: Sequence[Source], record: CmdlineRecord) -> Iterator[_Place]:
+def _source_lines(sources: Sequence[Source], record: CmdlineRecord) -> Iterator[_StoredLine]:
     for source in sources:
-        old = _ours(record, source.path, source.name) if source.ours else ()
+        old = _managed_units(record, source.path, source.name) if source.ours else ()
         foreign = cmdline.without(source.text, old)
-        yield _Place(source.path, source.line, source.name, source.text, foreign, old, source.ours, is_entry=False)
+        yield _StoredLine(source.path, source.line, source.name, source.text, foreign, old, source.ours, is_entry=False)
 
 
-def _entry_places(entries: Sequence[EntryLine], record: CmdlineRecord) -> Iterator[_Place]:
+def _entry_lines(entries: Sequence[EntryLine], record: CmdlineRecord) -> Iterator[_StoredLine]:
     for entry in entries:
         if entry.role == NORMAL:
-            old = _ours(record, entry.path, entry.id)
+            old = _managed_units(record, entry.path, entry.id)
             foreign = cmdline.without(entry.text, old)
-            yield _Place(entry.path, entry.line, entry.id, entry.text, foreign, old, ours=True, is_entry=True)
+            yield _StoredLine(entry.path, entry.line, entry.id, entry.text, foreign, old, is_target=True, is_entry=True)
 
 
-def _ours(record: CmdlineRecord, path: str, name: str) -> tuple[str, ...]:
-    return tuple(unit for unit in record.provided if Shared(_lasting(path), name, unit) not in record.shared)
+def _managed_units(record: CmdlineRecord, path: str, name: str) -> tuple[str, ...]:
+    return tuple(unit for unit in record.provided if Shared(_stable_path(path), name, unit) not in record.shared)
 
 
-def _lasting(path: str) -> str:
-    """Return a file's path without the count of tries, which a boot that went well takes out of an entry's name."""
+def _stable_path(path: str) -> str:
+    """Return a path without the boot counter, which a successful boot removes from an entry's file name."""
     return _TRIES.sub("", path)
 
 
-def _shared(places: Sequence[_Place], foreign: dict[_Place, str], provided: Sequence[str]) -> Iterator[Shared]:
-    for place in places:
-        for unit in provided if place.ours else ():
-            if cmdline.has(foreign[place], unit):
-                yield Shared(_lasting(place.path), place.name, unit)
+def _shared(lines: Sequence[_StoredLine], foreign: dict[_StoredLine, str], provided: Sequence[str]) -> Iterator[Shared]:
+    for line in lines:
+        for unit in provided if line.is_target else ():
+            if cmdline.has(foreign[line], unit):
+                yield Shared(_stable_path(line.path), line.name, unit)
 
 
-def _given(unit: str, places: Sequence[_Place]) -> bool:
-    """Tell whether somebody else gives every kernel that unit, and future ones too, so that we need not."""
-    for_future = any(cmdline.has(place.foreign, unit) for place in places if not place.is_entry)
-    return for_future and all(cmdline.has(place.foreign, unit) for place in places if place.is_entry)
+def _is_foreign_everywhere(unit: str, lines: Sequence[_StoredLine]) -> bool:
+    """Tell whether every kernel, and every future one, has the unit as a foreign one, so that we need not add it."""
+    in_sources = any(cmdline.has(line.foreign, unit) for line in lines if not line.is_entry)
+    return in_sources and all(cmdline.has(line.foreign, unit) for line in lines if line.is_entry)
 
 
-def _conflicts(wanted: Sequence[str], places: Sequence[_Place]) -> Iterator[_Conflict]:
-    for place in places:
-        for theirs in cmdline.units(cmdline.parse(place.foreign).texts):
-            for unit in wanted:
-                reason = contradiction(unit, theirs)
+def _conflicts(requested: Sequence[str], lines: Sequence[_StoredLine]) -> Iterator[_Conflict]:
+    for line in lines:
+        for argument in cmdline.units(cmdline.parse(line.foreign).texts):
+            for unit in requested:
+                reason = contradiction(unit, argument)
                 if reason is not None:
-                    yield _Conflict(place, theirs, unit, reason)
+                    yield _Conflict(line, argument, unit, reason)
                     break
 
 
-def _refused(conflicts: Sequence[_Conflict]) -> Iterator[Refusal]:
-    """Yield a refusal for each, but for entries only where no line of configuration explains them."""
-    explained = {conflict.argument for conflict in conflicts if not conflict.place.is_entry}
+def _conflict_refusals(conflicts: Sequence[_Conflict]) -> Iterator[Refusal]:
+    """Yield a refusal for each conflict, except in an entry whose argument comes from a source that is refused too."""
+    in_sources = {conflict.argument for conflict in conflicts if not conflict.line.is_entry}
     for conflict in conflicts:
-        place = conflict.place
-        if place.is_entry and conflict.argument in explained:
+        if conflict.line.is_entry and conflict.argument in in_sources:
             continue
-        where = _where(place)
         yield refuse(
-            "cmdline_conflict", f"{where} has {conflict.argument}, and {conflict.unit} is wanted: {conflict.reason}."
+            "cmdline_conflict",
+            f"{_location(conflict.line)} has {conflict.argument}, which conflicts with the requested {conflict.unit}: "
+            f"{conflict.reason}.",
         )
 
 
-def _where(place: _Place) -> str:
-    line = f", line {place.line}" if place.line is not None else ""
-    name = f", {'entry ' if place.is_entry else ''}{place.name}" if place.name else ""
-    return f"{place.path}{line}{name}"
+def _location(line: _StoredLine) -> str:
+    number = f", line {line.line}" if line.line is not None else ""
+    name = f", {'entry ' if line.is_entry else ''}{line.name}" if line.name else ""
+    return f"{line.path}{number}{name}"
 
 
-def _between_owners(request: CmdlineRequest, owners: dict[str, tuple[str, ...]]) -> Iterator[Refusal]:
-    for asking, wanted in request.asked.items():
+def _owner_conflicts(request: CmdlineRequest, owners: dict[str, tuple[str, ...]]) -> Iterator[Refusal]:
+    for requester, requested in request.units_by_owner.items():
         for owner, units in sorted(owners.items()):
-            # Of two that ask at the same time, one says it.
-            if owner == asking or (owner in request.asked and owner < asking):
+            # Of two owners in the same request, only one reports the conflict.
+            if owner == requester or (owner in request.units_by_owner and owner < requester):
                 continue
-            for unit, theirs in itertools.product(wanted, units):
-                reason = contradiction(unit, theirs)
+            for unit, other in itertools.product(requested, units):
+                reason = contradiction(unit, other)
                 if reason is not None:
                     yield refuse(
                         "cmdline_conflict",
-                        f"The owner {owner} wants {theirs}, and {asking} wants {unit}: {reason}.",
-                        remedy=f"Decide for one of them, and change what {owner} or {asking} asks for.",
+                        f"The owner {owner} requests {other}, and the owner {requester} requests {unit}: {reason}.",
+                        remedy="Decide which of them to keep, and remove the other from the request of its owner.",
                     )
 
 
-def _unreadable(places: Iterable[_Place]) -> Iterator[Refusal]:
-    for place in places:
-        if place.ours and not cmdline.is_balanced(place.text):
-            yield refuse("cmdline_unreadable", f"{_where(place)} has a double quote that is not closed: {place.text}")
+def _unbalanced(lines: Iterable[_StoredLine]) -> Iterator[Refusal]:
+    for line in lines:
+        if line.is_target and not cmdline.is_balanced(line.text):
+            yield refuse("cmdline_unreadable", f"{_location(line)} has a double quote that is not closed: {line.text}")
 
 
 def _too_long(entries: Sequence[LineChange]) -> Iterator[Refusal]:
@@ -225,74 +246,80 @@ def _too_long(entries: Sequence[LineChange]) -> Iterator[Refusal]:
         if len(entry.after) > MOST_CHARACTERS and len(entry.after) > len(entry.before):
             yield refuse(
                 "cmdline_too_long",
-                f"The command line of {entry.name} ({entry.path}) would have {len(entry.after)} characters; kernels "
-                f"take {MOST_CHARACTERS} for certain.",
+                f"The command line of {entry.name} ({entry.path}) would have {len(entry.after)} characters; up to "
+                f"{MOST_CHARACTERS} are sure to reach the kernel.",
             )
 
 
-def _stand_back(
-    conflicts: Sequence[_Conflict], places: Sequence[_Place], record: CmdlineRecord, wanted: Sequence[str]
-) -> tuple[tuple[Replaced, ...], dict[_Place, str]]:
-    """Return what stands back from now on, and what others' arguments become in each place that changes for it."""
-    over = [item for item in record.replaced if not _stands_in_the_way(item.argument, wanted)]
-    foreign = {place: _put_back(place, over, places) for place in places}
-    replaced = [item for item in record.replaced if item not in over]
+def _set_aside(
+    conflicts: Sequence[_Conflict], lines: Sequence[_StoredLine], record: CmdlineRecord, requested: Sequence[str]
+) -> tuple[tuple[Replaced, ...], dict[_StoredLine, str]]:
+    """Return the arguments that are set aside after the change, and the foreign arguments of each line after it."""
+    restorable = [item for item in record.replaced if not _contradicts_any(item.argument, requested)]
+    foreign = {line: _restored(line, restorable, lines) for line in lines}
+    replaced = [item for item in record.replaced if item not in restorable]
     for conflict in conflicts:
-        place = conflict.place
-        after = cmdline.without(foreign[place], (conflict.argument,))
+        line = conflict.line
+        after = cmdline.without(foreign[line], (conflict.argument,))
         replaced.append(
-            Replaced(_lasting(place.path), place.name, conflict.argument, conflict.unit, foreign[place], after)
+            Replaced(_stable_path(line.path), line.name, conflict.argument, conflict.unit, foreign[line], after)
         )
-        foreign[place] = after
+        foreign[line] = after
     return tuple(dict.fromkeys(replaced)), foreign
 
 
-def _stands_in_the_way(argument: str, wanted: Sequence[str]) -> bool:
-    return any(contradiction(unit, argument) is not None for unit in wanted)
+def _contradicts_any(argument: str, requested: Sequence[str]) -> bool:
+    return any(contradiction(unit, argument) is not None for unit in requested)
 
 
-def _put_back(place: _Place, over: Sequence[Replaced], places: Sequence[_Place]) -> str:
-    """Return others' arguments of a place with what stood back there, where it stood if the rest is as it was."""
-    foreign = place.foreign
-    place_name = (_lasting(place.path), place.name)
-    own = [item for item in over if (item.path, item.name) == place_name]
+def _restored(line: _StoredLine, restorable: Sequence[Replaced], lines: Sequence[_StoredLine]) -> str:
+    """Return a line's foreign arguments with those that were set aside: in their old position if the rest is the same.
+
+    Args:
+        line: The line.
+        restorable: Arguments of any line that contradict no requested unit any more.
+        lines: All lines.
+    """
+    foreign = line.foreign
+    line_name = (_stable_path(line.path), line.name)
+    own = [item for item in restorable if (item.path, item.name) == line_name]
     for item in reversed(own):
         if foreign == item.after:
             foreign = item.before
         elif not cmdline.has(foreign, item.argument):
             foreign = cmdline.appended(foreign, (item.argument,))
-    if place.is_entry and not own:
-        # The entry of a kernel that came since was made from the sources, as those of the others had been.
-        of_sources = {(other.path, other.name) for other in places if not other.is_entry}
-        in_source = {item.argument for item in over if (item.path, item.name) in of_sources}
-        in_entry = dict.fromkeys(item.argument for item in over if (item.path, item.name) not in of_sources)
-        for argument in in_entry:
-            if argument in in_source and not cmdline.has(foreign, argument):
+    if line.is_entry and not own:
+        # The entry of a kernel that was installed since then was made from the sources, as the other entries were.
+        source_names = {(other.path, other.name) for other in lines if not other.is_entry}
+        in_sources = {item.argument for item in restorable if (item.path, item.name) in source_names}
+        in_entries = dict.fromkeys(item.argument for item in restorable if (item.path, item.name) not in source_names)
+        for argument in in_entries:
+            if argument in in_sources and not cmdline.has(foreign, argument):
                 foreign = cmdline.appended(foreign, (argument,))
     return foreign
 
 
-def _changed(place: _Place, foreign: str, provided: Sequence[str], shared: Sequence[Shared]) -> LineChange:
+def _line_change(line: _StoredLine, foreign: str, provided: Sequence[str], shared: Sequence[Shared]) -> LineChange:
     after = foreign
-    if place.ours:
-        new = tuple(unit for unit in provided if Shared(_lasting(place.path), place.name, unit) not in shared)
-        is_right = foreign == place.foreign and cmdline.settled(place.text, place.old, new)
-        after = place.text if is_right else cmdline.appended(foreign, new)
-    return LineChange(place.path, place.line, place.name, place.text, after)
+    if line.is_target:
+        new = tuple(unit for unit in provided if Shared(_stable_path(line.path), line.name, unit) not in shared)
+        is_right = foreign == line.foreign and cmdline.is_up_to_date(line.text, line.old, new)
+        after = line.text if is_right else cmdline.appended(foreign, new)
+    return LineChange(line.path, line.line, line.name, line.text, after)
 
 
 def _created(sources: Sequence[Source], record: CmdlineRecord, provided: Sequence[str]) -> tuple[Created, ...]:
-    """Return the files that are there because of us, once the change is made."""
+    """Return the files that exist after the change because this collection created them."""
     if not provided:
         return ()
     missing = (Created(source.path, source.text) for source in sources if source.ours and not source.is_there)
     return _joined(record.created, tuple(missing))
 
 
-def _gone(place: _Place, line: LineChange, record: CmdlineRecord, provided: Sequence[str]) -> LineChange:
-    """Return a line as it is to be: empty where we made its file, nobody changed it, and nothing of ours is left."""
-    made_by_us = any(item.path == place.path and item.text.split() == line.after.split() for item in record.created)
-    return line._replace(after="") if made_by_us and not provided and not place.is_entry else line
+def _emptied(line: _StoredLine, change: LineChange, record: CmdlineRecord, provided: Sequence[str]) -> LineChange:
+    """Return a line's change, to empty text if its file was created by this collection and has nothing else left."""
+    is_created = any(item.path == line.path and item.text.split() == change.after.split() for item in record.created)
+    return change._replace(after="") if is_created and not provided and not line.is_entry else change
 
 
 def _joined(before: Sequence[_Item], after: Sequence[_Item]) -> tuple[_Item, ...]:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The record of what we did to command lines, as text: JSON that a person can read."""
+"""The record of changes to command lines, as the text of its file: JSON, indented for people."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ EMPTY = CmdlineRecord({}, (), (), (), ())
 
 
 class DamagedRecord(ValueError):
-    """The text is none of ours; the message says what is wrong with it."""
+    """A file's text is not a valid record; the message says why."""
 
 
 def parse(text: str | None) -> CmdlineRecord:
-    """Return the record in a file's text; the empty one where there is no file.
+    """Return the record in a file's text; the empty record if text is None, as there is no file.
 
     Raises:
-        DamagedRecord: Nothing can be told from that text.
+        DamagedRecord: The text is not a valid record.
     """
     if text is None:
         return EMPTY
@@ -40,13 +40,13 @@ def parse(text: str | None) -> CmdlineRecord:
         created = tuple(Created(*_fields(item, Created._fields)) for item in raw["created"])
         return CmdlineRecord(owners, _strings(raw["provided"]), shared, replaced, created)
     except (AttributeError, KeyError, TypeError) as error:
-        raise DamagedRecord(f"a part is missing or of another kind: {error}") from error
+        raise DamagedRecord(f"a key is missing or has a value of the wrong type: {error}") from error
 
 
 def render(record: CmdlineRecord) -> str:
-    """Return the text of a record."""
+    """Return the file's text for a record."""
     content = {
-        "about": "Kernel arguments set by the Ansible collection vfio.workstation, which needs this to undo them.",
+        "about": "Kernel arguments managed by the Ansible collection vfio.workstation. It needs this file to remove them.",
         "format": FORMAT,
         "owners": {owner: list(units) for owner, units in record.owners.items()},
         "provided": list(record.provided),
@@ -58,7 +58,7 @@ def render(record: CmdlineRecord) -> str:
 
 
 def parse_retired(text: str | None) -> tuple[str, ...]:
-    """Return the units that the running kernel was started with and that were taken out since; none from nonsense."""
+    """Return the units that were removed since the running kernel was started; none if the text is not valid."""
     try:
         return _strings(json.loads(text or "[]"))
     except (TypeError, ValueError):
@@ -66,7 +66,7 @@ def parse_retired(text: str | None) -> tuple[str, ...]:
 
 
 def render_retired(units: tuple[str, ...]) -> str:
-    """Return the text of a list of retired units."""
+    """Return the file's text for a list of retired units."""
     return json.dumps(list(units)) + "\n"
 
 

@@ -334,7 +334,7 @@ class Grub:
     def _why_regenerate(self, change: Change) -> str | None:
         """Return what the menu lacks, or None where it is right, whoever made it."""
         normal, fallback = self._lines(_is_normal), self._lines(_is_fallback)
-        if change.entries or any(not cmdline.settled(line, change.old, change.new) for line in _all(normal)):
+        if change.entries or any(not cmdline.is_up_to_date(line, change.old, change.new) for line in _all(normal)):
             return "bring the arguments of every entry of the menu in line"
         lacking = self._lacking(normal)
         if lacking:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From lines, a record and a request to the change that is due."""
+"""The change of command lines that a request needs."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def entry(text: str, name: str = "a", role: str = NORMAL) -> EntryLine:
 
 
 def applied(change: Change, sources: list[Source], entries: list[EntryLine]) -> tuple[list[Source], list[EntryLine]]:
-    """What a boot loader's files say once a change is made."""
+    """Return the lines of a boot loader's files after a change."""
     of_sources = {(line.path, line.name): line.after for line in change.sources}
     of_entries = {(line.path, line.name): line.after for line in change.entries}
     return (
-        [one._replace(text=of_sources.get((one.path, one.name), one.text)) for one in sources],
-        [one._replace(text=of_entries.get((one.path, one.id), one.text)) for one in entries],
+        [source._replace(text=of_sources.get((source.path, source.name), source.text)) for source in sources],
+        [entry._replace(text=of_entries.get((entry.path, entry.id), entry.text)) for entry in entries],
     )
 
 
@@ -61,11 +61,11 @@ def converge(
 IOMMU = CmdlineRequest("iommu", ("intel_iommu=on", "iommu=pt"))
 
 
-def test_arguments_are_added_everywhere_and_taken_out_to_the_byte() -> None:
+def test_arguments_are_added_everywhere_and_removed_byte_for_byte() -> None:
     before = [source("root=/dev/sda1  ro")], [entry("root=/dev/sda1 ro quiet -- x"), entry("ro", "b", OTHER)]
     decision, sources, entries = converge(IOMMU, records.EMPTY, *before)
     assert sources[0].text == "root=/dev/sda1  ro intel_iommu=on iommu=pt"
-    assert [one.text for one in entries] == ["root=/dev/sda1 ro quiet intel_iommu=on iommu=pt -- x", "ro"]
+    assert [line.text for line in entries] == ["root=/dev/sda1 ro quiet intel_iommu=on iommu=pt -- x", "ro"]
     assert decision.change.fallback
     decision, sources, entries = converge(CmdlineRequest("iommu", ()), decision.record, sources, entries)
     assert (sources, entries) == before
@@ -73,18 +73,18 @@ def test_arguments_are_added_everywhere_and_taken_out_to_the_byte() -> None:
     assert not decision.change.fallback
 
 
-def test_the_record_covers_the_old_and_the_new_while_lines_change() -> None:
+def test_the_interim_record_covers_old_and_new_units() -> None:
     decision, sources, entries = converge(IOMMU, records.EMPTY, [source("ro")], [entry("ro")])
     change = decide(CmdlineRequest("iommu", ("intel_iommu=on",)), decision.record, sources, entries)
     assert set(change.interim.provided) == {"intel_iommu=on", "iommu=pt"}
     assert change.record.provided == ("intel_iommu=on",)
-    # Cut off after the first line, whichever: the next run takes the rest out.
-    half = [one._replace(text="ro intel_iommu=on") for one in entries]
+    # Interrupted after any of the lines, the next run removes the rest.
+    half = [line._replace(text="ro intel_iommu=on") for line in entries]
     _decision, sources, entries = converge(CmdlineRequest("iommu", ("intel_iommu=on",)), change.interim, sources, half)
     assert sources[0].text == entries[0].text == "ro intel_iommu=on"
 
 
-def test_owners_live_side_by_side() -> None:
+def test_owners_do_not_affect_each_other() -> None:
     decision, sources, entries = converge(IOMMU, records.EMPTY, [source("ro")], [entry("ro")])
     pages = CmdlineRequest("hugepages", ("hugepagesz=1G hugepages=8",))
     decision, sources, entries = converge(pages, decision.record, sources, entries)
@@ -96,59 +96,59 @@ def test_owners_live_side_by_side() -> None:
 TOGETHER = IOMMU._replace(others=(("devices", ("intel_iommu=on", "gate=1")), ("hugepages", ("hugepages=8",))))
 
 
-def test_owners_who_ask_at_the_same_time_come_to_the_same_as_one_after_the_other() -> None:
+def test_owners_in_one_request_result_in_the_same_as_one_after_the_other() -> None:
     decision, sources, entries = converge(TOGETHER, records.EMPTY, [source("ro")], [entry("ro")])
     assert entries[0].text == "ro intel_iommu=on iommu=pt gate=1 hugepages=8"
-    record, one_source, one_entry = records.EMPTY, [source("ro")], [entry("ro")]
-    for owner, units in TOGETHER.asked.items():
-        alone, one_source, one_entry = converge(CmdlineRequest(owner, units), record, one_source, one_entry)
+    record, own_sources, own_entries = records.EMPTY, [source("ro")], [entry("ro")]
+    for owner, units in TOGETHER.units_by_owner.items():
+        alone, own_sources, own_entries = converge(CmdlineRequest(owner, units), record, own_sources, own_entries)
         record = alone.record
-    assert (decision.record, sources, entries) == (record, one_source, one_entry)
-    # An argument that another still wants stays when one of them goes; all go together.
-    left, _sources, some = converge(CmdlineRequest("iommu", ()), decision.record, sources, entries)
-    assert some[0].text == "ro intel_iommu=on gate=1 hugepages=8"
+    assert (decision.record, sources, entries) == (record, own_sources, own_entries)
+    # A unit that another owner requests too stays when one of them removes it; one request can remove all.
+    left, left_sources, left_entries = converge(CmdlineRequest("iommu", ()), decision.record, sources, entries)
+    assert left_entries[0].text == "ro intel_iommu=on gate=1 hugepages=8"
     nothing = CmdlineRequest("devices", (), others=(("hugepages", ()), ("iommu", ())))
-    last, sources, entries = converge(nothing, left.record, _sources, some)
+    last, sources, entries = converge(nothing, left.record, left_sources, left_entries)
     assert (entries[0].text, last.record) == ("ro", records.EMPTY)
 
 
-def test_two_who_ask_at_the_same_time_and_contradict_each_other_are_refused_once() -> None:
+def test_contradicting_owners_in_one_request_are_refused_once() -> None:
     request = CmdlineRequest("iommu", ("iommu=pt",), others=(("other", ("iommu=off",)),))
     (refusal,) = decide(request, records.EMPTY, [source("ro")], [entry("ro")]).refusals
     assert "iommu" in refusal.seen
     assert "other" in refusal.seen
 
 
-def test_owners_that_contradict_each_other_are_refused_by_name() -> None:
+def test_an_owner_that_contradicts_an_earlier_one_is_refused_by_name() -> None:
     decision, sources, entries = converge(IOMMU, records.EMPTY, [source("ro")], [entry("ro")])
     refusals = decide(CmdlineRequest("other", ("iommu=off",)), decision.record, sources, entries).refusals
-    assert {one.code for one in refusals} == {"cmdline_conflict"}
-    assert any("The owner iommu wants" in one.seen for one in refusals)
+    assert {refusal.code for refusal in refusals} == {"cmdline_conflict"}
+    assert any("The owner iommu requests" in refusal.seen for refusal in refusals)
 
 
-def test_what_others_give_already_is_theirs_and_stays() -> None:
+def test_foreign_units_that_are_requested_too_stay_after_removal() -> None:
     decision, sources, entries = converge(IOMMU, records.EMPTY, [source("ro iommu=pt")], [entry("ro iommu=pt")])
     assert entries[0].text == "ro iommu=pt intel_iommu=on"
     _decision, _sources, entries = converge(CmdlineRequest("iommu", ()), decision.record, sources, entries)
     assert entries[0].text == "ro iommu=pt"
 
 
-def test_what_only_one_kernel_has_is_added_to_all() -> None:
+def test_a_unit_that_only_one_kernel_has_is_added_to_all() -> None:
     entries = [entry("ro iommu=pt"), entry("ro", "b")]
     _decision, _sources, after = converge(IOMMU, records.EMPTY, [source("ro")], entries)
-    assert [one.text.count("iommu=pt") for one in after] == [1, 1]
-    assert all("intel_iommu=on" in one.text for one in after)
+    assert [line.text.count("iommu=pt") for line in after] == [1, 1]
+    assert all("intel_iommu=on" in line.text for line in after)
 
 
 def test_a_conflict_is_refused_with_file_line_and_argument() -> None:
     refusals = decide(IOMMU, records.EMPTY, [source("ro intel_iommu=off")], [entry("ro intel_iommu=off")]).refusals
-    assert [one.code for one in refusals] == ["cmdline_conflict"]
+    assert [refusal.code for refusal in refusals] == ["cmdline_conflict"]
     assert f"{FILE}, line 1 has intel_iommu=off" in refusals[0].seen
 
 
 def test_a_conflict_in_an_entry_alone_is_refused_too() -> None:
     refusals = decide(IOMMU, records.EMPTY, [source("ro")], [entry("ro iommu=off")]).refusals
-    assert [f"{ENTRY}, line 5, entry a has iommu=off" in one.seen for one in refusals] == [True]
+    assert [f"{ENTRY}, line 5, entry a has iommu=off" in refusal.seen for refusal in refusals] == [True]
 
 
 def test_a_page_size_that_the_kernel_reads_as_the_requested_one_is_a_conflict() -> None:
@@ -161,29 +161,29 @@ def test_a_page_size_that_the_kernel_reads_as_the_requested_one_is_a_conflict() 
     assert decide(other_size, records.EMPTY, [source(text)], [entry(text)]).refusals == ()
 
 
-def test_several_conflicts_are_told_at_once() -> None:
+def test_all_conflicts_are_reported_at_once() -> None:
     refusals = decide(IOMMU, records.EMPTY, [source("intel_iommu=off iommu=nopt")], [entry("ro")]).refusals
     assert len(refusals) == 2
 
 
-def test_what_is_replaced_stands_where_it_stood_once_ours_goes() -> None:
+def test_replaced_arguments_return_to_their_position_after_removal() -> None:
     text = "ro intel_iommu=off  quiet iommu=nopt splash"
     before = [source(text)], [entry("root=1 " + text)]
     decision, sources, entries = converge(IOMMU._replace(replace=True), records.EMPTY, *before)
     assert sources[0].text == "ro  quiet splash intel_iommu=on iommu=pt"
-    # A later run that does not ask for it again leaves it as it is.
+    # A later run without replace leaves the line as it is.
     decision, sources, entries = converge(IOMMU, decision.record, sources, entries)
     _decision, sources, entries = converge(CmdlineRequest("iommu", ()), decision.record, sources, entries)
     assert (sources, entries) == before
 
 
-def test_what_is_replaced_comes_back_for_a_kernel_that_came_since() -> None:
+def test_replaced_arguments_return_for_a_kernel_installed_since_then() -> None:
     decision, sources, entries = converge(
         IOMMU._replace(replace=True), records.EMPTY, [source("ro iommu=off")], [entry("ro iommu=off")]
     )
     entries = [*entries, entry(sources[0].text, "new")]
     _decision, _sources, entries = converge(CmdlineRequest("iommu", ()), decision.record, sources, entries)
-    assert [one.text for one in entries] == ["ro iommu=off", "ro iommu=off"]
+    assert [line.text for line in entries] == ["ro iommu=off", "ro iommu=off"]
 
 
 def test_a_conflict_can_be_accepted_by_its_code() -> None:
@@ -193,24 +193,24 @@ def test_a_conflict_can_be_accepted_by_its_code() -> None:
     assert decision.change.entries[0].after == "iommu=off intel_iommu=on iommu=pt"
 
 
-def test_open_quotes_are_refused_where_we_would_write() -> None:
+def test_unclosed_quotes_are_refused_in_lines_that_change() -> None:
     refusals = decide(IOMMU, records.EMPTY, [source('a="b')], [entry("ro")]).refusals
-    assert [one.code for one in refusals] == ["cmdline_unreadable"]
+    assert [refusal.code for refusal in refusals] == ["cmdline_unreadable"]
     assert decide(IOMMU, records.EMPTY, [source('a="b', ours=False)], [entry("ro")]).refusals == ()
 
 
 def test_a_line_that_the_kernel_would_cut_is_refused() -> None:
     refusals = decide(IOMMU, records.EMPTY, [source("ro")], [entry("a=" + "b" * MOST_CHARACTERS)]).refusals
-    assert [one.code for one in refusals] == ["cmdline_too_long"]
+    assert [refusal.code for refusal in refusals] == ["cmdline_too_long"]
 
 
-def test_a_file_of_our_own_leaves_sources_alone() -> None:
+def test_with_a_drop_in_sources_are_not_changed() -> None:
     decision = decide(IOMMU, records.EMPTY, [source("quiet", ours=False)], [entry("ro quiet")])
     assert decision.change.sources == ()
     assert decision.change.entries[0].after == "ro quiet intel_iommu=on iommu=pt"
 
 
-def test_active_is_what_the_running_kernel_was_started_with() -> None:
+def test_active_compares_with_the_running_kernel() -> None:
     assert is_active(IOMMU.units, (), "BOOT_IMAGE=/vmlinuz ro intel_iommu=on iommu=pt") is True
     assert is_active(IOMMU.units, (), "ro iommu=pt") is False
     assert is_active((), ("iommu=pt",), "ro iommu=pt") is False
@@ -218,12 +218,12 @@ def test_active_is_what_the_running_kernel_was_started_with() -> None:
     assert is_active(IOMMU.units, (), None) is None
 
 
-def test_what_a_reboot_takes_away_is_remembered_until_then() -> None:
+def test_removed_units_are_retired_until_the_reboot() -> None:
     decision, sources, entries = converge(IOMMU, records.EMPTY, [source("ro")], [entry("ro")])
-    gone = decide(CmdlineRequest("iommu", ()), decision.record, sources, entries)
-    assert retired_units((), gone, "ro intel_iommu=on iommu=pt") == IOMMU.units
-    assert retired_units((), gone, "ro") == ()
-    assert retired_units(("a",), gone, "a") == ("a",)
+    removal = decide(CmdlineRequest("iommu", ()), decision.record, sources, entries)
+    assert retired_units((), removal, "ro intel_iommu=on iommu=pt") == IOMMU.units
+    assert retired_units((), removal, "ro") == ()
+    assert retired_units(("a",), removal, "a") == ("a",)
 
 
 ARGUMENTS = st.sampled_from(["intel_iommu=on", "iommu=pt", "iommu=off", "quiet", "hugepagesz=1G hugepages=8", "ro"])
@@ -233,46 +233,44 @@ REQUESTS = st.lists(
 ).map(tuple)
 
 
-@given(LINES, LINES, st.lists(st.tuples(st.sampled_from(["one", "other"]), REQUESTS), max_size=4))
-def test_whatever_was_requested_for_in_between_the_end_is_as_the_beginning(
+@given(LINES, LINES, st.lists(st.tuples(st.sampled_from(["first", "second"]), REQUESTS), max_size=4))
+def test_removing_all_units_restores_the_lines(
     text: str, extra: str, requests: list[tuple[str, tuple[str, ...]]]
 ) -> None:
-    # Entries are made from the source: each has its arguments, and one may have more.
+    # Entries are generated from the source: each has its arguments, and one may have more.
     before = [source(text)], [entry(f"{text} {extra}"), entry(text, "b")]
     record = records.EMPTY
     sources, entries = before
-    for owner, units in [*requests, ("one", ()), ("other", ())]:
+    for owner, units in [*requests, ("first", ()), ("second", ())]:
         decision, sources, entries = converge(CmdlineRequest(owner, units, replace=True), record, sources, entries)
         record = records.parse(records.render(decision.record))
         assert record == decision.record
     assert record == records.EMPTY
     assert sources == before[0]
-    assert [sorted(one.text.split()) for one in entries] == [sorted(one.text.split()) for one in before[1]]
+    assert [sorted(line.text.split()) for line in entries] == [sorted(line.text.split()) for line in before[1]]
 
 
-def test_a_file_that_is_made_for_ours_goes_with_them_unless_somebody_changed_it() -> None:
+def test_a_created_file_is_removed_unless_somebody_changed_it() -> None:
     missing = source("root=1 ro\n")._replace(is_there=False)
     decision = decide(IOMMU, records.EMPTY, [missing], [entry("root=1 ro")])
     assert decision.change.sources[0].after == "root=1 ro intel_iommu=on iommu=pt\n"
     assert [item.path for item in decision.record.created] == [FILE]
-    there = [source(decision.change.sources[0].after)]
+    written = [source(decision.change.sources[0].after)]
     entries = [entry(decision.change.entries[0].after)]
-    again = decide(IOMMU, decision.record, there, entries)
+    again = decide(IOMMU, decision.record, written, entries)
     assert (again.change.sources, again.record) == ((), decision.record)
-    gone = decide(CmdlineRequest("iommu", ()), decision.record, there, entries)
-    assert (gone.change.sources[0].after, gone.record) == ("", records.EMPTY)
-    theirs = [there[0]._replace(text="root=1 ro splash intel_iommu=on iommu=pt\n")]
-    assert (
-        decide(CmdlineRequest("iommu", ()), decision.record, theirs, entries).change.sources[0].after
-        == "root=1 ro splash\n"
-    )
+    removal = decide(CmdlineRequest("iommu", ()), decision.record, written, entries)
+    assert (removal.change.sources[0].after, removal.record) == ("", records.EMPTY)
+    edited = [written[0]._replace(text="root=1 ro splash intel_iommu=on iommu=pt\n")]
+    removal = decide(CmdlineRequest("iommu", ()), decision.record, edited, entries)
+    assert removal.change.sources[0].after == "root=1 ro splash\n"
 
 
-def test_an_entry_whose_boot_went_well_is_the_same_entry() -> None:
-    """systemd-boot takes the count of tries out of its name; what is others' in it stays theirs."""
+def test_an_entry_without_its_boot_counter_is_the_same_entry() -> None:
+    """systemd-boot removes the counter from the file name after a good boot; foreign arguments are still recognised."""
     counted = [entry("ro iommu=pt intel_iommu=off")._replace(path="/efi/a+3.conf"), entry("ro", "b")]
     decision, sources, entries = converge(IOMMU._replace(replace=True), records.EMPTY, [source("ro")], counted)
     assert entries[0].text == "ro iommu=pt intel_iommu=on"
     blessed = [entries[0]._replace(path="/efi/a.conf"), entries[1]]
     _decision, _sources, after = converge(CmdlineRequest("iommu", ()), decision.record, sources, blessed)
-    assert [one.text for one in after] == ["ro iommu=pt intel_iommu=off", "ro"]
+    assert [line.text for line in after] == ["ro iommu=pt intel_iommu=off", "ro"]
