@@ -53,7 +53,7 @@ MATCHES = {
 }
 FILES = {
     "./etc/default/grub.d/zz-vfio-workstation.cfg",
-    "./etc/grub.d/11_vfio_workstation",
+    "./etc/grub.d/zz_vfio_workstation",
     "./etc/initramfs-tools/hooks/vfio-workstation",
     "./etc/vfio-workstation",
     "./etc/vfio-workstation/host.json",

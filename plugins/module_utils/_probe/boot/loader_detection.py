@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Iterator, NamedTuple, Pattern
 
 from . import efivars
 from .image_headers import Sections, own_names
+from .managers import find_manager
 
 if TYPE_CHECKING:
     from ..tree import Tree
@@ -93,14 +94,6 @@ NAMES = frozenset(loader.name for loader in LOADERS)
 #: Those whose entries are read.
 READ = (GRUB, SYSTEMD_BOOT, UKI, EFISTUB)
 
-#: Programs that write another loader's entries: what they own is to be changed through them.
-MANAGERS = (
-    ("kernelstub", "/etc/kernelstub/configuration"),
-    ("proxmox-boot-tool", "/etc/kernel/proxmox-boot-uuids"),
-    ("ostree", "/run/ostree-booted"),
-    ("ostree", "/ostree/repo"),
-)
-
 _SHIM = re.compile(r".*/shim[^/]*\.efi")
 _FALLBACK = re.compile(r".*/efi/boot/boot[a-z0-9]+\.efi")  # the removable medium's, where anything may lie
 _NAME = re.compile(r"\s+v?[0-9].*", re.DOTALL)
@@ -120,10 +113,10 @@ def find_loader(tree: Tree, firmware: str | None, esps: tuple[str, ...], cmdline
         )
     if verdict.loader is not None and verdict.loader not in READ:
         verdict = Verdict(verdict.loader, f"{verdict.reason}; its entries are not read")
-    manager = next((name for name, file in MANAGERS if tree.exists(file)), None)
+    manager = find_manager(tree, esps)
     if manager is None:
         return verdict
-    return Verdict(verdict.loader, f"{verdict.reason}; its entries are written by {manager}")
+    return Verdict(verdict.loader, f"{verdict.reason}; its entries are written by {manager.name}")
 
 
 def _by_loader_info(tree: Tree, cmdline: str) -> Verdict | None:

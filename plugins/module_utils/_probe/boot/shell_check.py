@@ -5,8 +5,8 @@
 """Errors that a shell meets when it sources a file such as /etc/default/grub, found without running it.
 
 grub-mkconfig sources the file under `set -e`, so any command in it that fails ends the tool. What is found here fails
-for certain: a word that is taken for a command and names none, bash's syntax where `sh` is another shell, a quote that is
-never closed, a carriage return. Commands that exist, and everything under a condition, are left to the shell.
+for certain: a word that is taken for a command and names none, bash's syntax where `sh` is another shell, a quote that
+is never closed, a carriage return. Commands that exist, and everything under a condition, are left to the shell.
 
 Source: "Shell Command Language" of POSIX.1-2017 (2.2 Quoting, 2.3 Token Recognition, 2.9.1 Simple Commands).
 """
@@ -195,7 +195,10 @@ def _word_end(text: str, start: int) -> tuple[int, str]:
     while position < len(text):
         character = text[position]
         if character == "(" and _ASSIGNMENT.fullmatch(text[start:position]):
-            return _balanced_end(text, position + 1, ")", "array")
+            position, unclosed = _balanced_end(text, position + 1, ")", "array")
+            if unclosed:
+                return position, unclosed
+            continue
         if character in " \t\n;&|<>()":
             break
         end, unclosed = _piece_end(text, position)

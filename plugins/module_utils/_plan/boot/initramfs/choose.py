@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...._probe.boot.initramfs_generators import find_generator
+from ...._probe.boot.managers import NIXOS, find_manager
+from ...._probe.boot.systemd_boot import esp_folders
 from ...refusals import refuse
 from .dracut import Dracut
 from .initramfs_tools import InitramfsTools
@@ -44,8 +46,17 @@ if TYPE_CHECKING:
             """Return the names in what that command printed."""
 
 
+_ON_NIXOS = (
+    "Put it into the system's NixOS configuration: modules into boot.initrd.kernelModules, udev rules into "
+    "boot.initrd.services.udev.rules; then run `nixos-rebuild boot`."
+)
+
+
 def generator(tree: Tree) -> InitramfsGenerator | Refusal:
     """Return the generator that a kernel's installation calls on this machine, or why there is none for us."""
+    manager = find_manager(tree, esp_folders(tree))
+    if manager is not None and manager.name == NIXOS:
+        return refuse("initramfs_unsupported", f"NixOS builds the initramfs: {manager.evidence}", remedy=_ON_NIXOS)
     name = find_generator(tree)
     if name == "initramfs-tools":
         return InitramfsTools(tree)

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from ...._machine.boot_config import NORMAL
 from ...._machine.plan import Refusal
-from ...._probe.boot import grub
-from ...._probe.boot.loader_detection import GRUB, MANAGERS, SYSTEMD_BOOT, UKI
+from ...._probe.boot import grub, managers
+from ...._probe.boot.loader_detection import GRUB, SYSTEMD_BOOT, UKI
 from ...refusals import refuse
 from .grub import Grub
 from .grub_bls import GrubBls
@@ -23,8 +23,16 @@ if TYPE_CHECKING:
     from .protocol import BootLoader, Context
 
 
-#: openSUSE's: it writes entries for each snapshot of the system, and foretells what the TPM will measure of them.
-_SDBOOTUTIL = "/usr/bin/sdbootutil"
+#: What to do on a machine whose boot entries another program writes, by its name.
+_REMEDIES = {
+    managers.KERNELSTUB: "Add the arguments with `kernelstub --add-options '...'`.",
+    managers.PROXMOX: "Add the arguments to /etc/kernel/cmdline and run `proxmox-boot-tool refresh`.",
+    managers.OSTREE: "Add the arguments with `rpm-ostree kargs --append=...`.",
+    managers.SDBOOTUTIL: "Add the arguments to /etc/kernel/cmdline and run `sdbootutil update-all-entries`.",
+    managers.NIXOS: "Add the arguments to boot.kernelParams in the system's NixOS configuration, for example "
+    '`boot.kernelParams = [ "intel_iommu=on" ];`, and run `nixos-rebuild boot`. NixOS writes every file of the boot '
+    "chain from that configuration.",
+}
 
 
 def choose(tree: Tree, loader: str | None, context: Context) -> BootLoader | Refusal:
@@ -35,15 +43,13 @@ def choose(tree: Tree, loader: str | None, context: Context) -> BootLoader | Ref
         loader: As the probe names it.
         context: What else is known.
     """
-    for manager, file in MANAGERS:
-        if tree.exists(file):
-            return refuse("bootloader_unsupported", f"{manager} writes this machine's boot entries: {file} is there.")
+    manager = managers.find_manager(tree, context.esps)
+    if manager is not None:
+        seen = f"{manager.name} writes this machine's boot entries: {manager.evidence}."
+        return refuse("bootloader_unsupported", seen, remedy=_REMEDIES[manager.name])
     if loader == GRUB:
         _file, menu = grub.read_config(tree, context.esps)
         return GrubBls(tree, context) if menu is not None and menu.blscfg else Grub(tree, context)
-    if loader == SYSTEMD_BOOT and tree.exists(_SDBOOTUTIL):
-        seen = f"sdbootutil writes this machine's boot entries: {_SDBOOTUTIL} is there."
-        return refuse("bootloader_unsupported", seen)
     if loader == SYSTEMD_BOOT:
         found = SystemdBoot(tree, context)
         # It offers images beside its entries.

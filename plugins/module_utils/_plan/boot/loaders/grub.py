@@ -23,6 +23,7 @@ from ...._probe.boot.entry import NORMAL as EVERY_DAY
 from ...._probe.boot.entry import SIMPLE, Entry
 from ...._probe.boot.grub_menu import kernel_arguments
 from ...._probe.boot.grub_script import Variables, commands
+from ...._probe.boot.shell_check import shell_problems
 from ...._probe.boot.versions import version_in_name
 from ...refusals import refuse
 from ..argument_rules import contradiction
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 DEFAULTS = "/etc/default/grub"
 _DROP_INS = "/etc/default/grub.d"
 _TOOLS = ("/usr/sbin/grub-mkconfig", "/usr/sbin/grub2-mkconfig", "/usr/bin/grub-mkconfig", "/usr/bin/grub2-mkconfig")
+_SCRIPTS = "/etc/grub.d"
+_PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
 _VARIABLES = ("GRUB_CMDLINE_LINUX", VARIABLE)
 #: The line before one that we added.
 _MARK = "# Added by the Ansible collection vfio.workstation, which also removes it.\n"
@@ -149,8 +152,37 @@ class Grub:
         found = [*self._missing_parts()]
         if not found and not self._lines(_is_normal):
             found.append(self._nothing_of_the_script())
+        unreadable = tuple(self._shell_refusals())
+        if unreadable:
+            return (*found, *unreadable)
         own = self._late_files() if self._has_drop_ins else self._unreadable_line()
         return (*found, *own, *self._lines_that_end_early())
+
+    def _shell_refusals(self) -> Iterator[Refusal]:
+        """Yield where grub-mkconfig would fail, since the shell that runs it can't source a file."""
+        shell = self._shell()
+        for path, text in self._files.items():
+            lines = text.split("\n")
+            for problem in shell_problems(text, self._has_command, shell):
+                yield refuse(
+                    "cmdline_unreadable",
+                    f"{path}, line {problem.line}: {shell or 'sh'} {problem.reason}: {lines[problem.line - 1]!r}",
+                    danger="grub-mkconfig sources this file, and would fail: no boot menu could be generated.",
+                    remedy=f"Correct the line, so that `sh -ec '. {path}'` succeeds, and run this again."
+                    if "\r" not in lines[problem.line - 1]
+                    else f"Convert the line endings: sed -i 's/\\r$//' {path}",
+                )
+
+    def _shell(self) -> str | None:
+        """Return the name of the shell that runs grub-mkconfig, such as `dash`; None if unknown."""
+        first = (self._tree.text(self._tool, head=True) or "").split("\n", 1)[0] if self._tool else ""
+        words = first[2:].split() if first.startswith("#!") else []
+        path = self._tree.resolve(words[0]) if words else None
+        name = path.rpartition("/")[2] if path else ""
+        return name if name not in ("", "sh") else None
+
+    def _has_command(self, name: str) -> bool:
+        return any(self._tree.exists(f"{folder}/{name}" if folder else name) for folder in _path_of(name))
 
     def _nothing_of_the_script(self) -> Refusal:
         # 10_linux_zfs, which Ubuntu has for a root on ZFS, calls its entries as 10_linux does.
@@ -224,7 +256,7 @@ class Grub:
     def _conflicts_that_stay(self, units: Sequence[str]) -> Iterator[Refusal]:
         """Yield what contradicts a unit and can't stand back: a shell makes it, or decides whether it counts."""
         for path, found in self._assignments:
-            for theirs, unit, reason in _contradictions(found.text, units):
+            for theirs, unit, reason in contradictions(found.text, units):
                 rest = cmdline.without(found.text, (theirs,))
                 if grub_defaults.replaced(self._files[path], found, rest) is None:
                     yield _stays(f"{path}, line {found.line} has {theirs} in {found.name}={found.raw}", unit, reason)
@@ -235,7 +267,7 @@ class Grub:
             (theirs, unit, reason)
             for entry in self.entries
             if entry.role == NORMAL
-            for theirs, unit, reason in _contradictions(entry.text, units)
+            for theirs, unit, reason in contradictions(entry.text, units)
             if not any(cmdline.has(text, theirs) for text in self._written)
         )
         path, found = made
@@ -250,22 +282,21 @@ class Grub:
         return (*(found.text for _path, found in self._assignments), *(found.text for found in ours))
 
     def warnings(self) -> Sequence[str]:
-        """Return what a person should know."""
+        """Return what a person should know: a number that counts past the fallback submenu changes its meaning."""
         defaults = [one.text for one in self._all("GRUB_DEFAULT")]
         match = re.match(r"[0-9]{1,9}", defaults[-1]) if defaults else None
-        if match is None or int(match.group()) < self._first_after_ours():
+        later = [name for name in self._tree.names(_SCRIPTS) if self._is_script_after_ours(name)]
+        if match is None or not int(match.group()) or not later:
             return ()
         warning = (
-            f"GRUB_DEFAULT={defaults[-1]} counts entries, and the submenu without our arguments comes before those of "
-            "other systems. Name the entry by its identifier instead, which does not change."
+            f"GRUB_DEFAULT={defaults[-1]} counts the entries of the menu, and {_SCRIPTS}/{later[0]} adds entries after "
+            "the submenu without VFIO. Set GRUB_DEFAULT to the entry's identifier, which does not depend on its place."
         )
         return (warning,)
 
-    def _first_after_ours(self) -> int:
-        """The number of the first entry of the menu that comes after those of 10_linux; a submenu counts as one."""
-        entries = self._menu.entries if self._menu else ()
-        last = max((at for at, entry in enumerate(entries) if _is_made_by_linux_script(entry)), default=-1)
-        return len({entry.parents[:1] or entry.id for entry in entries[: last + 1]})
+    def _is_script_after_ours(self, name: str) -> bool:
+        status = self._tree.status(f"{_SCRIPTS}/{name}")
+        return f"{_SCRIPTS}/{name}" > SCRIPT and status is not None and bool(status.st_mode & 0o111)
 
     def _all(self, name: str) -> Iterator[grub_defaults.Assignment]:
         for text in self._files.values():
@@ -366,7 +397,7 @@ class Grub:
         ]
 
 
-def _contradictions(text: str, units: Sequence[str]) -> Iterator[tuple[str, str, str]]:
+def contradictions(text: str, units: Sequence[str]) -> Iterator[tuple[str, str, str]]:
     """Yield each argument of a line that contradicts a unit, with that unit and the reason."""
     for theirs in cmdline.units(cmdline.parse(text).texts):
         for unit in units:
@@ -379,6 +410,11 @@ def _contradictions(text: str, units: Sequence[str]) -> Iterator[tuple[str, str,
 def _stays(seen: str, unit: str, reason: str) -> Refusal:
     remedy = "Take it out there by hand: conflicts=replace changes no value that a shell makes, or uses in some cases."
     return refuse("cmdline_conflict", f"{seen}, and {unit} is wanted: {reason}.", remedy=remedy)
+
+
+def _path_of(name: str) -> tuple[str, ...]:
+    """Return the folders in which the shell looks for a command; "" where its name is a path already."""
+    return ("",) if "/" in name else _PATH
 
 
 def role(entry: Entry) -> str:

@@ -19,7 +19,9 @@ from ...._machine import cmdline
 from ...._machine.boot_config import NORMAL, Change, EntryLine, Source
 from ...._machine.plan import CONFIGURED, STAGED, Refusal, Step, WriteFile
 from ...._probe.boot import grub, grub_defaults
+from ...._probe.boot.grub_script import Variables
 from ...refusals import refuse
+from .grub import contradictions
 from .grub_files import UNSAFE
 from .kernel_install import EARLY_PLUGIN, cmdline_problems, cmdline_source, cmdline_steps, plugin_steps
 from .type1_entries import GRUB, Type1Entries
@@ -32,6 +34,9 @@ _DEFAULTS = "/etc/default/grub"
 _VARIABLE = "GRUB_CMDLINE_LINUX"
 _KERNELOPTS = "kernelopts"
 _REFERENCE = re.compile(r"\$(?:kernelopts\b|\{kernelopts\})")
+_VARIABLE_NAME = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+#: TuneD, the power daemon of Fedora and RHEL, refers to it in each entry (its plugin bootloader).
+_TUNED = "tuned_params"
 _LIMIT = 1 << 20
 
 
@@ -51,6 +56,8 @@ class GrubBls:
         self._context = context
         self._folder = next((folder for folder in reversed(grub.FOLDERS) if tree.exists(folder + "/grubenv")), "")
         self._kernelopts = grub.environment(tree, self._folder).get(_KERNELOPTS) if self._folder else None
+        _file, menu = grub.read_config(tree, context.esps)
+        self._variables = menu.variables if menu is not None else Variables(grub.environment(tree, self._folder))
         self._type1 = Type1Entries(tree, (grub.BLS_FOLDER,), context.kernels, GRUB, self._expand)
 
     def _expand(self, options: str) -> str:
@@ -122,7 +129,46 @@ class GrubBls:
             for unit in units
             if set(unit) & set(UNSAFE)
         )
-        return unsafe + self._room_problems([unit for unit in units if not cmdline.has(self._kernelopts or "", unit)])
+        room = self._room_problems([unit for unit in units if not cmdline.has(self._kernelopts or "", unit)])
+        return (*unsafe, *room, *self._variable_conflicts(units))
+
+    def _variable_conflicts(self, units: Sequence[str]) -> Iterator[Refusal]:
+        """Yield what contradicts a unit in a variable that entries refer to, whose value GRUB inserts when it boots."""
+        names = dict.fromkeys(
+            name
+            for entry in self._type1.normal
+            for name in _VARIABLE_NAME.findall(entry.first("options") or "")
+            if name != _KERNELOPTS
+        )
+        for name in names:
+            for theirs, unit, reason in contradictions(self._variables.get(name), units):
+                yield refuse(
+                    "cmdline_conflict",
+                    f"{self._origin(name)} has {theirs}, and {unit} is requested: {reason}.",
+                    remedy=self._remedy(name),
+                )
+
+    def _origin(self, name: str) -> str:
+        """Return which file sets a variable, with its line, as the beginning of a sentence."""
+        path = f"{self._folder}/grubenv"
+        lines = (self._tree.exact(path, _LIMIT) or "").split("\n") if self._folder else []
+        number = next((number for number, line in enumerate(lines, 1) if line.startswith(name + "=")), None)
+        where = f"{path}, line {number}" if number is not None else "grub.cfg"
+        profile = f", which TuneD sets for its profile {self._profile}," if name == _TUNED and self._profile else ""
+        return f"{where}, variable {name}{profile or ','}"
+
+    def _remedy(self, name: str) -> str:
+        if name != _TUNED:
+            return f"Take it out of the variable, for example with grub2-editenv - set '{name}=...'."
+        profile = f" {self._profile}" if self._profile else ""
+        return (
+            f"TuneD writes that variable from the cmdline settings of its profile{profile} (section [bootloader]): "
+            "choose another profile with `tuned-adm profile NAME`, or override the setting in a profile of your own."
+        )
+
+    @functools.cached_property
+    def _profile(self) -> str:
+        return (self._tree.text("/etc/tuned/active_profile") or "").strip()
 
     def _room_problems(self, units: Sequence[str]) -> tuple[Refusal, ...]:
         block = (self._tree.exact(f"{self._folder}/grubenv", _LIMIT) or "") if self._referring else ""

@@ -10,8 +10,9 @@ from typing import Sequence
 
 #: Sorts after whatever a distribution or a person puts there; grub-mkconfig reads *.cfg only.
 DROP_IN = "/etc/default/grub.d/zz-vfio-workstation.cfg"
-#: After 10_linux, so that the entries of every day keep their numbers, and before those of other systems.
-SCRIPT = "/etc/grub.d/11_vfio_workstation"
+#: Sorts after every other script, custom.cfg's included, in any locale: people and GRUB_DEFAULT count entries, so the
+#: submenu is the last of the menu, and no entry changes its number when it comes or is removed.
+SCRIPT = "/etc/grub.d/zz_vfio_workstation"
 #: The script that makes the entries of this system's kernels.
 LINUX_SCRIPT = "/etc/grub.d/10_linux"
 #: Identifier of the submenu, and the beginning of the identifiers of what is in it.

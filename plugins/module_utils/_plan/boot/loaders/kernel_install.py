@@ -28,6 +28,7 @@ PLUGIN = "/etc/kernel/install.d/95-vfio-workstation.install"
 #: Fedora's 20-grub.install ends the work of kernel-install with exit status 77; ours has to be done by then.
 EARLY_PLUGIN = "/etc/kernel/install.d/15-vfio-workstation.install"
 
+_REFERENCE = re.compile(r"\$(?:[A-Za-z_][A-Za-z0-9_]*|\{[A-Za-z_][A-Za-z0-9_]*\})")
 _SETTING = re.compile(r"^[ \t]*([a-z_]+)[ \t]*=[ \t]*(\S*)[ \t]*$", re.MULTILINE)
 
 
@@ -64,7 +65,10 @@ def _installed_arguments(tree: Tree, entries: Sequence[EntryLine]) -> str:
     """Return what kernels have without our arguments, as far as entries tell, else the running one's."""
     bare = [entry.text for entry in entries if entry.role == FALLBACK]
     normal = [entry.text for entry in entries if entry.role == NORMAL]
-    return (bare or normal or [running_arguments(tree)])[0]
+    text = (bare or normal or [running_arguments(tree)])[0]
+    # A reference such as $tuned_params is GRUB's, for this entry: whoever sets the variable adds it to new entries too
+    # (TuneD's 92-tuned.install), and the file is read by tools that know no variables.
+    return cmdline.without(text, [unit for unit in cmdline.parse(text).texts if _REFERENCE.fullmatch(unit)])
 
 
 def cmdline_problems(tree: Tree) -> tuple[Refusal, ...]:

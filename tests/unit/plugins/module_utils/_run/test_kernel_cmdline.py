@@ -82,7 +82,7 @@ def test_a_capture_can_be_planned_for(tmp_path: Path) -> None:
     assert [step.path for step in outcome.steps if hasattr(step, "path")] == [
         RECORD_FILE,
         "/etc/default/grub.d/zz-vfio-workstation.cfg",
-        "/etc/grub.d/11_vfio_workstation",
+        "/etc/grub.d/zz_vfio_workstation",
         "/boot/grub/grub.cfg",
     ]
     assert outcome.states == (False, False, False)

@@ -5,6 +5,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -352,11 +355,68 @@ def test_what_was_ours_can_stand_back_beside_what_a_shell_makes(tmp_path: Path) 
     assert grub(tree).argument_problems(["iommu=pt"]) == ()
 
 
-def test_a_default_by_number_is_warned_of(tmp_path: Path) -> None:
-    # The menu has two entries for this system's kernel, then a third of somebody's.
-    for number, is_warned in (("0", False), ("1", False), ("1>7", False), ("2", True), ("'2>0'", True), ("id", False)):
-        loader = grub(plant(tmp_path, {"/etc/default/grub": f"GRUB_DEFAULT={number}\n"}))
-        assert bool(loader.warnings()) == is_warned, number
+LATER = "/etc/grub.d/zzz_other_system"
+
+
+def test_the_fallback_submenu_is_the_last_of_the_menu() -> None:
+    """After whatever a distribution, os-prober or a person adds, by any locale's order."""
+    others = ["10_linux", "20_linux_xen", "30_os-prober", "30_uefi-firmware", "40_custom", "41_custom", "99_mine"]
+    names = [*others, SCRIPT.rpartition("/")[2]]
+    argv = ["sh", "-c", 'cd "$1" && for name in *; do echo "$name"; done', "sh"]
+    for locale in ("C", "C.UTF-8", "en_US.UTF-8"):
+        with tempfile.TemporaryDirectory() as folder:
+            for name in names:
+                Path(folder, name).touch()
+            done = subprocess.run(
+                [*argv, folder],
+                env={"LC_ALL": locale, "PATH": os.environ["PATH"]},
+                capture_output=True,
+                text=True,
+                check=True,
+            )
+        assert done.stdout.split()[-1] == names[-1]
+
+
+def test_a_default_by_number_is_warned_of_where_entries_come_after_the_submenu(tmp_path: Path) -> None:
+    for number, is_warned in (("0", False), ("1", True), ("1>7", True), ("2", True), ("'2>0'", True), ("id", False)):
+        files = {"/etc/default/grub": f"GRUB_DEFAULT={number}\n"}
+        assert grub(plant(tmp_path / "alone", files)).warnings() == ()
+        tree = plant(tmp_path / "later", {**files, LATER: "#!/bin/sh\n"})
+        (tmp_path / "later" / LATER[1:]).chmod(0o644)
+        assert grub(tree).warnings() == ()  # grub-mkconfig runs executable files alone
+        (tmp_path / "later" / LATER[1:]).chmod(0o755)
+        warnings = grub(tree).warnings()
+        assert bool(warnings) == is_warned, number
+        assert all(LATER in warning for warning in warnings)
+
+
+@pytest.mark.parametrize("drop_ins", [True, False])
+@pytest.mark.parametrize(
+    ("text", "shell", "line", "word"),
+    [
+        ("GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT+=' splash'\n", "dash", 2, "GRUB_CMDLINE_LINUX_DEFAULT+="),
+        ('GRUB_CMDLINE_LINUX="console=tty0" memmap=4G\\\\\\$0x1 no5lvl\n', "bash", 1, "'no5lvl'"),
+        ("GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX=''\r\n", "dash", 2, "carriage return"),
+    ],
+)
+def test_a_file_that_grub_mkconfig_can_not_source_is_refused(
+    tmp_path: Path, text: str, shell: str, line: int, word: str, drop_ins: bool
+) -> None:
+    tree = plant(tmp_path, {"/etc/default/grub": text, f"/usr/bin/{shell}": ""}, drop_ins)
+    (tmp_path / "bin").symlink_to("usr/bin")
+    (tmp_path / "usr/bin/sh").symlink_to(shell)
+    (refusal,) = grub(tree).refusals()
+    assert refusal.code == "cmdline_unreadable"
+    assert f"/etc/default/grub, line {line}: {shell} takes" in refusal.seen
+    assert word in refusal.seen
+
+
+def test_what_bash_appends_is_read_where_sh_is_bash(tmp_path: Path) -> None:
+    tree = plant(tmp_path, {"/etc/default/grub": "GRUB_CMDLINE_LINUX_DEFAULT='a'\nGRUB_CMDLINE_LINUX_DEFAULT+=' b'\n"})
+    (tmp_path / "bin").mkdir(exist_ok=True)
+    (tmp_path / "bin/bash").touch()
+    (tmp_path / "bin/sh").symlink_to("bash")
+    assert grub(tree).refusals() == ()
 
 
 @pytest.mark.parametrize("drop_ins", [True, False])

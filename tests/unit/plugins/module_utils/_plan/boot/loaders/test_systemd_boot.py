@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_config import FALLBACK, NORMAL, OTHER
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import Refusal, RemoveFile, Step, WriteFile
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import RemoveFile, Step, WriteFile
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot import cmdline_record as records
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.cmdline_change import CmdlineRequest, decide
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.choose import choose
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.kernel_install import PLUGIN
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import Context
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.systemd_boot import SystemdBoot
@@ -109,18 +108,6 @@ def test_entries_written_by_hand_where_there_are_no_others(tmp_path: Path) -> No
 def test_entries_written_by_hand_beside_others_are_none_of_ours(tmp_path: Path) -> None:
     loader = arch(tmp_path, {f"/boot/loader/entries/arch-{ARCH}.conf": WITH_VERSION.encode()})
     assert [one.id for one in loader.entries if one.role == NORMAL] == [f"arch-{ARCH}"]
-
-
-def test_entries_that_sdbootutil_writes_are_refused_by_its_name(tmp_path: Path) -> None:
-    """Their version is `1@6.12.1`: they would be taken for entries that somebody wrote by hand."""
-    arch(tmp_path, {"/usr/bin/sdbootutil": b""})
-    context = Context(("/boot",), (ARCH,), None)
-    refusal = choose(Tree(str(tmp_path)), "systemd-boot", context)
-    assert isinstance(refusal, Refusal)
-    assert refusal.code == "bootloader_unsupported"
-    assert "sdbootutil" in refusal.seen
-    # Installed beside GRUB it writes nothing.
-    assert "sdbootutil" not in str(choose(Tree(str(tmp_path)), "grub", context))
 
 
 def test_no_entry_of_this_systems_kernels(tmp_path: Path) -> None:

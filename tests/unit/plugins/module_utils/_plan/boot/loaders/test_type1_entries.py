@@ -218,6 +218,46 @@ def test_a_missing_cmdline_file_is_made_of_what_kernels_have_and_goes_again(tmp_
     assert seen(tmp_path) == before
 
 
+TUNED = "skew_tick=1 isolcpus=managed_irq,domain,2-5 intel_iommu=off"
+
+
+def tuned(root: Path, value: str = TUNED, files: dict[str, str] | None = None) -> GrubBls:
+    """Fedora with TuneD, whose plugin adds a variable to each entry and its value to grubenv."""
+    environment = f"# GRUB Environment Block\nsaved_entry=x\ntuned_params={value}\n".ljust(1024, "#")
+    everything = {
+        "/boot/grub2/grubenv": environment,
+        "/boot/grub2/grub.cfg": "load_env -f ${config_directory}/grubenv\ninsmod blscfg\nblscfg\n",
+        "/etc/tuned/active_profile": "realtime-virtual-host\n",
+        **(files or {}),
+    }
+    return fedora(root, everything)
+
+
+def test_what_a_variable_of_grub_contradicts_is_named_with_its_source(tmp_path: Path) -> None:
+    refusals = tuned(tmp_path).argument_problems(("intel_iommu=on", "isolcpus=domain,managed_irq,4-7"))
+    assert [refusal.code for refusal in refusals] == ["cmdline_conflict"] * 2
+    for refusal, theirs in zip(refusals, ("isolcpus=managed_irq,domain,2-5", "intel_iommu=off"), strict=True):
+        assert "/boot/grub2/grubenv, line 3, variable tuned_params" in refusal.seen
+        assert "TuneD sets for its profile realtime-virtual-host" in refusal.seen
+        assert f"has {theirs}" in refusal.seen
+        assert "tuned-adm profile" in refusal.remedy
+
+
+def test_a_variable_of_grub_that_contradicts_nothing_is_kept(tmp_path: Path) -> None:
+    loader = tuned(tmp_path, "skew_tick=1")
+    assert loader.argument_problems(("intel_iommu=on",)) == ()
+    converge(tmp_path, GrubBls, CmdlineRequest("iommu", ("intel_iommu=on",)), records.EMPTY)
+    entry = (tmp_path / f"boot/loader/entries/{MACHINE}-6.12.1.conf").read_text()
+    assert "options root=UUID=b ro rhgb $tuned_params intel_iommu=on\n" in entry
+
+
+def test_a_variable_of_grub_does_not_get_into_the_file_for_new_kernels(tmp_path: Path) -> None:
+    tuned(tmp_path, "skew_tick=1")
+    (tmp_path / CMDLINE.lstrip("/")).unlink()
+    converge(tmp_path, GrubBls, CmdlineRequest("iommu", ("intel_iommu=on",)), records.EMPTY)
+    assert (tmp_path / CMDLINE.lstrip("/")).read_text() == "root=UUID=b ro rhgb intel_iommu=on\n"
+
+
 def test_kernelopts_of_grubenv(tmp_path: Path) -> None:
     """RHEL 8: entries refer to a variable, and are not written to."""
     environment = "# GRUB Environment Block\nkernelopts=root=UUID=b ro \nboot_success=0\n".ljust(1024, "#")
