@@ -4,54 +4,54 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Read what a machine can do for virtual machines with passed-through devices."""
+"""Read the properties of a host that matter for PCI passthrough."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_info
-short_description: Read virtualization, IOMMU, PCI functions, CPUs, memory and boot chain of a machine
+short_description: Read virtualization, IOMMU, PCI functions, CPUs, memory and boot chain of a host
 version_added: 0.1.0
 author:
   - The vfio.workstation contributors (@vfio-workstation)
 description:
-  - Reads everything that matters for passing PCI devices through to virtual machines, from C(/sys), C(/proc), C(/etc)
-    and C(/boot), and changes nothing.
-  - Judges the processor's virtualization extension and the IOMMU by cause. Where something is off, the reason says who
-    switched it off and what to do.
-  - Works without root as far as the kernel allows. What it had no right to read is listed in RV(unreadable), with the
-    values that rest on it.
-  - Every key of RV(host) is always there. What is not known is V(null).
-  - Leaves alone what sleeps, so that a sleeping GPU sleeps on.
+  - Reads the properties of a host that matter for passing PCI devices through to virtual machines, from C(/sys),
+    C(/proc), C(/etc) and C(/boot). Changes nothing.
+  - For the virtualization extension and the IOMMU, returns a state and its reason. Where one of them is disabled, the
+    reason says what disables it and how to enable it.
+  - Works without root as far as the kernel allows. Files that could not be read for lack of permission are listed in
+    RV(unreadable), with the values that depend on them.
+  - Every key of RV(host) is always returned. Unknown values are V(null).
+  - Does not wake suspended devices.
 extends_documentation_fragment:
   - vfio.workstation.attributes
   - vfio.workstation.attributes.info
 options:
   root:
     description:
-      - Folder on the managed machine that holds the tree to read, with C(sys), C(proc), C(etc) and C(boot) in it.
-      - The default reads the running machine. Any other folder is read as a capture of a machine, and symbolic links do
-        not lead out of it.
+      - Folder on the managed host with the tree to read, which has C(sys), C(proc), C(etc) and C(boot) in it.
+      - The default reads the running host. Any other folder is read as a captured tree, and its symbolic links are
+        resolved within the folder.
     type: path
     default: /
 seealso:
   - name: Linux kernel, VFIO
-    description: What IOMMU groups are, and what it takes to pass a device through.
+    description: IOMMU groups, and the requirements for passing a device through.
     link: https://docs.kernel.org/driver-api/vfio.html
 """
 
 EXAMPLES = r"""
-- name: Read this machine
+- name: Read this host
   vfio.workstation.host_info:
   register: reading
   become: true
 
-- name: Say why virtual machines would not run
+- name: Print why virtual machines cannot run
   ansible.builtin.debug:
     var: reading.host.cpu.virtualization.reason
   when: reading.host.cpu.virtualization.state != "ready"
 
-- name: Name the display functions that the host does not use
+- name: List the display functions that the host does not use
   ansible.builtin.debug:
     msg: >-
       {{ reading.host.pci | dict2items
@@ -60,14 +60,14 @@ EXAMPLES = r"""
       | rejectattr('value.in_use_by')
       | map(attribute='key') }}
 
-- name: Read a machine that somebody captured
+- name: Read a captured tree
   vfio.workstation.host_info:
     root: /var/tmp/captured-machine
 """
 
 RETURN = r"""
 host:
-  description: The machine. Every key is always there; what is not known is V(null).
+  description: The host. Every key is always returned; unknown values are V(null).
   returned: success
   type: dict
   contains:
@@ -76,7 +76,7 @@ host:
       type: dict
       contains:
         vendor:
-          description: Maker, one of V(intel), V(amd), V(arm), V(other).
+          description: Vendor, one of V(intel), V(amd), V(arm), V(other).
           type: str
           sample: amd
         model:
@@ -84,7 +84,7 @@ host:
           type: str
           sample: AMD Ryzen 9 7950X3D 16-Core Processor
         hypervisor:
-          description: Hypervisor that runs this machine, if it is a guest itself; V(unknown) if it has no name.
+          description: Hypervisor that runs this host, if it is a guest itself; V(unknown) if it is not recognized.
           type: str
           sample: kvm
         virtualization:
@@ -100,15 +100,15 @@ host:
               type: str
               sample: ready
             reason:
-              description: What was seen, and what to do.
+              description: The evidence for the state, and the remedy.
               type: str
               sample: AMD-V is on and KVM uses it
             slat:
-              description: Second level address translation, V(EPT) or V(NPT); V(null) when missing or switched off.
+              description: Second level address translation, V(EPT) or V(NPT); V(null) if missing or disabled.
               type: str
               sample: NPT
             interrupt_virtualization:
-              description: Delivery of interrupts to a guest by the processor.
+              description: Delivery of interrupts to a guest by the processor, without an exit to KVM.
               type: dict
               contains:
                 name:
@@ -116,7 +116,7 @@ host:
                   type: str
                   sample: avic
                 supported:
-                  description: Whether the processor is able.
+                  description: Whether the processor supports it.
                   type: bool
                   sample: true
                 enabled:
@@ -128,15 +128,15 @@ host:
               type: dict
               contains:
                 supported:
-                  description: Whether processor and IOMMUs are able.
+                  description: Whether the processor and every IOMMU support it.
                   type: bool
                   sample: true
                 enabled:
-                  description: Whether it is in effect.
+                  description: Whether it is enabled.
                   type: bool
                   sample: false
             nested:
-              description: Whether guests may run guests.
+              description: Whether nested virtualization is enabled.
               type: bool
               sample: true
     iommu:
@@ -152,7 +152,7 @@ host:
           type: str
           sample: enabled
         reason:
-          description: What was seen, and what to do.
+          description: The evidence for the state, and the remedy.
           type: str
           sample: 24 groups
         interrupt_remapping:
@@ -164,7 +164,7 @@ host:
           type: dict
           contains:
             GROUP:
-              description: A group.
+              description: An IOMMU group.
               type: dict
               contains:
                 type:
@@ -177,7 +177,9 @@ host:
                   elements: str
                   sample: ["0000:01:00.0", "0000:01:00.1"]
                 reserved_regions:
-                  description: Ranges of I/O virtual addresses with a meaning of their own.
+                  description:
+                    - Reserved ranges of I/O virtual addresses. The types V(direct) and V(direct-relaxable) are reserved
+                      memory regions of the firmware (RMRR on Intel, IVMD on AMD).
                   type: list
                   elements: dict
                   contains:
@@ -198,7 +200,7 @@ host:
       type: dict
       contains:
         ADDRESS:
-          description: A function.
+          description: A PCI function.
           type: dict
           contains:
             vendor:
@@ -226,7 +228,7 @@ host:
               type: str
               sample: a1
             vendor_name:
-              description: Vendor's name in the machine's own C(pci.ids), if it has that file.
+              description: Vendor's name in C(pci.ids) of the host, if it has that file.
               type: str
               sample: NVIDIA Corporation
             device_name:
@@ -234,46 +236,46 @@ host:
               type: str
               sample: AD102 [GeForce RTX 4090]
             driver:
-              description: Driver that is bound.
+              description: Driver to which the function is bound.
               type: str
               sample: nouveau
             iommu_group:
-              description: Number of the IOMMU group, key into RV(host.iommu.groups).
+              description: Number of the IOMMU group, a key of RV(host.iommu.groups).
               type: str
               sample: "12"
             numa_node:
-              description: Node that is nearest; V(null) where the firmware names none.
+              description: Nearest NUMA node; V(null) if the firmware does not name one.
               type: int
               sample: 0
             local_cpus:
-              description: CPUs that are nearest.
+              description: Nearest CPUs.
               type: list
               elements: int
               sample: [0, 1, 2, 3]
             boot_display:
-              description: Whether the firmware and the boot console use this display.
+              description: Whether this is the boot display, which the firmware and the boot console use.
               type: bool
               sample: false
             parent:
-              description: Address of the bridge above; V(null) on a root bus.
+              description: Address of the upstream bridge; V(null) on a root bus.
               type: str
               sample: "0000:00:01.1"
             bridge:
-              description: Whether it is a PCI-to-PCI or CardBus bridge, which stays with the kernel.
+              description: Whether it is a PCI-to-PCI or CardBus bridge, which cannot be passed through.
               type: bool
               sample: false
             reset_methods:
-              description: How the kernel can reset it, best first; V(null) before Linux 5.15.
+              description: Reset methods of the kernel, in order of preference; V(null) before Linux 5.15.
               type: list
               elements: str
               sample: [flr, bus]
             bars:
-              description: Base address registers in use.
+              description: Base address registers that are in use.
               type: list
               elements: dict
               contains:
                 index:
-                  description: 0 to 5.
+                  description: Index, 0 to 5.
                   type: int
                   sample: 1
                 kind:
@@ -281,7 +283,7 @@ host:
                   type: str
                   sample: memory
                 size_bytes:
-                  description: Size now.
+                  description: Current size.
                   type: int
                   sample: 268435456
                 prefetchable:
@@ -289,7 +291,7 @@ host:
                   type: bool
                   sample: true
                 is_64bit:
-                  description: Whether it may lie above 4 GiB.
+                  description: Whether it can be mapped above 4 GiB.
                   type: bool
                   sample: true
                 resizable:
@@ -297,40 +299,42 @@ host:
                   type: bool
                   sample: true
                 resizable_to_bytes:
-                  description: Sizes on offer. Empty while the function sleeps.
+                  description: Supported sizes. Empty while the function is suspended.
                   type: list
                   elements: int
                   sample: [268435456, 34359738368]
             link:
-              description: PCI Express link, else V(null). Its values are V(null) while the function sleeps.
+              description:
+                - PCI Express link; V(null) for conventional PCI. Its values are V(null) while the function is
+                  suspended.
               type: dict
               contains:
                 current_speed_gts:
-                  description: Gigatransfers per second and lane, now.
+                  description: Current gigatransfers per second and lane.
                   type: float
                   sample: 2.5
                 current_width:
-                  description: Lanes, now.
+                  description: Current number of lanes.
                   type: int
                   sample: 16
                 max_speed_gts:
-                  description: Gigatransfers per second and lane, at most.
+                  description: Maximum gigatransfers per second and lane.
                   type: float
                   sample: 16.0
                 max_width:
-                  description: Lanes, at most.
+                  description: Maximum number of lanes.
                   type: int
                   sample: 16
             serial_number:
               description:
-                - Serial number of PCI Express, as lspci prints it, which tells twins apart wherever they sit. Functions
-                  of one card have the same.
-                - V(null) where there is none, for bridges, while the function sleeps, and without root. All zeros and
-                  all ones count as none.
+                - PCI Express device serial number, as printed by lspci. It distinguishes identical devices in any slot.
+                  All functions of a card have the same number.
+                - V(null) if the function has none, for bridges, while the function is suspended, and without root. All
+                  zeros and all ones count as none.
               type: str
               sample: 40-a6-b7-ff-ff-21-5c-d0
             in_use_by:
-              description: What the host would lose with this function, or with what lies below this bridge.
+              description: What the host would lose with this function, or with the functions below this bridge.
               type: list
               elements: dict
               contains:
@@ -345,25 +349,25 @@ host:
                   type: str
                   sample: /home
                 via:
-                  description: Block device, interface or node through which it hangs on the function.
+                  description: Block device, interface or device node that connects it to the function.
                   type: str
                   sample: nvme0n1p2
     cpus:
-      description: Logical CPUs. A list is V(null) where the kernel does not say.
+      description: Logical CPUs. A list is V(null) if the kernel does not provide it.
       type: dict
       contains:
         online:
-          description: CPUs in service.
+          description: CPUs that are online.
           type: list
           elements: int
           sample: [0, 1, 2, 3]
         offline:
-          description: CPUs that are present and out of service.
+          description: CPUs that are present and offline.
           type: list
           elements: int
           sample: []
         isolated:
-          description: CPUs out of the scheduler's balancing.
+          description: CPUs that are excluded from the scheduler's load balancing.
           type: list
           elements: int
           sample: []
@@ -373,7 +377,7 @@ host:
           elements: int
           sample: []
         cores:
-          description: Physical cores. A CPU whose siblings the kernel does not tell is in none.
+          description: Physical cores. A CPU whose siblings are unknown is not in any core.
           type: list
           elements: dict
           contains:
@@ -395,23 +399,23 @@ host:
               type: int
               sample: 0
             l3:
-              description: Key into RV(host.cpus.l3_groups).
+              description: Key of RV(host.cpus.l3_groups).
               type: str
               sample: "0"
             kind:
-              description: V(performance) or V(efficiency) on hybrid parts, else V(null).
+              description: V(performance) or V(efficiency) on hybrid processors, else V(null).
               type: str
               sample: performance
         l3_groups:
-          description: CPUs that share a third-level cache, keyed by the lowest of them.
+          description: Groups of CPUs that share a third-level cache, by the lowest CPU number.
           type: dict
           contains:
             L3:
-              description: A group.
+              description: A group of CPUs.
               type: dict
               contains:
                 cpus:
-                  description: CPUs that are online.
+                  description: CPUs of the group that are online.
                   type: list
                   elements: int
                   sample: [0, 1, 2, 3]
@@ -428,11 +432,11 @@ host:
           type: int
           sample: 67312123904
         nodes:
-          description: NUMA nodes, by number. A kernel without NUMA has one, V(0).
+          description: NUMA nodes, by number. A kernel without NUMA has one node, V(0).
           type: dict
           contains:
             NODE:
-              description: A node.
+              description: A NUMA node.
               type: dict
               contains:
                 total_bytes:
@@ -440,7 +444,7 @@ host:
                   type: int
                   sample: 67312123904
                 cpus:
-                  description: CPUs of the node that are online; none for a node of memory alone.
+                  description: CPUs of the node that are online; empty for a node with memory only.
                   type: list
                   elements: int
                   sample: [0, 1, 2, 3]
@@ -457,7 +461,7 @@ host:
                           type: int
                           sample: 16
                         free:
-                          description: Pages that nobody uses.
+                          description: Pages that are not in use.
                           type: int
                           sample: 16
                         surplus:
@@ -481,11 +485,11 @@ host:
           type: str
           sample: none
         loader:
-          description: Boot loader. One that is not recognised is named as it names itself.
+          description: Boot loader, by its own name if it is not recognized.
           type: str
           sample: grub
         reason:
-          description: Which witness told the boot loader, or what stands in the way.
+          description: The evidence for the boot loader, or why it is unknown.
           type: str
           sample: the firmware's variable LoaderInfo says GRUB 2.12
         kernels:
@@ -498,7 +502,7 @@ host:
               type: str
               sample: 6.12.48+deb13-amd64
             entry:
-              description: Boot loader's identifier of the entry that boots it.
+              description: The boot loader's identifier of the entry for this kernel.
               type: str
               sample: gnulinux-6.12.48+deb13-amd64-advanced-0b1c
             cmdline:
@@ -514,7 +518,7 @@ host:
               type: bool
               sample: true
         running:
-          description: The kernel that runs.
+          description: The running kernel.
           type: dict
           contains:
             version:
@@ -547,21 +551,21 @@ host:
           elements: str
           sample: []
 unreadable:
-  description: Files that exist and that the module had no right to read.
+  description: Files that exist and could not be read for lack of permission.
   returned: success
   type: list
   elements: dict
   contains:
     path:
-      description: The file.
+      description: Path of the file.
       type: str
       sample: /boot/grub/grub.cfg
     error:
-      description: The system's words.
+      description: The system's error message.
       type: str
       sample: Permission denied
     values:
-      description: Values that may be missing or less certain for it.
+      description: Values that may be missing or less certain because of it.
       type: list
       elements: str
       sample: [boot.kernels]

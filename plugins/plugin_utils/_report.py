@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What host_info returned, as lines for people and as a document for queries. Pure, and on the controller only."""
+"""The report on a host: the result of host_info as lines of text, and as a document for queries. Pure."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ _MOST_USES = 3
 
 
 def report_lines(reading: Json, name: str) -> list[str]:
-    """Return a summary of one machine.
+    """Return the summary of a host.
 
     Args:
-        reading: What the module host_info returned.
-        name: What to call the machine.
+        reading: The result of the module host_info.
+        name: Name of the host in the inventory.
     """
     host = reading["host"]
     lines = [
@@ -59,16 +59,16 @@ def report_lines(reading: Json, name: str) -> list[str]:
     denied = reading.get("unreadable") or []
     if denied:
         paths = ", ".join(f"{item['path']} ({', '.join(item['values'])})" for item in denied)
-        lines.append(f"  not readable    {paths}: read as root to know more")
+        lines.append(f"  not readable    {paths}: run as root to read them")
     return lines
 
 
 def query_document(readings: t.Mapping[str, Json]) -> list[Json]:
-    """Return what a query is asked of: a list of machines, each what host_info returned, and besides
+    """Return the document that queries are evaluated on: a list of hosts, each the result of host_info with
 
-    - `name`, the host's in the inventory,
-    - `functions`, a list of what is in `pci`, each with its `address`, and with `group_mates`: the addresses in its
-      IOMMU group that belong to other devices and are no bridges. A function without any is alone in its group.
+    - `name`, the name of the host in the inventory,
+    - `functions`, the functions in `pci` as a list, each with its `address`, and with `group_mates`: the addresses in
+      its IOMMU group that belong to other devices and are not bridges.
     """
     return [
         {"name": name, **reading["host"], "functions": _functions(reading["host"])}
@@ -103,28 +103,28 @@ def _virtualization(virtualization: Json) -> str:
     details = [virtualization["slat"]]
     interrupts = virtualization["interrupt_virtualization"]
     if interrupts["name"]:
-        details.append(f"{interrupts['name'].upper()} {_able(interrupts)}")
+        details.append(f"{interrupts['name'].upper()} {_ability(interrupts)}")
     if virtualization["posted_interrupts"]["supported"] is not None:
-        details.append(f"posted interrupts {_able(virtualization['posted_interrupts'])}")
+        details.append(f"posted interrupts {_ability(virtualization['posted_interrupts'])}")
     if virtualization["nested"] is not None:
         details.append("nested on" if virtualization["nested"] else "nested off")
-    return _verdict(virtualization) + _bracketed(details)
+    return _state(virtualization) + _bracketed(details)
 
 
-def _able(ability: Json) -> str:
+def _ability(ability: Json) -> str:
     if ability["supported"] is False:
-        return "not able"
-    able = "able" if ability["supported"] else "perhaps able"
-    return f"{able}, " + {True: "in effect", False: "not in effect", None: "effect unknown"}[ability["enabled"]]
+        return "not supported"
+    supported = "supported" if ability["supported"] else "support unknown"
+    return f"{supported}, " + {True: "enabled", False: "not enabled", None: "state unknown"}[ability["enabled"]]
 
 
 def _iommu(iommu: Json) -> str:
     remapping = {True: "interrupt remapping on", False: "interrupt remapping off", None: None}
-    return _verdict(iommu) + _bracketed([iommu["kind"], remapping[iommu["interrupt_remapping"]]])
+    return _state(iommu) + _bracketed([iommu["kind"], remapping[iommu["interrupt_remapping"]]])
 
 
-def _verdict(judged: Json) -> str:
-    return f"{judged['state'].replace('_', ' ')}: {judged['reason']}"
+def _state(subject: Json) -> str:
+    return f"{subject['state'].replace('_', ' ')}: {subject['reason']}"
 
 
 def _cores(cpus: Json) -> str:
@@ -159,8 +159,8 @@ def _memory(memory: Json) -> str:
             if pool["total"]
         )
         if len(nodes) > 1 or pools:
-            of = f"CPUs {_ranges(node['cpus'])}" if node["cpus"] else "no CPUs"
-            parts.append(f"node {number}: {_size(node['total_bytes'])}, {of}" + (f", {pools}" if pools else ""))
+            cpus = f"CPUs {_ranges(node['cpus'])}" if node["cpus"] else "no CPUs"
+            parts.append(f"node {number}: {_size(node['total_bytes'])}, {cpus}" + (f", {pools}" if pools else ""))
     sizes = sorted({int(size) for node in nodes.values() for size in node["hugepages"]})
     parts.append("huge pages of " + (", ".join(_size(size * 1024) for size in sizes) if sizes else "no size"))
     return "; ".join(parts)
@@ -180,7 +180,7 @@ def _kernels(boot: Json) -> list[str]:
     running = boot["running"]["version"]
     lines = [f"  running         Linux {running or 'unknown'}: {boot['running']['cmdline'] or 'command line unknown'}"]
     for kernel in boot["kernels"]:
-        vfio = {True: "has vfio-pci", False: "LACKS vfio-pci", None: "vfio-pci unknown"}[kernel["has_vfio_pci"]]
+        vfio = {True: "has vfio-pci", False: "lacks vfio-pci", None: "vfio-pci unknown"}[kernel["has_vfio_pci"]]
         lines.append(
             f"  kernel          {kernel['version']}: entry {kernel['entry'] or 'unknown'}, "
             f"initramfs {kernel['initramfs'] or 'unknown'}, {vfio}"
@@ -209,7 +209,7 @@ def _function(address: str, function: Json | None) -> str:
     marks = [function["driver"] or "no driver"]
     if function["boot_display"]:
         marks.append("boot display")
-    # A process may hold several nodes of one function.
+    # A process may hold several nodes of the same function open.
     uses = list(dict.fromkeys(f"{use['kind'].replace('_', ' ')} {use['name']}" for use in function["in_use_by"]))
     if uses and not function["bridge"]:
         more = len(uses) - _MOST_USES

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Damage to a machine's files, in place and undone, and what a reading of the damaged files may say."""
+"""Damage to a machine's files, in place and undone, and the values that a reading of damaged files may have."""
 
 from __future__ import annotations
 

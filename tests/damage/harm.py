@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Damaging a tree of files in place, and undoing it: a tree is built once and serves thousands of examples."""
+"""Damages a tree of files in place and undoes it, so that one tree is used for thousands of examples."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from ..machines import build
 
-#: Damage that takes away and puts nothing readable in its place.
+#: Damage that removes content and adds nothing that can be read.
 LOSSES = ("gone", "empty", "fifo", "folder", "dangling", "loop", "escape", "huge", "socket")
 _LINKS = ("dangling", "loop", "escape")
 _READ_AS_LINKS = ("/driver", "/iommu_group")
@@ -36,7 +36,7 @@ _CHANGES = (
     "strangers",
 )
 
-#: Content of the kinds that a parser may stumble over. None of it may be taken for what it is not.
+#: Content that a careless parser misreads or fails on.
 _ABSURD = [
     b"\x00",
     b"\x00\x00\x00\x00",
@@ -97,7 +97,7 @@ _ABSURD = [
     b"\r\n1\r\n",
     b"\x0c\x0b\x1c\x85\n",
 ]
-#: Files that are read where others cannot be.
+#: Files that are read only if others cannot be read.
 _SECOND_CHOICE = (
     "vendor",
     "device",
@@ -108,7 +108,7 @@ _SECOND_CHOICE = (
     "offline",
 )
 _NOT_UTF8 = b"caf\xe9"
-#: What may stand where a number stood in text that is otherwise as it was: the n-th replaces the n-th kind of number.
+#: Replacements for one number in otherwise unchanged text.
 _NUMBERS = [
     b"-1",
     b"0",
@@ -141,7 +141,7 @@ _LETTERS = [
 
 
 class Damage(NamedTuple):
-    """One injury; `seed` and `other` mean what its kind needs: an offset, some content, another file."""
+    """A damage to a file; its kind determines whether `other` is an offset, a choice of content, or another file."""
 
     kind: str
     where: int
@@ -151,43 +151,43 @@ class Damage(NamedTuple):
 
 
 class Damaged(NamedTuple):
-    """What became of a path."""
+    """A damage that was done to a path."""
 
     path: str
     kind: str
-    content: bytes  # what is to be read there now, if anything
+    content: bytes  # the content that can be read there now, if any
 
     @property
     def is_loss(self) -> bool:
-        """Whether nothing can be read there that was not there before. Of some links, the name they end in is read."""
+        """Whether the damage adds nothing that can be read. Of some links, the last component of the target is read."""
         return self.kind in LOSSES and not (self.kind in _LINKS and self.path.endswith(_READ_AS_LINKS))
 
 
 def damages(most: int = 5) -> st.SearchStrategy[list[Damage]]:
-    """Return lists of injuries for any specimen: numbers pick among its files whatever their count."""
+    """Return lists of damages for any specimen: numbers choose among its files, whatever their count."""
     pick = st.integers(0, 2**20)
     content = st.one_of(
         st.sampled_from(_ABSURD),
         st.binary(max_size=64),
         st.text("0123456789abcdefx-,: \n", max_size=24).map(str.encode),
     )
-    one = st.builds(Damage, st.sampled_from(LOSSES + _CHANGES), pick, pick, pick, content)
-    return st.lists(one, min_size=1, max_size=most)
+    damage = st.builds(Damage, st.sampled_from(LOSSES + _CHANGES), pick, pick, pick, content)
+    return st.lists(damage, min_size=1, max_size=most)
 
 
-class _Watch:
-    """Notes which files are opened while `during` runs."""
+class _OpenRecorder:
+    """Records which files are opened while `during` runs."""
 
     def __init__(self) -> None:
         self._opened: set[str] | None = None
-        sys.addaudithook(self._note)  # it stays as long as Python runs, and does nothing while nobody asks
+        sys.addaudithook(self._record)  # it cannot be removed, and does nothing unless `during` runs
 
-    def _note(self, event: str, arguments: tuple[object, ...]) -> None:
+    def _record(self, event: str, arguments: tuple[object, ...]) -> None:
         if self._opened is not None and event == "open" and isinstance(arguments[0], str):
             self._opened.add(arguments[0])
 
     def during(self, act: Callable[[], object]) -> frozenset[str]:
-        """Return the paths that were opened."""
+        """Return the paths that `act` opens."""
         self._opened = set()
         try:
             act()
@@ -196,11 +196,11 @@ class _Watch:
             self._opened = None
 
 
-_WATCH = _Watch()
+_OPENED = _OpenRecorder()
 
 
 class Specimen:
-    """A described machine's files, with a place to put the originals while they are replaced."""
+    """A described machine's files, with a folder for the originals of replaced files."""
 
     def __init__(self, name: str, folder: Path, read: Callable[[str], object]) -> None:
         self.name = name
@@ -210,12 +210,13 @@ class Specimen:
         self._outside = folder / "outside"
         build(name, self.root)
         _write_canaries(self._outside)
-        self._kinds = self._by_kind(_WATCH.during(lambda: read(str(self.root))))
+        self._kinds = self._by_kind(_OPENED.during(lambda: read(str(self.root))))
 
     def _by_kind(self, opened: frozenset[str]) -> list[list[str]]:
-        """Group what matters by what it is: a thousand attributes of functions must not drown the one /proc/cpuinfo.
+        """Return folders, links and opened files by kind, so that each kind is damaged equally often.
 
-        What matters are folders, links, and files that were opened: most attributes are none of the reader's business.
+        Otherwise a thousand attributes of functions would leave no example for the only /proc/cpuinfo. Files that the
+        probe does not open are left out.
         """
         files: dict[str, list[str]] = {}
         others: dict[str, list[str]] = {}
@@ -228,8 +229,8 @@ class Specimen:
                 path = here[len(str(self.root)) :]
                 kinds = files if is_file else others
                 kinds.setdefault(re.sub(r"[0-9a-f]*[0-9][0-9a-f]*", "#", path), []).append(path)
-        often = 4  # what can be said falsely stands in files
-        return [sorted(paths) for kinds in (files,) * often + (others,) for _kind, paths in sorted(kinds.items())]
+        weight = 4  # false values come from files rather than from folders and links
+        return [sorted(paths) for kinds in (files,) * weight + (others,) for _kind, paths in sorted(kinds.items())]
 
     def _pick(self, where: int, which: int) -> str:
         paths = self._kinds[where % len(self._kinds)]
@@ -237,22 +238,22 @@ class Specimen:
 
     @contextlib.contextmanager
     def damaged(self, injuries: list[Damage]) -> Iterator[list[Damaged]]:
-        """Damage the files while inside; yield what was done. Injuries whose place is gone already do nothing."""
-        done: list[tuple[str, str]] = []
-        found: list[Damaged] = []
+        """Damage the files in this context, and yield the damages done. A path that is already gone is skipped."""
+        moved: list[tuple[str, str]] = []
+        done: list[Damaged] = []
         try:
             for injury in injuries:
                 path = self._pick(injury.where, injury.which)
                 here = f"{self.root}{path}"
                 if not os.path.lexists(here) or not _inside(here, str(self.root)):
                     continue
-                original = f"{self._stash}/{len(done)}"
+                original = f"{self._stash}/{len(moved)}"
                 os.rename(here, original)
-                done.append((here, original))
-                found.append(Damaged(path, injury.kind, self._inflict(here, original, injury)))
-            yield found
+                moved.append((here, original))
+                done.append(Damaged(path, injury.kind, self._inflict(here, original, injury)))
+            yield done
         finally:
-            for here, original in reversed(done):
+            for here, original in reversed(moved):
                 _discard(here)
                 os.rename(original, here)
 
@@ -275,8 +276,8 @@ class Specimen:
         if injury.kind == "truncated":
             content = before[: injury.other % (len(before) + 1)]
         elif injury.kind == "flipped":
-            place = injury.other % (len(before) + 1)
-            content = before[:place] + injury.content[:1] + before[place + 1 :]
+            position = injury.other % (len(before) + 1)
+            content = before[:position] + injury.content[:1] + before[position + 1 :]
         elif injury.kind == "absurd":
             content = _absurd(before, injury)
         elif injury.kind == "doubled":
@@ -310,7 +311,7 @@ class Specimen:
                 file.truncate(1 << 40)
 
 
-#: What lies outside the root and must never show: each would be taken for a plausible value, were it read.
+#: Files outside the root whose content must never be in a reading: each looks like a plausible value.
 CANARIES = {
     "hex": "0xcafe",
     "number": "61453",
@@ -320,12 +321,12 @@ CANARIES = {
     "meminfo": "MemTotal:       61453 kB\n",
     "cpuinfo": "processor\t: 0\nvendor_id\t: GenuineIntel\nmodel name\t: canary-model\n",
 }
-#: They would show in a reading as these.
+#: The values that a reading of the canaries would have.
 MARKS = ("cafe", "61453", "62927872", "canary-")
 
 
 def _canary_like(content: bytes) -> str:
-    """Return the name of what could pass for such content; a folder for what is none."""
+    """Return the name of the canary that resembles this content; the folder if none does."""
     patterns = [
         (rb"0x[0-9a-f]+\n", "hex"),
         (rb"[0-9]+\n", "number"),
@@ -339,15 +340,15 @@ def _canary_like(content: bytes) -> str:
 
 
 def _absurd(before: bytes, injury: Damage) -> bytes:
-    """Return text in which one number, or one kind of letter, is not what it was."""
-    found = list(re.finditer(rb"[0-9]+", before))
+    """Return the text with one number, or every occurrence of one character, replaced."""
+    matches = list(re.finditer(rb"[0-9]+", before))
     choice = injury.other % (len(_NUMBERS) + len(_LETTERS))
     if choice >= len(_NUMBERS):
         return before.replace(*_LETTERS[choice - len(_NUMBERS)])
-    if not found:
+    if not matches:
         return injury.content
-    place = found[injury.where % len(found)]
-    return before[: place.start()] + _NUMBERS[choice] + before[place.end() :]
+    number = matches[injury.where % len(matches)]
+    return before[: number.start()] + _NUMBERS[choice] + before[number.end() :]
 
 
 def _write_canaries(folder: Path) -> None:
@@ -358,7 +359,7 @@ def _write_canaries(folder: Path) -> None:
 
 
 def _content(path: str) -> bytes:
-    """Return what a regular file holds; a file of a device's size counts as empty."""
+    """Return the content of a regular file; a file of a device's size counts as empty."""
     try:
         return Path(path).read_bytes() if os.path.isfile(path) and os.path.getsize(path) < 1 << 20 else b""
     except OSError:
@@ -366,7 +367,7 @@ def _content(path: str) -> bytes:
 
 
 def _inside(here: str, root: str) -> bool:
-    """Tell whether a path is reached without links: through one, damage would fall on another place, even outside."""
+    """Return whether a path is reached without links, through which another file would be damaged."""
     return os.path.realpath(os.path.dirname(here)) == os.path.dirname(here) and here.startswith(root)
 
 

@@ -2,12 +2,12 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a reading of damaged files may say, given what the undamaged ones said: the rules against lies.
+"""The values that a reading of damaged files may have, compared with a reading of the undamaged files.
 
-1. Losses alone (nothing new to be read) only weaken: each value stays, becomes null, or leaves its list; beyond that
-   only what WEAKER lists, since there absence itself is what the kernel would show.
-2. Where a file says something else, only values that rest on that file may be other than weaker (RESTS_ON).
-3. An identity (ids, class, revision, node, memory) that changed must be written in what was put there.
+1. Losses (damage that adds nothing to be read) only weaken: each value stays, becomes null, or is removed from its
+   list. WEAKER lists the exceptions: values for which the kernel too shows absence.
+2. If a file has other content, only values that depend on that file may be more than weaker (RESTS_ON).
+3. An identity (ids, class, revision, node, memory) that changed must be in the content that was added.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ from typing import Any
 
 from .harm import Damaged
 
-#: What may come of losses beside the same value, null, or a shorter list: place, and values that are honest there.
+#: Correct results of losses besides the same value, null, or a shorter list: path, and the values.
 WEAKER: list[tuple[str, tuple[Any, ...] | None]] = [
-    # Verdicts name the witnesses that are left. None: any text.
+    # Reasons name the remaining evidence. None: any text.
     (r"(cpu\.virtualization|iommu|boot)\.reason", None),
     (r"cpu\.virtualization\.state", ("unknown", "module_not_loaded", "unsupported")),
     (r"iommu\.state", ("unknown", "disabled_in_kernel", "disabled_by_firmware", "absent")),
-    # DMI names a guest's hypervisor when its clock is not listed.
+    # DMI names a guest's hypervisor if its clock is not listed.
     (r"cpu\.hypervisor", ("unknown", "qemu", "kvm", "xen")),
-    # No `reset_method`, no `resourceN_resize`: that is how the kernel says that there are none.
+    # The kernel shows no `reset_method` and no `resourceN_resize` if there are none.
     (r"pci\.[^ ]*\.reset_methods", ([],)),
     (r"pci\.[^ ]*\.bars\[\d+\]\.resizable", (False,)),
-    # No /sys/firmware/efi is what a BIOS machine shows, and that has no Secure Boot.
+    # A BIOS machine has no /sys/firmware/efi, and no Secure Boot.
     (r"boot\.firmware", ("bios",)),
     (r"boot\.secure_boot", (False,)),
     (r"boot\.loader", None),
     (r"boot\.initramfs_generator", None),
     (r"boot\.kernels\[.*\]\.(entry|cmdline|initramfs|has_vfio_pci)", None),
-    # A kernel without nodes shows none: then all memory is node 0. One node left has what the whole machine has.
+    # Without nodes, all memory is node 0. A single remaining node has the pools of the whole machine.
     (r"memory\.nodes\.\d+\..*", None),
-    # A kernel may have been started without arguments; there is always a release.
+    # A kernel may have been started without arguments, but it always has a release.
     (r"boot\.running\.cmdline", ("",)),
-    # Without `online` those with a topology are online; without `present` the kernel's own list tells who is offline.
+    # Without `online`, CPUs with a topology are online; without `present`, the kernel's own list has the offline ones.
     (r"cpus\.offline", None),
     (r"cpus\.online", None),
 ]
 
-#: Which values rest on what lies at or below a path, or above it: a folder takes all below with it.
+#: The values that depend on a path: on the files at, below and above it, since a folder's files are lost with it.
 RESTS_ON: list[tuple[str, str]] = [
     ("/proc/cpuinfo", r"cpu\..*|iommu\.(kind|state|reason|interrupt_remapping)|boot\..*"),
     ("/proc/cmdline", r"cpu\.virtualization\..*|iommu\.(state|reason)|boot\..*"),
@@ -93,9 +93,9 @@ RESTS_ON: list[tuple[str, str]] = [
     ("/etc", r"boot\..*|os.*"),
 ]
 
-#: Losses that let more be told: what sleeps is not asked for its link, nor for its serial number, and only this file
-#: tells that it sleeps.
-TELLS_MORE = (r".*/power(/runtime_status)?", r"pci\..*\.(link.*|serial_number|bars\[\d+\]\.resizable_to_bytes)")
+#: Losses that add values: the link and the serial number of a suspended function are not read, and only this file
+#: says that it is suspended.
+ADDS_VALUES = (r".*/power(/runtime_status)?", r"pci\..*\.(link.*|serial_number|bars\[\d+\]\.resizable_to_bytes)")
 
 _ADDRESS = r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]"
 _IDENTITY = re.compile(
@@ -104,22 +104,22 @@ _IDENTITY = re.compile(
 
 
 def lies(before: dict[str, Any], after: dict[str, Any], done: Sequence[Damaged]) -> list[str]:
-    """Return what the damaged machine's reading says without a reason."""
+    """Return the differences in the damaged machine's reading that no damage explains."""
     changes = [damage for damage in done if not damage.is_loss]
-    found = []
+    unexplained = []
     expected = _with_online(before, after["cpus"]["online"])
-    for place, old, new in _differences(expected, after, ""):
-        if _is_weaker(place, old, new) or _may_be_weaker(place, new) or _tells_more(place, done):
+    for value_path, old, new in _differences(expected, after, ""):
+        if _is_weaker(value_path, old, new) or _may_be_weaker(value_path, new) or _adds_values(value_path, done):
             continue
-        if not any(_rests_on(place, damage.path) for damage in changes):
-            found.append(f"{place}: {old!r} became {new!r}, which rests on nothing that changed")
-        elif _IDENTITY.fullmatch(place) and not _is_written(new, changes):
-            found.append(f"{place}: {old!r} became {new!r}, which is written nowhere")
-    return found
+        if not any(_rests_on(value_path, damage.path) for damage in changes):
+            unexplained.append(f"{value_path}: {old!r} became {new!r}, which depends on nothing that changed")
+        elif _IDENTITY.fullmatch(value_path) and not _is_written(new, changes):
+            unexplained.append(f"{value_path}: {old!r} became {new!r}, which is in no content that was added")
+    return unexplained
 
 
 def _with_online(before: dict[str, Any], online: list[int] | None) -> dict[str, Any]:
-    """Return the reading as it would be with these CPUs online: cores and caches are told by those that are."""
+    """Return the reading with only these CPUs online: cores and caches consist of online CPUs."""
     cpus = before["cpus"]
     if online is None or not set(online) < set(cpus["online"] or ()):
         return before
@@ -138,25 +138,25 @@ def _with_online(before: dict[str, Any], online: list[int] | None) -> dict[str, 
     return {**before, "cpus": {**cpus, "online": online, "cores": cores, "l3_groups": groups}}
 
 
-def _differences(before: Any, after: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
-    """Yield the places that differ, with both values: leaves, lists of plain values, and what only one has."""
+def _differences(before: Any, after: Any, value_path: str) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the paths that differ, with both values: leaves, lists of scalars, and keys that only one has."""
     if before == after:
         return
     if isinstance(before, dict) and isinstance(after, dict):
         for key in [*before, *(key for key in after if key not in before)]:
-            yield from _differences(before.get(key), after.get(key), f"{place}.{key}".lstrip("."))
+            yield from _differences(before.get(key), after.get(key), f"{value_path}.{key}".lstrip("."))
     elif (
         isinstance(before, list) and isinstance(after, list) and any(isinstance(item, dict) for item in before + after)
     ):
         old, new = _keyed(before), _keyed(after)
         for key in [*old, *(key for key in new if key not in old)]:
-            yield from _differences(old.get(key), new.get(key), f"{place}[{key}]")
+            yield from _differences(old.get(key), new.get(key), f"{value_path}[{key}]")
     else:
-        yield place, before, after
+        yield value_path, before, after
 
 
 def _keyed(items: list[Any]) -> dict[str, Any]:
-    """Name the members of a list by what they are about, so that one that is gone does not shift the others."""
+    """Return the items of a list by what identifies them, so that a removed item does not shift the others."""
     keyed = {}
     for item in items:
         if not isinstance(item, dict):
@@ -170,45 +170,45 @@ def _keyed(items: list[Any]) -> dict[str, Any]:
     return keyed
 
 
-#: These are named by files of the process, and by its number without them.
+#: Uses whose name is read from files of the process; without these files it is the process number.
 _NAMED_BY_FILES = ("process", "virtual_machine")
 
 
-def _is_weaker(place: str, old: Any, new: Any) -> bool:
+def _is_weaker(value_path: str, old: Any, new: Any) -> bool:
     if new is None:
         return True
     if isinstance(new, list) and isinstance(old, list):
-        # Not so the sharers of a core or a cache: half a core is a lie.
-        return all(item in old for item in new) and not re.search(r"cores\[\d+\]\.cpus|l3_groups.*\.cpus", place)
-    if re.search(r"in_use_by\[(process|virtual_machine) .*\]\.name$", place):
+        # A shorter list of the CPUs of a core or a cache is wrong: half a core does not exist.
+        return all(item in old for item in new) and not re.search(r"cores\[\d+\]\.cpus|l3_groups.*\.cpus", value_path)
+    if re.search(r"in_use_by\[(process|virtual_machine) .*\]\.name$", value_path):
         return bool(re.search(r"\(\d+\)$", new))
-    # A mapping that is mounted nowhere is told as such when the mounts cannot be read.
+    # Without the mounts, a mounted mapping is reported as a mapping.
     return old is None and isinstance(new, dict) and new.get("kind") == "mapping"
 
 
-def _may_be_weaker(place: str, new: Any) -> bool:
-    return any(re.fullmatch(pattern, place) and (values is None or new in values) for pattern, values in WEAKER)
+def _may_be_weaker(value_path: str, new: Any) -> bool:
+    return any(re.fullmatch(pattern, value_path) and (values is None or new in values) for pattern, values in WEAKER)
 
 
-def _tells_more(place: str, done: Sequence[Damaged]) -> bool:
-    path, values = TELLS_MORE
-    return re.fullmatch(values, place) is not None and any(re.fullmatch(path, damage.path) for damage in done)
+def _adds_values(value_path: str, done: Sequence[Damaged]) -> bool:
+    path, values = ADDS_VALUES
+    return re.fullmatch(values, value_path) is not None and any(re.fullmatch(path, damage.path) for damage in done)
 
 
-def _rests_on(place: str, path: str) -> bool:
+def _rests_on(value_path: str, path: str) -> bool:
     for start, values in RESTS_ON:
-        if (path.startswith(start) or start.startswith(path + "/")) and re.fullmatch(values, place):
+        if (path.startswith(start) or start.startswith(path + "/")) and re.fullmatch(values, value_path):
             return True
-    return _rests_on_function(place, path)
+    return _rests_on_function(value_path, path)
 
 
-def _rests_on_function(place: str, path: str) -> bool:
-    """A function's values rest on its own folder, on those above it, and on its name in the list of devices."""
-    match = re.match(rf"pci\.({_ADDRESS})(\.|$)", place)
+def _rests_on_function(value_path: str, path: str) -> bool:
+    """Return whether a function's value depends on a path: its own folder, those above, or its entry in the devices."""
+    match = re.match(rf"pci\.({_ADDRESS})(\.|$)", value_path)
     if match is None:
         return False
     if path.startswith("/sys/devices/pci"):
-        # Below other functions' folders only what hangs there is told.
+        # A folder determines the values of its nearest function only.
         last = re.findall(_ADDRESS, path)
         return not last or match.group(1) == last[-1] or path.rstrip("/").endswith(last[-1])
     return path.startswith("/sys/bus/pci/devices/" + match.group(1)) or "/sys/bus/pci/devices".startswith(path)
@@ -219,5 +219,5 @@ def _is_written(value: Any, changes: Sequence[Damaged]) -> bool:
     if isinstance(value, int):
         return any(int(number) in (value, value // 1024) for number in re.findall(r"[0-9]{1,20}", text, re.ASCII))
     if any(damage.kind == "redirected" for damage in changes):
-        return True  # then the whole folder of another function may be there
+        return True  # it may lead to the whole folder of another function
     return str(value).lstrip("0") in text

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Described machines: compact descriptions (`*.yml`), and trees of files built of them.
+"""Described machines: compact descriptions (`*.yml`), and trees of files that are built from them.
 
-`python -m tests.machines NAME FOLDER` builds one; README.md tells how to describe another.
+`python -m tests.machines NAME FOLDER` builds a machine; README.md documents the descriptions.
 """
 
 from __future__ import annotations

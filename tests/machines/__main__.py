@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python -m tests.machines NAME FOLDER`: build a described machine, or a generated one of N functions."""
+"""`python -m tests.machines NAME FOLDER`: build a described machine, or generate a machine of N functions."""
 
 from __future__ import annotations
 
@@ -16,26 +16,28 @@ from . import build_described, generate, load, load_but, names
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build what the command line asks for."""
+    """Build the requested machine."""
     parser = argparse.ArgumentParser(prog="python -m tests.machines", description=__doc__)
     parser.add_argument(
-        "name", nargs="?", help="a described machine, or how many functions to generate; none lists them"
+        "name",
+        nargs="?",
+        help="name of a machine, or number of functions to generate; lists the machines if omitted",
     )
-    parser.add_argument("folder", nargs="?", type=Path, help="new or empty folder to build it in")
-    parser.add_argument("--but", default="{}", metavar="YAML", help="what is laid over the described machine")
+    parser.add_argument("folder", nargs="?", type=Path, help="new or empty folder to build the machine in")
+    parser.add_argument("--but", default="{}", metavar="YAML", help="changes that are merged into the description")
     options = parser.parse_args(arguments)
     if options.name is None:
         for name in names():
             sys.stdout.write(f"{name:<32}{' '.join(load(name)['about'].split())}\n")
         return 0
     if options.folder is None or (options.folder.exists() and any(options.folder.iterdir())):
-        parser.error("name a folder that is new or empty")
+        parser.error("the folder must be new or empty")
     if options.name.isdigit():
         generate(int(options.name), options.folder)
     elif options.name in names():
         build_described(load_but(options.name, yaml.safe_load(options.but)), options.folder)
     else:
-        parser.error(f"no machine is called {options.name!r}; without a name, all are listed")
+        parser.error(f"unknown machine {options.name!r}; run without a name to list all machines")
     return 0
 
 

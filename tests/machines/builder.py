@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From a description to a machine's tree of files."""
+"""Builds a machine's tree of files from its description."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from .system import write_system
 
 
 def build(name: str, root: str | os.PathLike[str]) -> str:
-    """Write the described machine below a folder, and return the folder."""
+    """Write a described machine below a folder, and return the folder."""
     return build_described(load(name), root)
 
 
 def build_described(machine: dict[str, Any], root: str | os.PathLike[str]) -> str:
-    """Write a machine, from what a description's file says, below a folder."""
+    """Write the machine of a loaded description below a folder, and return the folder."""
     files = Files(root)
     cpus = logical_cpus(machine["cpus"])
     write_processors(files, cpus, machine)

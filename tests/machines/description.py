@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading the descriptions: one YAML file a machine, in this folder."""
+"""Reads the descriptions: one YAML file per machine, in this folder."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def names() -> list[str]:
 
 
 def load(name: str) -> dict[str, Any]:
-    """Return a description, laid over the one it is `like`: mappings are merged, null takes away, else it replaces."""
+    """Return a description merged into its base (`like`): mappings are merged, null removes, other values replace."""
     described: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yml").read_text(encoding="utf-8"))
     base = described.pop("like", None)
     if base is None:
         return described
     below = load(base)
-    expected = {**below.pop("expect"), **described.pop("expect", {})}  # there, null is a value to be expected
+    expected = {**below.pop("expect"), **described.pop("expect", {})}  # in expectations, null is a value
     return {**_merged(below, described), "expect": expected}
 
 
 def load_but(name: str, changes: dict[str, Any]) -> dict[str, Any]:
-    """Return a description with changes laid over it, as over the one that a description is `like`."""
+    """Return a description with changes merged into it, as a description is merged into its base."""
     return _merged(load(name), changes)
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Displays, sound cards, and the processes that hold devices open.
+"""Displays, sound cards, and processes that hold devices open.
 
 Layout: Documentation/gpu/drm-uapi.rst, drivers/gpu/drm/drm_sysfs.c, drivers/video/fbdev/core/fbsysfs.c,
 include/uapi/linux/screen_info.h.
@@ -18,7 +18,7 @@ from .pci import Bus
 
 
 def write_displays(files: Files, bus: Bus, machine: dict[str, Any]) -> None:
-    """Write DRM nodes, the console's framebuffer, sound cards, and what firmware set up."""
+    """Write DRM nodes, the console's framebuffer, sound cards, and the firmware's screen_info."""
     for name, card in machine.get("drm", {}).items():
         _write_card(files, bus, name, card)
     if "framebuffer" in machine:
@@ -37,7 +37,7 @@ def write_displays(files: Files, bus: Bus, machine: dict[str, Any]) -> None:
 
 
 def _device(files: Files, bus: Bus, on: str) -> str:
-    """Return the folder of a function, of a platform device, or of one that hangs on a function (`ADDRESS/NAME`)."""
+    """Return the folder of a function, of a platform device, or of a device below a function (`ADDRESS/NAME`)."""
     address, _slash, below = on.partition("/")
     if address not in bus.functions:
         folder = f"/sys/devices/platform/{on}"
@@ -96,7 +96,7 @@ def _write_sound(files: Files, device: str, number: int) -> None:
 
 
 def screen_info(base: int = 0, size: int = 0, video: int = 0x70) -> bytes:
-    """Return the zero page's first part: where the firmware's framebuffer lies; 0x70 is VIDEO_TYPE_EFI, 0x23 VLFB."""
+    """Return the zero page with the firmware's framebuffer; 0x70 is VIDEO_TYPE_EFI, 0x23 VIDEO_TYPE_VLFB."""
     data = bytearray(4096)
     data[0x0F] = video  # orig_video_isVGA
     struct.pack_into("<II", data, 0x18, base & 0xFFFFFFFF, size)  # lfb_base, lfb_size
@@ -106,7 +106,7 @@ def screen_info(base: int = 0, size: int = 0, video: int = 0x70) -> bytes:
 
 
 def write_processes(files: Files, processes: dict[Any, dict[str, Any]]) -> None:
-    """Write what procfs shows of a process: its name (15 characters), arguments, and a link for each open file."""
+    """Write the procfs files of processes: name (15 characters), arguments, and a link for each open file."""
     for pid, process in processes.items():
         folder = f"/proc/{pid}"
         arguments = str(process.get("cmdline", process["comm"])).split()
@@ -115,14 +115,14 @@ def write_processes(files: Files, processes: dict[Any, dict[str, Any]]) -> None:
             folder,
             {
                 "comm": process["comm"][:15],
-                "cmdline": "".join(f"{one}\0" for one in arguments),
+                "cmdline": "".join(f"{argument}\0" for argument in arguments),
                 "status": status,
                 "stat": f"{pid} ({process['comm'][:15]}) S {process.get('parent', 1)} {pid} {pid} 0 -1 4194560 0 0",
             },
         )
         if "environ" in process:
-            files.write(f"{folder}/environ", "".join(f"{one}\0" for one in process["environ"]))
-        if process.get("reader"):  # the process that reads this tree, as /proc/self would have shown it
+            files.write(f"{folder}/environ", "".join(f"{variable}\0" for variable in process["environ"]))
+        if process.get("reader"):  # the process that reads the tree, to which /proc/self links
             files.raw_link("/proc/self", str(pid))
         for descriptor, target in enumerate(["/dev/null", *process.get("open", [])]):
             files.raw_link(f"{folder}/fd/{descriptor}", target)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Writing a machine's files below a root, the way the kernel lays them out."""
+"""Writes a machine's files below a root, in the kernel's layout."""
 
 from __future__ import annotations
 
@@ -18,34 +18,34 @@ class Files:
 
     def __init__(self, root: str | os.PathLike[str]) -> None:
         self.root = os.path.abspath(os.fspath(root))
-        self._made: set[str] = set()
+        self._created: set[str] = set()
         os.makedirs(self.root, exist_ok=True)
 
     def here(self, path: str) -> str:
-        """Return where a file of that machine lies on this one."""
+        """Return the path on this machine of a file of that machine."""
         return self.root + path
 
     def folder(self, path: str) -> None:
-        """Make a folder and those above it."""
-        if path not in self._made:
+        """Create a folder and its parents."""
+        if path not in self._created:
             os.makedirs(self.here(path), exist_ok=True)
-            self._made.add(path)
+            self._created.add(path)
 
     def write(self, path: str, content: str | bytes | int) -> None:
-        """Write a file. A number or text without an end of line gets one, as attributes of sysfs have."""
+        """Write a file. Numbers and text without a newline get one, as in attributes of sysfs."""
         self.folder(posixpath.dirname(path))
         data = content if isinstance(content, bytes) else _line(str(content)).encode()
         with open(self.here(path), "wb") as file:
             file.write(data)
 
     def attributes(self, folder: str, values: Mapping[str, str | bytes | int | None]) -> None:
-        """Write a file a value; None is an attribute that this kernel does not have."""
+        """Write one file per value; None stands for an attribute that this kernel does not have."""
         for name, value in values.items():
             if value is not None:
                 self.write(f"{folder}/{name}", value)
 
     def sparse(self, path: str, parts: Mapping[int, bytes], size: int = 0) -> None:
-        """Write pieces at their offsets and nothing between: how a device such as /dev/cpu/0/msr reads."""
+        """Write parts at their offsets and holes between them, as for a device such as /dev/cpu/0/msr."""
         self.folder(posixpath.dirname(path))
         with open(self.here(path), "wb") as file:
             for offset, data in sorted(parts.items()):
@@ -54,23 +54,23 @@ class Files:
             file.truncate(max(size, file.tell()))
 
     def link(self, path: str, target: str) -> None:
-        """Make a relative symbolic link to an absolute path of that machine, as sysfs does."""
+        """Create a relative symbolic link to an absolute path of that machine, as in sysfs."""
         folder = posixpath.dirname(path)
         self.raw_link(path, posixpath.relpath(target, folder))
 
     def raw_link(self, path: str, target: str) -> None:
-        """Make a symbolic link with exactly this target, as procfs does for open files."""
+        """Create a symbolic link with exactly this target, as in procfs for open files."""
         self.folder(posixpath.dirname(path))
         if os.path.lexists(self.here(path)):
             os.unlink(self.here(path))
         os.symlink(target, self.here(path))
 
     def remove(self, path: str) -> None:
-        """Remove what a description says is not there, with all below."""
+        """Remove a file, or a folder with everything below."""
         here = Path(self.here(path))
         if here.is_dir() and not here.is_symlink():
             shutil.rmtree(here)
-            self._made.clear()
+            self._created.clear()
         else:
             here.unlink()
 
@@ -91,7 +91,7 @@ def as_list(numbers: Iterable[int]) -> str:
 
 
 def as_mask(numbers: Iterable[int], width: int) -> str:
-    """Return numbers as the kernel's %*pb prints a mask of `width` bits: words of 32 bits, the highest first."""
+    """Return numbers as the mask of `width` bits that the kernel's %*pb prints: 32-bit words, the highest first."""
     value = sum(1 << number for number in numbers)
     words = [(value >> shift) & 0xFFFFFFFF for shift in range(0, max(width, 1), 32)]
     first_bits = width % 32 or 32
@@ -100,16 +100,16 @@ def as_mask(numbers: Iterable[int], width: int) -> str:
 
 
 def numbers(text: str | int | list[int] | None) -> list[int]:
-    """Return the numbers of a list such as `0-3,8`, as descriptions write them."""
+    """Return the numbers of a list such as `0-3,8` in a description."""
     if text is None or text == "":
         return []
     if isinstance(text, list):
         return text
-    found: list[int] = []
+    result: list[int] = []
     for part in str(text).split(","):
         first, _dash, last = part.partition("-")
-        found.extend(range(int(first), int(last or first) + 1))
-    return found
+        result.extend(range(int(first), int(last or first) + 1))
+    return result
 
 
 def size(text: str | int) -> int:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Machines of any size, for measurements of how reading one grows."""
+"""Generated machines of any size, for measurements of the time that a reading takes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 
 from .builder import build_described
 
-#: What an ordinary function behind a root port is: (id, class, driver, BARs).
+#: Ordinary functions behind a root port: (id, class, driver, BARs).
 _KINDS = [
     ("144d:a80a", "010802", "nvme", {0: "16K 64"}),
     ("8086:1572", "020000", "i40e", {0: "8M 64 pref", 3: "32K 64 pref"}),
@@ -22,12 +22,12 @@ _KINDS = [
 
 
 def generate(functions: int, root: str | os.PathLike[str]) -> str:
-    """Write a server of so many functions: root ports, a domain for each two hundred, a group each, four nodes."""
+    """Write a server with that many functions in groups of one: 200 root ports per domain, four nodes."""
     return build_described(described(functions), root)
 
 
 def described(functions: int) -> dict[str, Any]:
-    """Return the description of such a server: of every two functions one is a root port, the other is behind it."""
+    """Return the description of the server: every second function is behind the root port before it."""
     pci: dict[str, dict[str, Any]] = {}
     for index in range(functions):
         pair, second = divmod(index, 2)

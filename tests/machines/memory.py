@@ -18,7 +18,7 @@ NODE = "/sys/devices/system/node"
 
 
 def write_memory(files: Files, cpus: list[LogicalCpu], described: dict[str, Any]) -> None:
-    """Write /proc/meminfo, the nodes where the kernel has NUMA, and the pools."""
+    """Write /proc/meminfo, the pools, and the nodes if the kernel supports NUMA."""
     nodes: dict[int, dict[str, Any]] = {int(number): node for number, node in described["nodes"].items()}
     total = sum(size(node["size"]) for node in nodes.values()) >> 10
     files.write(
@@ -93,5 +93,5 @@ def _write_node_lists(files: Files, nodes: dict[int, dict[str, Any]], cpus: list
 
 
 def node_cpus(cpus: list[LogicalCpu], node: int) -> list[int]:
-    """Return the CPUs that a function on a node is near to; node -1 is near to all."""
+    """Return the nearest CPUs of a function on a node; on node -1, all CPUs."""
     return [cpu.number for cpu in cpus if cpu.online and (node < 0 or cpu.node == node)]

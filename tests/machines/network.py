@@ -26,7 +26,7 @@ class Network:
         self.paths: dict[str, str] = {}
 
     def write(self, machine: dict[str, Any]) -> None:
-        """Write interfaces in the order described: what others are made of comes first."""
+        """Write interfaces in the order of the description, in which lower interfaces come first."""
         for index, (name, interface) in enumerate({"lo": {}, **machine.get("net", {})}.items(), 1):
             self._write_interface(index, name, interface)
         self._write_routes(machine.get("routes", {}))
@@ -66,7 +66,7 @@ class Network:
     def _write_routes(self, routes: dict[str, str]) -> None:
         """Write the main tables: a default route has destination and mask 0.
 
-        The IPv6 table always ends in an unreachable default on lo (ip6_null_entry), which is nobody's way out.
+        The IPv6 table always ends with an unreachable default route on lo (ip6_null_entry).
         """
         header = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT"
         lines = [header]
@@ -74,12 +74,12 @@ class Network:
             lines.append(f"{routes['ipv4']}\t00000000\t0100A8C0\t0003\t0\t0\t100\t00000000\t0\t0\t0")
             lines.append(f"{routes['ipv4']}\t0000A8C0\t00000000\t0001\t0\t0\t100\t00FFFFFF\t0\t0\t0")
         self.files.write("/proc/net/route", "".join(f"{line:<127}\n" for line in lines))
-        nothing = "0" * 32
-        last = f"{nothing} 00 {nothing} 00 {nothing} ffffffff 00000001 00000000 00200200       lo\n"
+        zeros = "0" * 32
+        last = f"{zeros} 00 {zeros} 00 {zeros} ffffffff 00000001 00000000 00200200       lo\n"
         first = ""
         if "ipv6" in routes:
             gateway = "fe80000000000000" + "0" * 15 + "1"
-            first = f"{nothing} 00 {nothing} 00 {gateway} 00000400 00000001 00000000 00000003 {routes['ipv6']:>8}\n"
+            first = f"{zeros} 00 {zeros} 00 {gateway} 00000400 00000001 00000000 00000003 {routes['ipv6']:>8}\n"
         self.files.write("/proc/net/ipv6_route", first + last)
 
     def _write_connections(self, connections: list[str]) -> None:

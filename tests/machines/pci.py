@@ -23,7 +23,7 @@ GROUPS = "/sys/kernel/iommu_groups"
 
 
 class Bus:
-    """The functions of one machine, and where in the tree of devices each is."""
+    """The functions of one machine, and their paths in the tree of devices."""
 
     def __init__(self, described: dict[str, dict[str, Any]]) -> None:
         self.functions = described
@@ -44,14 +44,14 @@ class Bus:
         if parent is not None:
             return f"{self.path(parent)}/{address}"
         domain, bus, _device = address.split(":")
-        above = self.functions[address].get("root_under")  # a VMD's own domain hangs below the VMD function
+        above = self.functions[address].get("root_under")  # the domain of a VMD controller is below its function
         top = "/sys/devices" if above is None else self.path(above)
         return f"{top}/pci{domain}:{bus}/{address}"
 
 
 def write_pci(files: Files, machine: dict[str, Any], cpus: list[LogicalCpu]) -> Bus:
-    """Write all functions, drivers and groups; return the bus for the devices that hang on functions."""
-    bus = Bus({address: _as_of(function, machine) for address, function in machine.get("pci", {}).items()})
+    """Write all functions, drivers and groups; return the bus, for devices below functions."""
+    bus = Bus({address: _supported(function, machine) for address, function in machine.get("pci", {}).items()})
     if machine.get("pci_bus", True):
         files.folder("/sys/bus/pci/devices")
         files.folder("/sys/bus/pci/drivers")
@@ -63,8 +63,8 @@ def write_pci(files: Files, machine: dict[str, Any], cpus: list[LogicalCpu]) -> 
     return bus
 
 
-def _as_of(function: dict[str, Any], machine: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what this kernel would not show: groups without an IOMMU, attributes that came after it."""
+def _supported(function: dict[str, Any], machine: dict[str, Any]) -> dict[str, Any]:
+    """Return a function without what this kernel does not have: groups without an IOMMU, newer attributes."""
     hidden = {"group"} if machine.get("ungrouped") else set()
     hidden |= {"reset", "resizable"} if machine.get("old_kernel") else set()
     return {key: value for key, value in function.items() if key not in hidden}
@@ -126,18 +126,18 @@ def _write_function(files: Files, bus: Bus, address: str, function: dict[str, An
 
 
 def _link(described: str) -> dict[str, str]:
-    """Return a link's attributes of "NOWxLANES of MOSTxLANES"."""
-    now, most = (part.split("x") for part in described.split(" of "))
+    """Return the attributes of a link described as "SPEEDxLANES of MAX_SPEEDxMAX_LANES"."""
+    current, maximum = (part.split("x") for part in described.split(" of "))
     return {
-        "current_link_speed": f"{now[0]} GT/s PCIe",
-        "current_link_width": now[1],
-        "max_link_speed": f"{most[0]} GT/s PCIe",
-        "max_link_width": most[1],
+        "current_link_speed": f"{current[0]} GT/s PCIe",
+        "current_link_width": current[1],
+        "max_link_speed": f"{maximum[0]} GT/s PCIe",
+        "max_link_width": maximum[1],
     }
 
 
 def _uevent(address: str, function: dict[str, Any], subsystem: list[str]) -> str:
-    """Return pci_uevent's lines (drivers/pci/pci-driver.c); DRIVER is the driver core's."""
+    """Return the lines of pci_uevent (drivers/pci/pci-driver.c); DRIVER is written by the driver core."""
     driver = f"DRIVER={function['driver']}\n" if function.get("driver") else ""
     return (
         f"{driver}PCI_CLASS={int(function['class'], 16):X}\nPCI_ID={function['id'].upper()}\n"
@@ -146,7 +146,7 @@ def _uevent(address: str, function: dict[str, Any], subsystem: list[str]) -> str
 
 
 def _config(vendor: str, device: str, subsystem: list[str], function: dict[str, Any]) -> bytes:
-    """Return a configuration space, as root reads it: 256 bytes of conventional PCI, or 4096 with a serial number."""
+    """Return a configuration space as read by root: 256 bytes of conventional PCI, or 4096 with a serial number."""
     bridge = "bus" in function
     header = struct.pack(
         "<HHHHBBBBBBBB",
@@ -168,13 +168,13 @@ def _config(vendor: str, device: str, subsystem: list[str], function: dict[str, 
         struct.pack_into("<HH", config, 0x2C, int(subsystem[0], 16), int(subsystem[1], 16))
     if "serial" in function:
         config += _extended(function["serial"])
-        # A list of capabilities with PCI Express, an endpoint of version 2: lspci looks for extended ones then.
+        # The PCI Express capability of an endpoint, version 2: only then does lspci read extended capabilities.
         config[0x34], config[0x40], config[0x42] = 0x40, 0x10, 0x02
     return bytes(config)
 
 
 def _extended(serial: str) -> bytes:
-    """Return the extended capabilities: error reporting, whose registers stay 0, and the serial number behind it."""
+    """Return the extended capabilities: error reporting, with registers that are 0, then the serial number."""
     extended = bytearray(4096 - 256)
     struct.pack_into("<I", extended, 0x00, 0x148 << 20 | 1 << 16 | 0x0001)
     struct.pack_into("<I", extended, 0x48, 1 << 16 | 0x0003)
@@ -183,29 +183,29 @@ def _extended(serial: str) -> bytes:
 
 
 def _write_resources(files: Files, folder: str, function: dict[str, Any], cursor: list[int]) -> None:
-    """Write `resource`, a file a BAR, and the sizes that a resizable BAR could have (a mask of powers of 2 MiB)."""
+    """Write `resource`, a file per BAR, and the sizes of resizable BARs (a mask: bit n is 2^n MiB)."""
     lines = [(0, 0, 0)] * (17 if "bus" in function else 13)
     for index, text in function.get("bars", {}).items():
         capacity, *words = str(text).split()
         length = size(capacity if not capacity.isdigit() else int(capacity))
         flags = FLAG_IO if "io" in words else FLAG_MEMORY | FLAG_SIZEALIGN
         flags |= (FLAG_PREFETCH if "pref" in words else 0) | (FLAG_64BIT if "64" in words else 0)
-        which = int("64" in words)
-        start = 0xE000 if "io" in words else -(-cursor[which] // length) * length
+        window = int("64" in words)
+        start = 0xE000 if "io" in words else -(-cursor[window] // length) * length
         if "io" not in words:
-            cursor[which] = start + length
+            cursor[window] = start + length
         lines[int(index)] = (start, start + length - 1, flags)
         files.sparse(f"{folder}/resource{index}", {}, length)
     files.write(
         f"{folder}/resource", "".join(f"0x{start:016x} 0x{end:016x} 0x{flags:016x}\n" for start, end, flags in lines)
     )
     for index, sizes in function.get("resizable", {}).items():
-        mask = sum(1 << (size(one) >> 20).bit_length() - 1 for one in sizes)
+        mask = sum(1 << (size(text) >> 20).bit_length() - 1 for text in sizes)
         files.write(f"{folder}/resource{index}_resize", f"{mask:016x}")
 
 
 def write_groups(files: Files, bus: Bus, machine: dict[str, Any]) -> None:
-    """Write the groups: from the functions' `group`, and from what `groups` says beside."""
+    """Write the groups, from `group` of the functions and from `groups`."""
     described: dict[Any, dict[str, Any]] = machine.get("groups", {})
     members: dict[str, list[str]] = {str(number): [] for number in described}
     for address, function in bus.functions.items():

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""CPUs as /proc/cpuinfo and /sys/devices/system/cpu show them.
+"""CPUs in /proc/cpuinfo and /sys/devices/system/cpu.
 
 Layout: Documentation/ABI/testing/sysfs-devices-system-cpu and Documentation/admin-guide/cputopology.rst.
 """
@@ -19,14 +19,14 @@ CPU = "/sys/devices/system/cpu"
 
 @dataclass
 class LogicalCpu:
-    """One CPU that the kernel knows by a number."""
+    """A logical CPU."""
 
     number: int
     core: int
     package: int
     die: int
     node: int
-    cluster: int  # index of the description's cluster: what shares a last level cache
+    cluster: int  # index of the cluster in the description; its CPUs share a last-level cache
     kind: str | None
     khz: int | None
     online: bool = True
@@ -34,7 +34,7 @@ class LogicalCpu:
 
 
 def logical_cpus(described: dict[str, Any]) -> list[LogicalCpu]:
-    """Number the CPUs: `near` puts siblings side by side, `far` one thread of every core before the second ones."""
+    """Return the CPUs with their numbers: siblings are adjacent (`near`), or all first threads come first (`far`)."""
     slots: list[tuple[int, int, LogicalCpu]] = []
     core = 0
     for index, cluster in enumerate(described["clusters"]):
@@ -77,33 +77,33 @@ def write_processors(files: Files, cpus: list[LogicalCpu], machine: dict[str, An
 
 
 def write_cpuinfo(files: Files, online: list[LogicalCpu], cpu: dict[str, Any]) -> None:
-    """Write /proc/cpuinfo: on x86 as arch/x86/kernel/cpu/proc.c, on Arm as arch/arm64/kernel/cpuinfo.c prints it."""
+    """Write /proc/cpuinfo as printed by arch/x86/kernel/cpu/proc.c, or on Arm by arch/arm64/kernel/cpuinfo.c."""
     if cpu.get("vendor") == "arm":
-        blocks = [_arm_block(one, cpu) for one in online]
+        blocks = [_arm_block(logical, cpu) for logical in online]
     else:
-        blocks = [_x86_block(one, online, cpu) for one in online]
+        blocks = [_x86_block(logical, online, cpu) for logical in online]
     files.write("/proc/cpuinfo", "\n".join(blocks) + "\n")
 
 
-def _arm_block(one: LogicalCpu, cpu: dict[str, Any]) -> str:
+def _arm_block(logical: LogicalCpu, cpu: dict[str, Any]) -> str:
     return (
-        f"processor\t: {one.number}\nBogoMIPS\t: 48.00\nFeatures\t: {cpu['flags']}\nCPU implementer\t: 0x41\n"
+        f"processor\t: {logical.number}\nBogoMIPS\t: 48.00\nFeatures\t: {cpu['flags']}\nCPU implementer\t: 0x41\n"
         f"CPU architecture: 8\nCPU variant\t: 0x4\nCPU part\t: {cpu['part']}\nCPU revision\t: 0\n"
     )
 
 
-def _x86_block(one: LogicalCpu, online: list[LogicalCpu], cpu: dict[str, Any]) -> str:
-    package = [other for other in online if other.package == one.package]
+def _x86_block(logical: LogicalCpu, online: list[LogicalCpu], cpu: dict[str, Any]) -> str:
+    package = [other for other in online if other.package == logical.package]
     lines = [
-        ("processor\t", one.number),
+        ("processor\t", logical.number),
         ("vendor_id\t", cpu["vendor"]),
         ("cpu family\t", cpu["family"]),
         ("model\t\t", cpu["model"]),
         ("model name\t", cpu["name"]),
         ("stepping\t", cpu.get("stepping", 1)),
-        ("physical id\t", one.package),
+        ("physical id\t", logical.package),
         ("siblings\t", len(package)),
-        ("core id\t\t", one.core),
+        ("core id\t\t", logical.core),
         ("cpu cores\t", len({other.core for other in package})),
         ("fpu\t\t", "yes"),
         ("flags\t\t", cpu["flags"]),
@@ -123,7 +123,7 @@ def _write_lists(files: Files, cpus: list[LogicalCpu], described: dict[str, Any]
             "online": as_list(cpu.number for cpu in cpus if cpu.online),
             "present": as_list(present),
             "possible": as_list(possible),
-            # All possible CPUs that are not online, present or not (print_cpus_offline in drivers/base/cpu.c).
+            # All possible CPUs that are not online, even if not present (print_cpus_offline in drivers/base/cpu.c).
             "offline": as_list(set(possible) - {cpu.number for cpu in cpus if cpu.online}),
             "isolated": as_list(numbers(described.get("isolated"))),
             "nohz_full": described.get("nohz_full", "(null)"),
@@ -138,9 +138,9 @@ def _write_cpu(files: Files, cpu: LogicalCpu, cpus: list[LogicalCpu], described:
     folder = f"{CPU}/cpu{cpu.number}"
     files.folder(folder)
     files.link(f"{folder}/subsystem", "/sys/bus/cpu")
-    if cpu.number:  # CPU 0 has no switch on most machines (CONFIG_BOOTPARAM_HOTPLUG_CPU0)
+    if cpu.number:  # CPU 0 has no such file on most machines (CONFIG_BOOTPARAM_HOTPLUG_CPU0)
         files.write(f"{folder}/online", int(cpu.online))
-    if not cpu.online:  # the CPU's topology and caches go with it (drivers/base/topology.c, cacheinfo.c)
+    if not cpu.online:  # an offline CPU has no topology and caches (drivers/base/topology.c, cacheinfo.c)
         return
     online = [other for other in cpus if other.online]
     width = max(other.number for other in cpus) + 1
@@ -191,14 +191,14 @@ def _write_caches(
         )
 
 
-def _shares_l3(described: dict[str, Any], one: LogicalCpu, other: LogicalCpu) -> bool:
-    ids = [described["clusters"][cpu.cluster].get("l3_id", cpu.cluster) for cpu in (one, other)]
-    has = [described["clusters"][cpu.cluster].get("l3") for cpu in (one, other)]
-    return ids[0] == ids[1] and all(has)
+def _shares_l3(described: dict[str, Any], first: LogicalCpu, second: LogicalCpu) -> bool:
+    ids = [described["clusters"][cpu.cluster].get("l3_id", cpu.cluster) for cpu in (first, second)]
+    l3_sizes = [described["clusters"][cpu.cluster].get("l3") for cpu in (first, second)]
+    return ids[0] == ids[1] and all(l3_sizes)
 
 
 def _write_kinds(files: Files, online: list[LogicalCpu], described: dict[str, Any]) -> None:
-    """Write the lists of P and E cores: perf's PMU devices, on hybrid Intel parts (arch/x86/events/intel/core.c)."""
+    """Write the lists of P and E cores in the PMU devices of hybrid Intel processors (arch/x86/events/intel/core.c)."""
     if not described.get("kind_lists", True):
         return
     for kind, name in (("performance", "cpu_core"), ("efficiency", "cpu_atom")):

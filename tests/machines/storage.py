@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Disks, what is stacked on them, and what is mounted.
+"""Disks, stacked block devices, mounts and swap.
 
 Layout: Documentation/ABI/stable/sysfs-block, drivers/nvme/host/multipath.c, drivers/scsi/scsi_sysfs.c.
 """
@@ -16,7 +16,7 @@ from .pci import Bus
 
 
 class Storage:
-    """The block devices of one machine, and where each is in /sys/devices."""
+    """The block devices of one machine, and their paths in /sys/devices."""
 
     def __init__(self, files: Files, bus: Bus) -> None:
         self.files = files
@@ -25,7 +25,7 @@ class Storage:
         self.numbers: dict[str, str] = {}
 
     def write(self, machine: dict[str, Any]) -> None:
-        """Write disks first, then what lies on them in the order described, then what uses them."""
+        """Write disks, then stacked devices in the order of the description, then what uses them."""
         for name, disk in machine.get("disks", {}).items():
             self._write_disk(name, disk)
         for name, device in machine.get("stacked", {}).items():
@@ -68,9 +68,9 @@ class Storage:
         return folder
 
     def _write_multipath(self, name: str, disk: dict[str, Any]) -> str:
-        """Write what native multipath shows: a disk below the subsystem, and a hidden path below each controller.
+        """Write the devices of native multipath: a disk below the subsystem, and a hidden path below each controller.
 
-        The disk has no PCI device above it; only the subsystem's links tell its controllers.
+        The disk has no PCI device above it; only the subsystem links to its controllers.
         """
         head = f"/sys/devices/virtual/nvme-subsystem/{disk['subsystem']}"
         self.files.attributes(head, {"subsysnqn": "nqn.2014-08.org.nvmexpress:uuid:example", "iopolicy": "numa"})

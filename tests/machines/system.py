@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Kernel, firmware, modules and distribution: the witnesses around the hardware."""
+"""Kernel, firmware, modules and distribution."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from .files import Files
 from .pci import Bus
 
-#: struct acpi_table_header is 36 bytes; only the signature matters to who asks whether a table is there.
+#: The size of struct acpi_table_header; only the table's existence and signature matter here.
 _TABLE_HEADER = 36
 
 
 def write_system(files: Files, bus: Bus, machine: dict[str, Any]) -> None:
-    """Write everything of a machine that is neither CPU nor memory nor device."""
+    """Write everything that is not a CPU, memory or a device."""
     _write_os(files, machine.get("os", {}))
     _write_kernel(files, machine["kernel"])
     _write_firmware(files, machine.get("firmware", {}))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Machines as values, for tests of rules: small, quick to make, and odd in one respect at a time."""
+"""Machines as values, for tests of rules: small, quick to create, and unusual in one respect each."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ GIB = 1 << 30
 def function(ids: str, class_: str, driver: str | None, group: str | None, **changes: Any) -> PciFunction:
     """Return a function; `ids` are vendor:device or vendor:device:subsystem:subsystem."""
     vendor, device, *subsystem = ids.split(":")
-    made = PciFunction(
+    base = PciFunction(
         vendor=vendor,
         device=device,
         subsystem_vendor=subsystem[0] if subsystem else None,
@@ -59,10 +59,10 @@ def function(ids: str, class_: str, driver: str | None, group: str | None, **cha
         serial_number=None,
         in_use_by=(),
     )
-    return made._replace(**changes)
+    return base._replace(**changes)
 
 
-#: Twin GPUs with sound, the boot display, a NIC and a disk of the host's, two bridges.
+#: Two identical GPUs with audio, the boot display, the host's NIC and disk, two bridges.
 DESKTOP: Mapping[str, PciFunction] = {
     "0000:00:00.0": function("1022:14d8", "060000", None, None),
     "0000:00:01.1": function("1022:14db", "060400", "pcieport", "1"),
@@ -80,9 +80,9 @@ DESKTOP: Mapping[str, PciFunction] = {
 def cores(clusters: Sequence[Mapping[str, Any]]) -> Cpus:
     """Return CPUs in clusters that share an L3: `count` cores of `threads`, and `node`, `size`, `kind`.
 
-    Siblings are numbered one after the other. A cluster with `l3: False` has no third level.
+    Siblings have adjacent numbers. A cluster with `l3: False` has no third-level cache.
     """
-    made: list[Core] = []
+    result: list[Core] = []
     groups: dict[str, L3Group] = {}
     first = 0
     for cluster in clusters:
@@ -90,35 +90,35 @@ def cores(clusters: Sequence[Mapping[str, Any]]) -> Cpus:
         name = str(first) if cluster.get("l3", True) else None
         for number in range(count):
             cpus = tuple(range(first + number * threads, first + (number + 1) * threads))
-            made.append(Core(cpus, 0, 0, cluster.get("node", 0), name, cluster.get("kind")))
+            result.append(Core(cpus, 0, 0, cluster.get("node", 0), name, cluster.get("kind")))
         if name is not None:
             groups[name] = L3Group(tuple(range(first, first + count * threads)), cluster.get("size", 32 << 20))
         first += count * threads
-    return Cpus(tuple(range(first)), (), (), (), tuple(made), groups)
+    return Cpus(tuple(range(first)), (), (), (), tuple(result), groups)
 
 
 def memory(*sizes: int, pools: Sequence[int] = (2048, 1 << 20), first: int = 0) -> Memory:
-    """Return nodes with so many GiB each, from node `first` on."""
+    """Return nodes with these sizes in GiB, numbered from `first`."""
     empty = {str(size): HugePages(0, 0, 0) for size in pools}
     nodes = {str(first + number): MemoryNode(size * GIB, (number,), empty) for number, size in enumerate(sizes)}
     return Memory(sum(sizes) * GIB, nodes)
 
 
 def groups_of(functions: Mapping[str, PciFunction]) -> dict[str, IommuGroup]:
-    """Return the groups that functions say they are in."""
+    """Return the groups that the functions are in."""
     members: dict[str, list[str]] = {}
-    for address, made in functions.items():
-        if made.iommu_group is not None:
-            members.setdefault(made.iommu_group, []).append(address)
-    return {number: IommuGroup("DMA-FQ", tuple(found), ()) for number, found in members.items()}
+    for address, member in functions.items():
+        if member.iommu_group is not None:
+            members.setdefault(member.iommu_group, []).append(address)
+    return {number: IommuGroup("DMA-FQ", tuple(addresses), ()) for number, addresses in members.items()}
 
 
 def machine(functions: Mapping[str, PciFunction] | None = None, **changes: Any) -> Machine:
-    """Return an AMD desktop with everything in order; some changes are for parts of it, the rest whole values."""
+    """Return an AMD desktop without problems; changes are parts (`iommu_state`, `kernels`) or whole values."""
     functions = DESKTOP if functions is None else functions
     groups = groups_of(functions)
     state = changes.pop("iommu_state", "enabled")
-    made = Machine(
+    base = Machine(
         cpu=Cpu(
             "amd",
             "a processor",
@@ -138,7 +138,7 @@ def machine(functions: Mapping[str, PciFunction] | None = None, **changes: Any) 
         ),
         pci=dict(functions)
         if state == "enabled"
-        else {address: one._replace(iommu_group=None) for address, one in functions.items()},
+        else {address: member._replace(iommu_group=None) for address, member in functions.items()},
         cpus=cores([{"count": 8}]),
         memory=memory(32),
         boot=Boot(
@@ -153,4 +153,4 @@ def machine(functions: Mapping[str, PciFunction] | None = None, **changes: Any) 
         ),
         os=Os("debian", "13", ()),
     )
-    return made._replace(**changes)
+    return base._replace(**changes)

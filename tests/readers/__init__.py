@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What other programs say of a machine: lspci, lscpu and lstopo, reading the same files as the probe."""
+"""Readers of the output of lspci, lscpu and lstopo, which read the same files as the probe."""
 
 from __future__ import annotations
 

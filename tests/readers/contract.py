@@ -2,10 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What programs may rely on in a reading: every key, its type, and the range of its values.
+"""The contract of a reading: every key, its type, and the range of its values.
 
-Written down a second time, apart from the probe: a key that is renamed there breaks the programs that read it, and must
-break a test here.
+It is written independently of the probe, so that a renamed key, which breaks users' programs, fails a test.
 """
 
 from __future__ import annotations
@@ -15,95 +14,95 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-#: A check names what is wrong with a value at a place, or yields nothing.
+#: Yields what is wrong with a value, and the path at which it is.
 Check = Callable[[Any, str], Iterator[str]]
 
 
 def violations(reading: Any) -> list[str]:
-    """Return everything in a reading that breaks the contract."""
-    found = list(READING(reading, ""))
+    """Return all violations of the contract in a reading."""
+    violations_found = list(READING(reading, ""))
     try:
         json.dumps(reading, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except ValueError as error:  # UnicodeEncodeError is one
-        found.append(f"not JSON in UTF-8: {error}")
-    return found
+        violations_found.append(f"not JSON in UTF-8: {error}")
+    return violations_found
 
 
 def _exactly(keys: Mapping[str, Check]) -> Check:
-    def check(value: Any, place: str) -> Iterator[str]:
+    def check(value: Any, path: str) -> Iterator[str]:
         if not isinstance(value, dict) or set(value) != set(keys):
-            yield f"{place}: {sorted(value) if isinstance(value, dict) else value!r} instead of the keys {sorted(keys)}"
+            yield f"{path}: {sorted(value) if isinstance(value, dict) else value!r} instead of the keys {sorted(keys)}"
             return
         for key, inner in keys.items():
-            yield from inner(value[key], f"{place}.{key}")
+            yield from inner(value[key], f"{path}.{key}")
 
     return check
 
 
 def _map(key_pattern: str, inner: Check) -> Check:
-    def check(value: Any, place: str) -> Iterator[str]:
+    def check(value: Any, path: str) -> Iterator[str]:
         if not isinstance(value, dict):
-            yield f"{place}: {value!r} is no mapping"
+            yield f"{path}: {value!r} is not a mapping"
             return
         for key, item in value.items():
             if not (isinstance(key, str) and re.fullmatch(key_pattern, key)):
-                yield f"{place}: key {key!r}"
-            yield from inner(item, f"{place}.{key}")
+                yield f"{path}: key {key!r}"
+            yield from inner(item, f"{path}.{key}")
 
     return check
 
 
 def _list(inner: Check, *, unique: bool = True) -> Check:
-    def check(value: Any, place: str) -> Iterator[str]:
+    def check(value: Any, path: str) -> Iterator[str]:
         if not isinstance(value, list):
-            yield f"{place}: {value!r} is no list"
+            yield f"{path}: {value!r} is not a list"
             return
         if unique and len({json.dumps(item, sort_keys=True) for item in value}) != len(value):
-            yield f"{place}: {value!r} repeats itself"
+            yield f"{path}: {value!r} has duplicates"
         for index, item in enumerate(value):
-            yield from inner(item, f"{place}[{index}]")
+            yield from inner(item, f"{path}[{index}]")
 
     return check
 
 
 def _text(pattern: str = r"(?s).*\S.*") -> Check:
-    def check(value: Any, place: str) -> Iterator[str]:
+    def check(value: Any, path: str) -> Iterator[str]:
         if not (isinstance(value, str) and re.fullmatch(pattern, value)):
-            yield f"{place}: {value!r} is not {pattern}"
+            yield f"{path}: {value!r} is not {pattern}"
 
     return check
 
 
 def _number(least: int = 0, most: int = 2**64 - 1) -> Check:
-    def check(value: Any, place: str) -> Iterator[str]:
+    def check(value: Any, path: str) -> Iterator[str]:
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
-            yield f"{place}: {value!r} is no number from {least} to {most}"
+            yield f"{path}: {value!r} is not a number from {least} to {most}"
 
     return check
 
 
-def _fraction(value: Any, place: str) -> Iterator[str]:
+def _fraction(value: Any, path: str) -> Iterator[str]:
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < 1000:
-        yield f"{place}: {value!r} is no speed"
+        yield f"{path}: {value!r} is not a speed"
 
 
-def _flag(value: Any, place: str) -> Iterator[str]:
+def _flag(value: Any, path: str) -> Iterator[str]:
     if not isinstance(value, bool):
-        yield f"{place}: {value!r} is no boolean"
+        yield f"{path}: {value!r} is not a boolean"
 
 
 def _or_null(inner: Check) -> Check:
-    def check(value: Any, place: str) -> Iterator[str]:
+    def check(value: Any, path: str) -> Iterator[str]:
         if value is not None:
-            yield from inner(value, place)
+            yield from inner(value, path)
 
     return check
 
 
 def _one_of(*values: str) -> Check:
-    def check(value: Any, place: str) -> Iterator[str]:
+    def check(value: Any, path: str) -> Iterator[str]:
         if value not in values:
-            yield f"{place}: {value!r} is none of {values}"
+            yield f"{path}: {value!r} is not one of {values}"
 
     return check
 

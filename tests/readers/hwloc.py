@@ -13,34 +13,34 @@ from xml.etree import ElementTree
 
 
 class Hwloc(NamedTuple):
-    """A machine as hwloc sees it."""
+    """A machine as read by hwloc."""
 
     online: frozenset[int]
     cores: frozenset[frozenset[int]]
     packages: dict[int, frozenset[int]]  # CPUs by the kernel's number of the package
-    l3: dict[frozenset[int], int]  # size by CPUs that share it
+    l3: dict[frozenset[int], int]  # size by the CPUs that share the cache
     nodes: dict[int, frozenset[int]]
     memory: dict[int, int]
-    pages: dict[int, dict[int, int]]  # by node and page size in bytes: how many pages
+    pages: dict[int, dict[int, int]]  # number of pages by node and by page size in bytes
 
 
 def read_hwloc(root: str = "") -> Hwloc | None:
-    """Return the machine, or None for a tree without the CPU topology that hwloc insists on."""
-    there = {"HWLOC_FSROOT": root, "HWLOC_THISSYSTEM": "0", "HWLOC_COMPONENTS": "linux,stop"} if root else {}
+    """Return the machine, or None for a tree without the CPU topology that hwloc requires."""
+    captured = {"HWLOC_FSROOT": root, "HWLOC_THISSYSTEM": "0", "HWLOC_COMPONENTS": "linux,stop"} if root else {}
     done = subprocess.run(
         ["lstopo-no-graphics", "--disallowed", "--no-io", "--of", "xml"],
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **there},
+        env={**os.environ, **captured},
     )
     return _machine(ElementTree.fromstring(done.stdout)) if done.returncode == 0 else None
 
 
 def _machine(topology: ElementTree.Element) -> Hwloc:
     objects: dict[str, list[ElementTree.Element]] = {}
-    for found in topology.iter("object"):
-        objects.setdefault(found.get("type", ""), []).append(found)
+    for element in topology.iter("object"):
+        objects.setdefault(element.get("type", ""), []).append(element)
     nodes = {int(node.get("os_index", "0")): node for node in objects.get("NUMANode", [])}
     return Hwloc(
         online=frozenset().union(*(_cpus(unit) for unit in objects.get("PU", []))),
@@ -56,9 +56,9 @@ def _machine(topology: ElementTree.Element) -> Hwloc:
     )
 
 
-def _cpus(found: ElementTree.Element) -> frozenset[int]:
-    """Return a bitmap's numbers: words of 32 bits, the highest first, `0x` alone for none (hwloc/bitmap.h)."""
+def _cpus(element: ElementTree.Element) -> frozenset[int]:
+    """Return the CPUs of a bitmap: words of 32 bits, the highest first, `0x` for an empty set (hwloc/bitmap.h)."""
     value = 0
-    for word in (found.get("cpuset") or "0x0").split(","):
+    for word in (element.get("cpuset") or "0x0").split(","):
         value = value << 32 | (int(word, 16) if word not in ("", "0x") else 0)
     return frozenset(bit for bit in range(value.bit_length()) if value >> bit & 1)

@@ -13,19 +13,19 @@ from typing import NamedTuple
 
 
 class LscpuRow(NamedTuple):
-    """A CPU that is online. Cores, sockets and caches are lscpu's own numbers: it only matters whether two agree."""
+    """An online CPU. Cores, sockets and caches are lscpu's own numbers, which can only be compared with each other."""
 
     cpu: int
     core: str
     socket: str
-    node: str  # "" where there is none
-    l3: str  # "" where there is none
+    node: str  # "" if unknown
+    l3: str  # "" if unknown
 
 
 def _run(root: str, *options: str) -> subprocess.CompletedProcess[str]:
-    where = ["--sysroot", root] if root else []
+    sysroot = ["--sysroot", root] if root else []
     return subprocess.run(
-        ["lscpu", *where, *options],
+        ["lscpu", *sysroot, *options],
         capture_output=True,
         text=True,
         check=False,
@@ -34,7 +34,7 @@ def _run(root: str, *options: str) -> subprocess.CompletedProcess[str]:
 
 
 def read_lscpu(root: str = "") -> list[LscpuRow] | None:
-    """Return the CPUs, or None for a tree in which lscpu lacks what it insists on (`possible`, /proc/cpuinfo)."""
+    """Return the CPUs, or None for a tree in which lscpu lacks files that it requires (`possible`, /proc/cpuinfo)."""
     done = _run(root, "-p=CPU,CORE,SOCKET,NODE,CACHE")
     if done.returncode:
         return None
@@ -44,13 +44,13 @@ def read_lscpu(root: str = "") -> list[LscpuRow] | None:
         if line.startswith("#"):
             continue
         cpu, core, socket, node, *shared = line.split(",")
-        groups = dict(zip(caches, shared, strict=False))  # what a CPU lacks at the end of its line is left out
+        groups = dict(zip(caches, shared, strict=False))  # lscpu omits missing caches at the end of a line
         rows.append(LscpuRow(int(cpu), core, socket, node, groups.get("L3", "")))
     return rows
 
 
 def _cache_names(output: str) -> list[str]:
-    """Return the caches of the last comment's heading: `# CPU,Core,Socket,Node,L1d,L1i,L2,L3`."""
+    """Return the names of the caches in the last heading: `# CPU,Core,Socket,Node,L1d,L1i,L2,L3`."""
     heading = [line for line in output.splitlines() if line.startswith("# CPU,")][-1]
     names = heading.removeprefix("# ").split(",")
     return names[4:]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class LspciFunction(NamedTuple):
-    """A function as `lspci -vmmnk` prints it; what it leaves out is None."""
+    """A function as printed by `lspci -vmmnk`; fields that are not printed are None."""
 
     vendor: str
     device: str
@@ -27,11 +27,11 @@ class LspciFunction(NamedTuple):
 
 
 def read_lspci(root: str = "") -> dict[str, LspciFunction]:
-    """Return all functions by full address; `root` is a tree, or nothing for the running machine."""
-    # Named with -O, the path must exist: the running machine's own is the default.
-    where = ["-O", f"sysfs.path={root}/sys/bus/pci"] if root else []
+    """Return all functions by full address; `root` is a tree, or empty for the running machine."""
+    # A path given with -O must exist; the default is that of the running machine.
+    sysfs = ["-O", f"sysfs.path={root}/sys/bus/pci"] if root else []
     output = subprocess.run(
-        ["lspci", "-A", "linux-sysfs", *where, "-vmmnkD"],
+        ["lspci", "-A", "linux-sysfs", *sysfs, "-vmmnkD"],
         capture_output=True,
         text=True,
         check=True,
@@ -46,7 +46,7 @@ def read_lspci(root: str = "") -> dict[str, LspciFunction]:
 
 
 def read_serial_numbers(root: str) -> dict[str, str]:
-    """Return the serial numbers of a tree's functions by full address, of those that have one."""
+    """Return the serial numbers of a tree's functions that have one, by full address."""
     output = subprocess.run(
         ["lspci", "-A", "linux-sysfs", "-O", f"sysfs.path={root}/sys/bus/pci", "-vvvnD"],
         capture_output=True,
@@ -58,13 +58,13 @@ def read_serial_numbers(root: str) -> dict[str, str]:
 
 
 def serial_numbers(output: str) -> dict[str, str]:
-    """Return the serial numbers in what `lspci -vvvD` printed, by full address."""
-    found = {}
+    """Return the serial numbers in the output of `lspci -vvvD`, by full address."""
+    numbers = {}
     for record in output.strip().split("\n\n"):
         match = re.search(r"\] Device Serial Number ([0-9a-f-]+)$", record, re.MULTILINE)
         if match:
-            found[record.split(" ", 1)[0]] = match.group(1)
-    return found
+            numbers[record.split(" ", 1)[0]] = match.group(1)
+    return numbers
 
 
 _PATH = "/usr/sbin:/usr/bin:/sbin:/bin"

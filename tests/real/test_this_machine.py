@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The machine that the tests run on, live: the probe agrees with lspci, lscpu, lstopo and the kernel's own words."""
+"""The machine that runs the tests: the probe agrees with lspci, lscpu, lstopo and the kernel's own files."""
 
 from __future__ import annotations
 
@@ -31,62 +31,62 @@ _VENDORS = {"GenuineIntel": "intel", "AuthenticAMD": "amd", "ARM": "arm"}
 
 @pytest.fixture(scope="module")
 def reading() -> dict[str, Any]:
-    """Return what the probe says of this machine."""
-    found: dict[str, Any] = to_json(probe())
-    return found
+    """Return the reading of this machine."""
+    reading: dict[str, Any] = to_json(probe())
+    return reading
 
 
 @pytest.fixture(scope="module")
 def host(reading: dict[str, Any]) -> dict[str, Any]:
     """Return the machine in the reading."""
-    found: dict[str, Any] = reading["host"]
-    return found
+    machine: dict[str, Any] = reading["host"]
+    return machine
 
 
 @pytest.fixture(scope="module")
 def rows() -> list[LscpuRow]:
-    """Return what lscpu says."""
-    found = read_lscpu()
-    assert found, "lscpu reads no machine at all"
-    return found
+    """Return the CPUs as read by lscpu."""
+    lscpu_rows = read_lscpu()
+    assert lscpu_rows, "lscpu reads no CPUs"
+    return lscpu_rows
 
 
 def test_the_contract_holds(reading: dict[str, Any]) -> None:
     assert violations(reading) == []
 
 
-def test_nothing_is_called_unreadable_that_root_can_read(reading: dict[str, Any]) -> None:
-    denied = [found["path"] for found in reading["unreadable"] if os.access(found["path"], os.R_OK)]
-    # A container's root may be refused by more than the mode of a file; lockdown closes MSRs, and zeros hide iomem.
+def test_files_that_can_be_read_are_not_unreadable(reading: dict[str, Any]) -> None:
+    denied = [file["path"] for file in reading["unreadable"] if os.access(file["path"], os.R_OK)]
+    # More than a file's mode may deny access to a container's root; lockdown denies MSRs, and iomem may show zeros.
     assert [path for path in denied if not path.startswith(("/dev/", "/proc/", "/sys/firmware/"))] == []
 
 
-def test_functions_as_lspci_has_them(host: dict[str, Any]) -> None:
+def test_functions_agree_with_lspci(host: dict[str, Any]) -> None:
     if not Path("/sys/bus/pci/devices").exists():
         assert host["pci"] == {}
         return
     functions = read_lspci()
     assert set(host["pci"]) == set(functions)
     for address, function in functions.items():
-        ours = host["pci"][address]
-        theirs = {
+        actual = host["pci"][address]
+        expected = {
             "vendor": function.vendor,
             "device": function.device,
             "driver": function.driver,
             "iommu_group": function.iommu_group,
             "numa_node": function.numa_node,
         }
-        assert {key: ours[key] for key in theirs} == theirs, address
-        assert ours["class"] == function.class_ + (function.programming_interface or "00"), address
-        assert ours["revision"] == (function.revision or "00"), address
+        assert {key: actual[key] for key in expected} == expected, address
+        assert actual["class"] == function.class_ + (function.programming_interface or "00"), address
+        assert actual["revision"] == (function.revision or "00"), address
         for key, value in (
             ("subsystem_vendor", function.subsystem_vendor),
             ("subsystem_device", function.subsystem_device),
         ):
-            assert ours[key] == value or (value is None and ours[key] in (None, "0000", "ffff")), (address, key)
+            assert actual[key] == value or (value is None and actual[key] in (None, "0000", "ffff")), (address, key)
 
 
-def test_cpus_as_lscpu_has_them(host: dict[str, Any], rows: list[LscpuRow]) -> None:
+def test_cpus_agree_with_lscpu(host: dict[str, Any], rows: list[LscpuRow]) -> None:
     cores = {cpu: core for core in host["cpus"]["cores"] for cpu in core["cpus"]}
     assert host["cpus"]["online"] == sorted(row.cpu for row in rows)
     assert _shared(cores.items(), lambda core: tuple(core["cpus"])) == _shared_rows(
@@ -99,7 +99,7 @@ def test_cpus_as_lscpu_has_them(host: dict[str, Any], rows: list[LscpuRow]) -> N
     }
 
 
-def test_the_processor_as_lscpu_sums_it_up(host: dict[str, Any]) -> None:
+def test_the_processor_agrees_with_lscpu(host: dict[str, Any]) -> None:
     summary = read_lscpu_summary()
     assert host["cpu"]["vendor"] == _VENDORS.get(summary["Vendor ID"], "other")
     assert len(host["cpus"]["online"]) + len(host["cpus"]["offline"]) == int(summary["CPU(s)"])
@@ -110,7 +110,7 @@ def test_the_processor_as_lscpu_sums_it_up(host: dict[str, Any]) -> None:
         assert (host["cpu"]["virtualization"]["state"] in ("ready", "module_not_loaded")) <= has_flag
 
 
-def test_memory_as_the_kernel_has_it(host: dict[str, Any]) -> None:
+def test_memory_agrees_with_the_kernel(host: dict[str, Any]) -> None:
     text = Path("/proc/meminfo").read_text(encoding="ascii")
     total = re.search(r"^MemTotal: +([0-9]+) kB$", text, re.MULTILINE)
     assert total
@@ -122,7 +122,7 @@ def test_memory_as_the_kernel_has_it(host: dict[str, Any]) -> None:
     assert {size for node in host["memory"]["nodes"].values() for size in node["hugepages"]} == pools
 
 
-def test_nodes_and_caches_as_lstopo_has_them(host: dict[str, Any]) -> None:
+def test_nodes_and_caches_agree_with_lstopo(host: dict[str, Any]) -> None:
     machine = read_hwloc()
     assert machine is not None
     online = set(host["cpus"]["online"])
@@ -143,17 +143,17 @@ def test_the_kernel_and_distribution(host: dict[str, Any]) -> None:
 
 
 def test_the_device_under_the_root_file_system_is_in_use(host: dict[str, Any]) -> None:
-    """Whatever disk `/` is on, the functions on the way to it say so."""
+    """The functions above the disk of `/`, if any, have the use."""
     device = os.stat("/").st_dev
     disk = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
     functions = [part for part in (disk.resolve().parts if disk.exists() else ()) if part in host["pci"]]
-    uses = {"kind": "mount", "name": "/"}
-    losing = {
+    mount = {"kind": "mount", "name": "/"}
+    in_use = {
         address
         for address, function in host["pci"].items()
-        if any(uses.items() <= use.items() for use in function["in_use_by"])
+        if any(mount.items() <= use.items() for use in function["in_use_by"])
     }
-    assert set(functions) <= losing
+    assert set(functions) <= in_use
 
 
 def _shared(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Captured machines, unpacked once a run."""
+"""Captured machines, each unpacked once a session."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ CAPTURED = Path(__file__).resolve().parents[3] / "shared" / "machines"
 
 
 def captured_names() -> list[str]:
-    """Return the names of all captured machines; none where they are not beside the repository."""
+    """Return the names of all captured machines; an empty list if they are not beside the repository."""
     return sorted(path.name.removesuffix(".tar.xz") for path in CAPTURED.glob("*.tar.xz"))
 
 
@@ -36,7 +36,5 @@ def captured(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         pytest.skip(message)
     root = tmp_path_factory.mktemp(request.param)
     with tarfile.open(CAPTURED / f"{request.param}.tar.xz") as archive:
-        archive.extractall(
-            root, filter="fully_trusted"
-        )  # links lead out of it as they did on the machine: /sys/bus/...
+        archive.extractall(root, filter="fully_trusted")  # its absolute links are those of the machine: /sys/bus/...
     return root

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the builder writes is what a kernel would: lspci, lscpu and lstopo read built machines as the probe does."""
+"""The builder writes files as a kernel does: lspci, lscpu and lstopo read built machines as the probe does."""
 
 from __future__ import annotations
 
@@ -20,25 +20,29 @@ _BUILT = ("amd-desktop", "hybrid-laptop", "intel-server-apicv", "kvm-guest", "tw
 
 
 @pytest.mark.parametrize("name", _BUILT)
-def test_others_read_a_built_machine_as_the_probe_does(name: str, tmp_path: Path) -> None:
+def test_other_programs_read_a_built_machine_as_the_probe_does(name: str, tmp_path: Path) -> None:
     root = build(name, tmp_path)
     host = to_json(probe(root))["host"]
     functions = read_lspci(root)
     assert set(functions) == set(host["pci"])
-    for address, theirs in functions.items():
-        ours = host["pci"][address]
-        assert (ours["vendor"], ours["device"], ours["class"][:4]) == (theirs.vendor, theirs.device, theirs.class_)
-        assert (ours["driver"], ours["iommu_group"]) == (theirs.driver, theirs.iommu_group)
-        assert ours["numa_node"] == theirs.numa_node
-    # lspci does not ask whether a function sleeps
-    theirs_serial = {
+    for address, expected in functions.items():
+        actual = host["pci"][address]
+        assert (actual["vendor"], actual["device"], actual["class"][:4]) == (
+            expected.vendor,
+            expected.device,
+            expected.class_,
+        )
+        assert (actual["driver"], actual["iommu_group"]) == (expected.driver, expected.iommu_group)
+        assert actual["numa_node"] == expected.numa_node
+    # lspci reads suspended functions too
+    expected_serials = {
         address: number
         for address, number in read_serial_numbers(root).items()
         if not load(name)["pci"][address].get("asleep")
     }
     assert {
-        address: one["serial_number"] for address, one in host["pci"].items() if one["serial_number"]
-    } == theirs_serial
+        address: function["serial_number"] for address, function in host["pci"].items() if function["serial_number"]
+    } == expected_serials
     rows = read_lscpu(root)
     assert rows is not None
     assert [row.cpu for row in rows] == host["cpus"]["online"]
@@ -50,7 +54,7 @@ def test_others_read_a_built_machine_as_the_probe_does(name: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("functions", [1, 50, 500])
-def test_generated_machines_have_so_many_functions(functions: int, tmp_path: Path) -> None:
+def test_generated_machines_have_that_many_functions(functions: int, tmp_path: Path) -> None:
     root = generate(functions, tmp_path)
     reading = to_json(probe(root))
     assert violations(reading) == []
@@ -61,6 +65,8 @@ def test_generated_machines_have_so_many_functions(functions: int, tmp_path: Pat
     behind = [function for function in host["pci"].values() if function["parent"]]
     assert len(behind) == functions // 2
     assert all(host["pci"][function["parent"]]["bridge"] for function in behind)
-    serials = {address: one["serial_number"] for address, one in host["pci"].items() if one["serial_number"]}
+    serials = {
+        address: function["serial_number"] for address, function in host["pci"].items() if function["serial_number"]
+    }
     assert serials == read_serial_numbers(root)
     assert len(serials) == len(behind)

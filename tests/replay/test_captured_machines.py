@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Captured machines read as lspci, lscpu and lstopo read them, and as the reports they were made of say.
+"""The probe agrees on captured machines with lspci, lscpu and lstopo, and with the reports that some are made from.
 
 README.md explains each difference that is allowed here.
 """
@@ -23,12 +23,12 @@ from ansible_collections.vfio.workstation.tests.readers import read_hwloc, read_
 
 @pytest.fixture(scope="session")
 def host(captured: Path) -> dict[str, Any]:
-    """Return what the probe says of the machine."""
-    found: dict[str, Any] = to_json(probe(str(captured)))["host"]
-    return found
+    """Return the machine as read by the probe."""
+    machine: dict[str, Any] = to_json(probe(str(captured)))["host"]
+    return machine
 
 
-def test_as_the_report_had_it(captured: Path, host: dict[str, Any]) -> None:
+def test_agrees_with_the_report(captured: Path, host: dict[str, Any]) -> None:
     report = captured / "expected.json"
     if not report.exists():
         assert not list(captured.glob("*.json"))
@@ -49,15 +49,15 @@ def test_as_the_report_had_it(captured: Path, host: dict[str, Any]) -> None:
     assert host["iommu"]["state"] == "enabled"
 
 
-def test_functions_as_lspci_has_them(captured: Path, host: dict[str, Any]) -> None:
+def test_functions_agree_with_lspci(captured: Path, host: dict[str, Any]) -> None:
     if not (captured / "sys/bus/pci/devices").exists():
         assert host["pci"] == {}
         return
     functions = read_lspci(str(captured))
     assert list(host["pci"]) == sorted(functions, key=_bus_order)
     for address, function in functions.items():
-        ours = host["pci"][address]
-        theirs = {
+        actual = host["pci"][address]
+        expected = {
             "vendor": function.vendor,
             "device": function.device,
             "driver": function.driver or _driver_by_dangling_link(captured, address),
@@ -65,37 +65,37 @@ def test_functions_as_lspci_has_them(captured: Path, host: dict[str, Any]) -> No
             "numa_node": function.numa_node,
             "class": function.class_,
         }
-        assert {**{key: ours[key] for key in theirs}, "class": ours["class"][:4]} == theirs, address
+        assert {**{key: actual[key] for key in expected}, "class": actual["class"][:4]} == expected, address
         for key, value in (
             ("subsystem_vendor", function.subsystem_vendor),
             ("subsystem_device", function.subsystem_device),
         ):
-            assert ours[key] == value or (value is None and ours[key] in (None, "0000", "ffff")), (address, key)
+            assert actual[key] == value or (value is None and actual[key] in (None, "0000", "ffff")), (address, key)
         if function.programming_interface is not None:
-            assert ours["class"][4:] == function.programming_interface, address
+            assert actual["class"][4:] == function.programming_interface, address
         if (captured / "sys/bus/pci/devices" / address / "revision").exists():  # README: revisions of old kernels
-            assert ours["revision"] == (function.revision or "00"), address
+            assert actual["revision"] == (function.revision or "00"), address
         else:
-            assert ours["revision"] is None, address
+            assert actual["revision"] is None, address
 
 
-def test_cpus_as_lscpu_has_them(captured: Path, host: dict[str, Any]) -> None:
+def test_cpus_agree_with_lscpu(captured: Path, host: dict[str, Any]) -> None:
     rows = read_lscpu(str(captured))
     if rows is None:
         assert not (captured / "sys/devices/system/cpu/possible").exists() or not (captured / "proc/cpuinfo").exists()
         return
     cores = host["cpus"]["cores"]
     assert sorted(host["cpus"]["online"]) == [row.cpu for row in rows]
-    ours = _by_cpu(cores)
-    assert _partition(ours, lambda core: tuple(core["cpus"])) == _groups(rows, lambda row: (row.socket, row.core))
-    assert _partition(ours, lambda core: core["package"]) == _groups(rows, lambda row: row.socket)
-    assert {cpu: "" if core["node"] is None else str(core["node"]) for cpu, core in ours.items()} == {
+    core_of = _by_cpu(cores)
+    assert _partition(core_of, lambda core: tuple(core["cpus"])) == _groups(rows, lambda row: (row.socket, row.core))
+    assert _partition(core_of, lambda core: core["package"]) == _groups(rows, lambda row: row.socket)
+    assert {cpu: "" if core["node"] is None else str(core["node"]) for cpu, core in core_of.items()} == {
         row.cpu: row.node for row in rows
     }
-    assert _partition(ours, lambda core: core["l3"] or "") == _groups(rows, lambda row: row.l3)
+    assert _partition(core_of, lambda core: core["l3"] or "") == _groups(rows, lambda row: row.l3)
 
 
-def test_cpus_as_lstopo_has_them(captured: Path, host: dict[str, Any]) -> None:
+def test_cpus_agree_with_lstopo(captured: Path, host: dict[str, Any]) -> None:
     machine = read_hwloc(str(captured))
     if machine is None:
         assert not (captured / "sys/devices/system/cpu").exists()
@@ -110,7 +110,7 @@ def test_cpus_as_lstopo_has_them(captured: Path, host: dict[str, Any]) -> None:
     assert {frozenset(group["cpus"]): group["size_bytes"] for group in host["cpus"]["l3_groups"].values()} == machine.l3
 
 
-def test_memory_as_lstopo_has_it(captured: Path, host: dict[str, Any]) -> None:
+def test_memory_agrees_with_lstopo(captured: Path, host: dict[str, Any]) -> None:
     machine = read_hwloc(str(captured))
     if machine is None:
         assert host["memory"]["nodes"] == {}
@@ -125,7 +125,7 @@ def test_memory_as_lstopo_has_it(captured: Path, host: dict[str, Any]) -> None:
 
 
 def _driver_by_dangling_link(captured: Path, address: str) -> str | None:
-    """Return the driver that a dangling link names (README: drivers whose folder was not captured)."""
+    """Return the driver that a dangling link names (README: the drivers' folders were not captured)."""
     link = captured / "sys/bus/pci/devices" / address / "driver"
     return link.readlink().name if link.is_symlink() and not link.exists() else None
 

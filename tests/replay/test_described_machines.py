@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every described machine reads as its description says it must."""
+"""The reading of every described machine has the values that its description expects."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NOBODY = 65534
 
 @pytest.fixture
 def root() -> Iterator[str]:
-    """Return a folder that any user may enter, unlike pytest's own."""
+    """Return a folder that every user may enter, unlike pytest's own."""
     folder = tempfile.mkdtemp(prefix="machine-")
     os.chmod(folder, 0o755)
     yield folder
@@ -35,7 +35,7 @@ def root() -> Iterator[str]:
 
 @contextlib.contextmanager
 def _ordinary_user() -> Iterator[None]:
-    """Give up root's right to read everything, where we have it."""
+    """Drop root's permission to read everything, if we have it."""
     if os.geteuid():
         yield
         return
@@ -49,7 +49,7 @@ def _ordinary_user() -> Iterator[None]:
 def _read(root: str, *, as_user: bool) -> dict[str, Any]:
     if not as_user:
         return to_json(probe(root))
-    probe(root)  # as root: modules that are imported late may lie where only root can read
+    probe(root)  # as root, since modules that are imported late may be readable by root only
     with _ordinary_user():
         return to_json(probe(root))
 
@@ -59,32 +59,32 @@ def test_reads_as_described(name: str, root: str) -> None:
     machine = load(name)
     build(name, root)
     reading = _read(root, as_user=machine.get("as_user", False))
-    seen = {**reading["host"], "unreadable": reading["unreadable"]}
+    document = {**reading["host"], "unreadable": reading["unreadable"]}
     assert machine["expect"], "a description without expectations tests nothing"
     wrong = []
     for expression, expected in machine["expect"].items():
-        found = jmespath.search(expression, seen)
-        if not _agrees(found, expected):
-            wrong.append(f"{expression}\n  expected {expected}\n  found    {found}")
+        value = jmespath.search(expression, document)
+        if not _agrees(value, expected):
+            wrong.append(f"{expression}\n  expected {expected}\n  got      {value}")
     assert not wrong, "\n".join([name, *wrong])
 
 
-def _agrees(found: Any, expected: Any) -> bool:
+def _agrees(value: Any, expected: Any) -> bool:
     if isinstance(expected, dict) and set(expected) == {"matches"}:
-        text = found if isinstance(found, str) else repr(found)
+        text = value if isinstance(value, str) else repr(value)
         return re.search(expected["matches"], text) is not None
-    return bool(found == expected)
+    return bool(value == expected)
 
 
-def test_every_reason_tells_something_to_do(root: str) -> None:
-    """What keeps a machine from hosting guests comes with a reason that names a remedy, not just the finding."""
+def test_every_reason_has_a_remedy(root: str) -> None:
+    """The reason why a machine cannot run guests names a remedy, or says which evidence is missing."""
     remedy = re.compile(
-        r"enable|modprobe|remove|add|load|Xen|built without|cannot be told|nothing tells|no ACPI tables|may"
+        r"enable|modprobe|remove|add|load|Xen|built without|/sys/module is missing|insufficient evidence|may"
     )
     for name in names():
         folder = os.path.join(root, name)
         host = to_json(probe(build(name, folder)))["host"]
-        for verdict in (host["cpu"]["virtualization"], host["iommu"]):
-            assert verdict["reason"], name
-            if verdict["state"] not in ("ready", "enabled", "absent"):
-                assert remedy.search(verdict["reason"]), (name, verdict)
+        for subject in (host["cpu"]["virtualization"], host["iommu"]):
+            assert subject["reason"], name
+            if subject["state"] not in ("ready", "enabled", "absent"):
+                assert remedy.search(subject["reason"]), (name, subject)

@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is planned for captured machines, and what is refused: each GPU of each, as `plans/*.yml` has it.
+"""Plans and refusals for each GPU of the captured machines, as in `plans/*.yml`.
 
-`plans/described/*.yml` has the same for some of the described machines (tests/machines).
-
-Those files were reviewed by eye. Where a rule changes, so do they, by hand.
+`plans/described/*.yml` has plans for some of the described machines (tests/machines). These files are reviewed and
+changed by hand.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ _ADDRESS = re.compile(r"\b[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\b")
 
 
 def _expected(captured: Path) -> list[dict[str, Any]]:
-    # pytest puts a number after the name of a folder
+    # pytest appends a number to the name of a folder
     (path,) = (path for path in _PLANS.glob("*.yml") if re.fullmatch(re.escape(path.stem) + "[0-9]", captured.name))
     return _cases(path)
 
@@ -47,20 +46,20 @@ def _cases(path: Path) -> list[dict[str, Any]]:
 
 
 def _planned(host: Machine, request: dict[str, Any]) -> dict[str, Any]:
-    """Return what comes of a request, as the files have it."""
+    """Return the plan or the refusals for a request, in the format of the files."""
     desired = parse_desired(request)
     assert isinstance(desired, Desired), desired
     plan = plan_host(host, desired, HostRecord())
     if not isinstance(plan, HostPlan):
-        return {"refused": [{one.code: list(dict.fromkeys(_ADDRESS.findall(one.seen)))} for one in plan]}
-    found: dict[str, Any] = {"arguments": to_json(plan.arguments)}
+        return {"refused": [{refusal.code: list(dict.fromkeys(_ADDRESS.findall(refusal.seen)))} for refusal in plan]}
+    planned: dict[str, Any] = {"arguments": to_json(plan.arguments)}
     if plan.bindings:
-        found["bound"] = [one.address for one in plan.bindings]
+        planned["bound"] = [binding.address for binding in plan.bindings]
     if plan.cpus:
-        found["guests"], found["why"] = numbers_text(plan.cpus.guests), plan.cpus.reason
+        planned["guests"], planned["why"] = numbers_text(plan.cpus.guests), plan.cpus.reason
     if plan.hugepages and plan.hugepages.runtime:
-        found["runtime"] = [to_json(one) for one in plan.hugepages.runtime]
-    return found
+        planned["runtime"] = [to_json(pool) for pool in plan.hugepages.runtime]
+    return planned
 
 
 @pytest.fixture(scope="session")
@@ -76,7 +75,7 @@ def test_as_reviewed(captured: Path, host: Machine) -> None:
 
 
 def test_every_gpu_is_in_the_review(captured: Path, host: Machine) -> None:
-    gpus = {address for address, one in host.pci.items() if (one.class_ or "").startswith("03")}
+    gpus = {address for address, function in host.pci.items() if (function.class_ or "").startswith("03")}
     devices = [device for case in _expected(captured) for device in case["request"].get("devices", [])]
     assert gpus <= {device["select"].get("address") for device in devices}
 

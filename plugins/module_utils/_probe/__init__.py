@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The probe: from the files of a machine to its value. Reads only, and takes whatever it finds."""
+"""The probe: reads the files of a machine and returns it as a value. Never writes, and accepts any content."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ def probe(root: str = "/") -> Reading:
     """Read a machine.
 
     Args:
-        root: Folder with the machine's /sys, /proc, /etc and /boot; `/` is the machine we run on.
+        root: Folder with the machine's /sys, /proc, /etc and /boot; `/` is the running machine.
 
     Returns:
-        The machine, and the files that could not be read for lack of rights. Never raises for what it finds there.
+        The machine, and the files that could not be read for lack of permission. No content raises an exception.
     """
     tree = Tree(root)
     evidence = Evidence(tree)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Storage in use: file systems, swap, ZFS pools, and mappings that others rest on."""
+"""Storage in use: file systems, swap, ZFS pools, and stacked devices (device mapper, md, bcache)."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _MOST_LAYERS = 16
 
 class _Mount(NamedTuple):
     number: str  # MAJOR:MINOR; the major is 0 for file systems that span devices
-    inside: str  # which folder of the file system is mounted
+    inside: str  # the folder of the file system that is mounted
     point: str
     kind: str
     source: str
 
 
 class BlockDevices:
-    """Block devices, and the devices in sysfs that they rest on."""
+    """Block devices, and the devices in sysfs below them."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
@@ -47,15 +47,15 @@ class BlockDevices:
         return path or self._mappings().get(node.rpartition("/")[2])
 
     def paths(self, device: str) -> set[str]:
-        """Return the sysfs paths of the devices at the bottom of a block device, itself if it rests on no other."""
+        """Return the sysfs paths of the lowest devices below a block device, or its own path if there are none."""
         bottom: set[str] = set()
-        seen: set[str] = set()
+        visited: set[str] = set()
         pending = [device]
-        while pending and len(seen) < 4096:
+        while pending and len(visited) < 4096:
             path = pending.pop()
-            if path in seen:
+            if path in visited:
                 continue
-            seen.add(path)
+            visited.add(path)
             below = self._below(path)
             pending.extend(below)
             if not below:
@@ -76,14 +76,14 @@ class BlockDevices:
         for disk in (path, parent):
             below = [tree.resolve(f"{disk}/slaves/{name}") for name in tree.names(disk + "/slaves")]
             if below:
-                return [found for found in below if found]
-        # With native multipath a namespace hangs on the subsystem, which links to its controllers.
+                return [slave for slave in below if slave]
+        # With native multipath a namespace is below the subsystem, which links to its controllers.
         head, marker, rest = path.partition("/nvme-subsystem/")
         if marker:
             subsystem = head + marker + rest.partition("/")[0]
             linked = tree.targets(subsystem) or {}
             controllers = [tree.resolve(f"{subsystem}/{name}") for name in linked if name.startswith("nvme")]
-            return [found for found in controllers if found]
+            return [controller for controller in controllers if controller]
         return []
 
     def _mappings(self) -> dict[str, str]:
@@ -106,21 +106,21 @@ def read_storage_uses(tree: Tree, devices: BlockDevices) -> Iterator[tuple[Use, 
         for device in _devices_of(tree, devices, mount):
             taken.add(device)
             yield Use("mount", mount.point, device.rpartition("/")[2]), devices.paths(device)
-    for name, found in _swaps(tree, devices, mounts):
-        taken.update(found)
-        for device in found:
+    for name, swap_devices in _swaps(tree, devices, mounts):
+        taken.update(swap_devices)
+        for device in swap_devices:
             yield Use("swap", name, device.rpartition("/")[2]), devices.paths(device)
     for pool, device in _zfs_members(tree, devices):
         yield Use("zfs_pool", pool, device.rpartition("/")[2]), devices.paths(device)
     for name, path in devices.all():
-        # A mapping that nothing mounts may still serve: a disk of a guest, an array being assembled.
+        # A mapping that is not mounted may still be in use: a guest's disk, an array that is being assembled.
         if _STACKED.match(name) and path not in taken and not tree.names(path + "/holders"):
             label = tree.text(path + "/dm/name") or name
             yield Use("mapping", label, name), devices.paths(path)
 
 
 def _mounts(tree: Tree) -> list[_Mount]:
-    """Read the mounts (proc_pid_mountinfo(5)); of a capture without mountinfo, the older table."""
+    """Return the mounts from mountinfo (proc_pid_mountinfo(5)), or from the older table where a capture lacks it."""
     mounts = []
     text = tree.text("/proc/self/mountinfo", FILE_LIMIT)
     for line in (text or "").splitlines():
@@ -138,12 +138,12 @@ def _mounts(tree: Tree) -> list[_Mount]:
 
 
 def _distinct(mounts: list[_Mount]) -> Iterator[_Mount]:
-    """Drop bind mounts of what is mounted already: containers make hundreds."""
-    seen: set[tuple[str, str, str]] = set()
+    """Yield each mount once, without bind mounts of it: containers create hundreds."""
+    known: set[tuple[str, str, str]] = set()
     for mount in mounts:
-        what = (mount.number, mount.inside, mount.source)
-        if what not in seen:
-            seen.add(what)
+        key = (mount.number, mount.inside, mount.source)
+        if key not in known:
+            known.add(key)
             yield mount
 
 
@@ -151,9 +151,9 @@ def _devices_of(tree: Tree, devices: BlockDevices, mount: _Mount) -> list[str]:
     if not mount.number.startswith("0:"):
         device = devices.by_number(mount.number) or devices.by_node(mount.source)
         return [device] if device else []
-    # bcachefs names all its devices, with colons between them; btrfs names one, and sysfs has the others.
-    found = [devices.by_node(node) for node in mount.source.split(":")[:_MOST_LAYERS]]
-    present = [device for device in found if device]
+    # The source of bcachefs lists all devices, separated by colons; that of btrfs names one, and sysfs has the others.
+    candidates = [devices.by_node(node) for node in mount.source.split(":")[:_MOST_LAYERS]]
+    present = [device for device in candidates if device]
     if mount.kind == "btrfs" and present:
         for volume in tree.names("/sys/fs/btrfs"):
             members = [
@@ -181,14 +181,14 @@ def _swaps(tree: Tree, devices: BlockDevices, mounts: list[_Mount]) -> Iterator[
 
 
 def _zfs_members(tree: Tree, devices: BlockDevices) -> Iterator[tuple[str, str]]:
-    """Yield imported pools with their devices. ZFS shows no members in sysfs; udev's database knows their labels."""
+    """Yield imported pools with their devices. ZFS lists no members in sysfs; udev's database has their labels."""
     pools = set(tree.names("/proc/spl/kstat/zfs"))
     for _name, path in devices.all() if pools else ():
-        known = key_values(tree.text("/run/udev/data/b{}".format(tree.text(path + "/dev"))))
-        if known.get("E:ID_FS_TYPE") == "zfs_member" and known.get("E:ID_FS_LABEL") in pools:
-            yield known["E:ID_FS_LABEL"], path
+        properties = key_values(tree.text("/run/udev/data/b{}".format(tree.text(path + "/dev"))))
+        if properties.get("E:ID_FS_TYPE") == "zfs_member" and properties.get("E:ID_FS_LABEL") in pools:
+            yield properties["E:ID_FS_LABEL"], path
 
 
 def _plain(text: str) -> str:
-    """Undo the kernel's octal escapes of white space and backslashes in names."""
+    """Return a name without the kernel's octal escapes for white space and backslashes."""
     return _OCTAL.sub(lambda match: chr(int(match.group(1), 8)), text)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The verdict on virtualization in the processor: what it has, what the firmware left on, what KVM makes of it."""
+"""The state of hardware virtualization: what the processor supports, what the firmware allows, what KVM uses."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ _REGISTER = re.compile(r"(?:[0-9a-f]{1,16}:)?[0-9a-f]{1,16}")
 
 # Every AMD processor from this family on (Zen) has SVM and an IOMMU.
 _AMD_ZEN_FAMILY = 0x17
-# Came with Skylake and Goldmont, from which on every Intel processor has VT-x and VT-d.
+# Introduced with Skylake and Goldmont; every Intel processor since then has VT-x and VT-d.
 _INTEL_SKYLAKE_FLAG = "clflushopt"
 
 
 class _Extension(NamedTuple):
-    """What there is to say about VT-x or AMD-V."""
+    """The names of VT-x or AMD-V in flags, modules and firmware menus."""
 
     flag: str
     name: str
     module: str
     slat: str  # flag in /proc/cpuinfo
     slat_parameter: str
-    setting: str  # what firmware menus call it
+    setting: str  # the option in firmware menus
 
 
 _VMX = _Extension("vmx", "VT-x", "kvm_intel", "ept", "ept", "Intel Virtualization Technology (VT-x, VMX)")
@@ -50,11 +50,11 @@ _Verdict = Tuple[str, str]  # state, reason
 
 
 def read_cpu(evidence: Evidence, interrupt_remapping: bool | None) -> Cpu:
-    """Judge the processor.
+    """Return the processor and the state of its virtualization.
 
     Args:
-        evidence: The machine's witnesses.
-        interrupt_remapping: Whether the IOMMU remaps interrupts, without which none can be posted.
+        evidence: What the machine's files say.
+        interrupt_remapping: Whether the IOMMU remaps interrupts, which posted interrupts require.
     """
     processor = evidence.processor
     with evidence.tree.reading("cpu.virtualization"):
@@ -78,7 +78,7 @@ def read_cpu(evidence: Evidence, interrupt_remapping: bool | None) -> Cpu:
 
 
 def has_virtualization_by_age(evidence: Evidence) -> bool:
-    """Tell whether this processor is of a generation whose every member has virtualization and an IOMMU."""
+    """Return whether every processor of this generation has virtualization and an IOMMU."""
     processor = evidence.processor
     if processor.vendor == "amd":
         return (processor.family or 0) >= _AMD_ZEN_FAMILY
@@ -86,7 +86,7 @@ def has_virtualization_by_age(evidence: Evidence) -> bool:
 
 
 def _extension(evidence: Evidence) -> _Extension | None:
-    """Return the extension that this processor has or, by its maker, would have."""
+    """Return the extension that this processor has, or the one that its vendor uses."""
     flags = evidence.processor.flags
     if "vmx" in flags or "svm" in flags:
         return _VMX if "vmx" in flags else _SVM
@@ -109,18 +109,18 @@ def _verdict(evidence: Evidence, extension: _Extension | None) -> _Verdict:
         return _without_flag(evidence, extension)
     if _has_kvm(evidence):
         return "ready", f"{extension.name} is on and KVM uses it{_slat_off(evidence, extension)}"
-    firmware = _firmware_switched_off(evidence, extension)
-    if firmware:  # kernels before 5.6 keep the flag when the firmware has locked the extension away
+    firmware = _disabled_in_firmware(evidence, extension)
+    if firmware:  # kernels before 5.6 keep the flag even if the firmware has locked the extension
         return firmware
     if evidence.xen_control_domain:
         return "unsupported", f"this is Xen's control domain: Xen itself uses {extension.name}, KVM cannot"
     if not evidence.tree.names("/sys/module"):
         return (
             "unknown",
-            f"{extension.name} is on; whether KVM is loaded cannot be told, since there is no /sys/module",
+            f"{extension.name} is on; whether KVM is loaded is unknown, since /sys/module is missing",
         )
     reason = (
-        f"{extension.name} is on, but KVM is not: load it with `modprobe {extension.module}`; "
+        f"{extension.name} is on, but KVM is not loaded: load it with `modprobe {extension.module}`; "
         "if that fails, the kernel log says why"
     )
     return "module_not_loaded", reason
@@ -130,47 +130,50 @@ def _other_verdict(evidence: Evidence) -> _Verdict:
     if _has_kvm(evidence):
         return "ready", "KVM has registered /dev/kvm"
     if evidence.processor.vendor == "arm":
-        return "unknown", "KVM has not registered /dev/kvm: the kernel may lack it, or was not started in EL2"
+        return (
+            "unknown",
+            "KVM has not registered /dev/kvm: the kernel may be built without KVM, or was not started in EL2",
+        )
     return (
         "unsupported",
-        "neither vmx nor svm is among the flags of /proc/cpuinfo, and the maker is neither Intel nor AMD",
+        "the flags in /proc/cpuinfo include neither vmx nor svm, and the vendor is neither Intel nor AMD",
     )
 
 
 def _without_flag(evidence: Evidence, extension: _Extension) -> _Verdict:
-    """Judge a processor without the flag: kernels clear it when the firmware says no (Intel: since Linux 5.6)."""
+    """Return the state without the flag, which kernels clear if the firmware disables it (Intel: since Linux 5.6)."""
     if evidence.xen_control_domain:
         return "unsupported", f"this is Xen's control domain: Xen itself uses {extension.name}, KVM cannot"
     if evidence.hypervisor:
         reason = (
-            f"this machine is a guest ({evidence.hypervisor}) whose hypervisor offers it no {extension.name}: "
-            "enable nested virtualization there"
+            f"this machine is a guest ({evidence.hypervisor}) whose hypervisor does not provide {extension.name}: "
+            "enable nested virtualization on its host"
         )
         return "unsupported", reason
-    firmware = _firmware_switched_off(evidence, extension)
+    firmware = _disabled_in_firmware(evidence, extension)
     if firmware:
         return firmware
-    # Nested paging comes only with the extension, and its flag outlives that of AMD-V.
+    # Only processors with the extension have nested paging, and its flag stays when the kernel clears that of AMD-V.
     if has_virtualization_by_age(evidence) or extension.slat in evidence.processor.flags:
-        seen = f"every processor of this generation has it, but the flag {extension.flag} is missing"
-        return "disabled_by_firmware", _enable(extension, seen)
+        observation = f"every processor of this generation has it, but the flag {extension.flag} is missing"
+        return "disabled_by_firmware", _enable(extension, observation)
     reason = (
-        f"the flag {extension.flag} is missing: either the firmware has switched {extension.name} off "
+        f"the flag {extension.flag} is missing: either {extension.name} is disabled in firmware "
         f"(enable {extension.setting}), or this processor lacks it; "
-        "as root, with the module msr loaded, this could be told"
+        "to find out, load the module msr and read as root"
     )
     return "unknown", reason
 
 
-def _firmware_switched_off(evidence: Evidence, extension: _Extension) -> _Verdict | None:
+def _disabled_in_firmware(evidence: Evidence, extension: _Extension) -> _Verdict | None:
     if extension is _VMX:
         control = evidence.msr(_IA32_FEATURE_CONTROL)
         off = bool(control and control & _FEATURE_CONTROL_LOCKED and not control & _FEATURE_CONTROL_VMX)
-        seen = f"MSR 0x3a is {control or 0:#x}: locked, without VMX outside SMX"
+        observation = f"MSR 0x3a is {control or 0:#x}: locked, without VMX outside SMX"
     else:
         control = evidence.msr(_VM_CR)
         off = bool(control and control & _VM_CR_SVMDIS)
-        seen = f"MSR 0xc0010114 is {control or 0:#x}: SVMDIS is set"
+        observation = f"MSR 0xc0010114 is {control or 0:#x}: SVMDIS is set"
     if control is None:
         line = evidence.log(
             r"VMX \(\w+ TXT\) disabled by BIOS",
@@ -178,12 +181,13 @@ def _firmware_switched_off(evidence: Evidence, extension: _Extension) -> _Verdic
             r"SVM disabled \(by BIOS\)",
             r"kvm: disabled by bios",
         )
-        off, seen = line is not None, f"the kernel log says: {line}"
-    return ("disabled_by_firmware", _enable(extension, seen)) if off else None
+        off, observation = line is not None, f"the kernel log says: {line}"
+    return ("disabled_by_firmware", _enable(extension, observation)) if off else None
 
 
-def _enable(extension: _Extension, seen: str) -> str:
-    return f"{extension.name} is switched off in firmware: enable {extension.setting} in the firmware setup ({seen})"
+def _enable(extension: _Extension, observation: str) -> str:
+    setting = extension.setting
+    return f"{extension.name} is disabled in firmware: enable {setting} in the firmware setup ({observation})"
 
 
 def _has_kvm(evidence: Evidence) -> bool:
@@ -203,13 +207,13 @@ def _slat_off(evidence: Evidence, extension: _Extension) -> str:
     if yes_no(evidence.parameter(extension.module, extension.slat_parameter)) is not False:
         return ""
     argument = f"{extension.module}.{extension.slat_parameter}=0"
-    return f"; without {extension.slat.upper()}, which {argument} switches off: guests are slow"
+    return f"; {extension.slat.upper()} is disabled by {argument}: guests are slow"
 
 
 def _interrupt_virtualization(evidence: Evidence, extension: _Extension | None) -> InterruptVirtualization:
     processor = evidence.processor
     if extension is _VMX and extension.flag in processor.flags:
-        # The line "vmx flags" came with Linux 5.7: without it the ability is not known.
+        # The line "vmx flags" exists since Linux 5.7; without it, support is unknown.
         supported = "apicv" in processor.vmx_flags if processor.vmx_flags else None
         return InterruptVirtualization("apicv", supported, yes_no(evidence.parameter("kvm_intel", "enable_apicv")))
     if extension is _SVM and extension.flag in processor.flags:
@@ -220,46 +224,47 @@ def _interrupt_virtualization(evidence: Evidence, extension: _Extension | None) 
 def _posted_interrupts(
     evidence: Evidence, interrupts: InterruptVirtualization, remapping: bool | None
 ) -> PostedInterrupts:
-    """Posting needs the processor (APICv, AVIC), every IOMMU, and interrupt remapping that is not told otherwise.
+    """Return whether interrupts can be posted, and whether they are.
 
-    Since Linux 6.16 KVM itself says what came of that: enable_device_posted_irqs (kvm_x86_vendor_init).
+    This requires APICv or AVIC, support in every IOMMU, and interrupt remapping in a mode that allows it. Since Linux
+    6.16 KVM reports the result in the parameter enable_device_posted_irqs (kvm_x86_vendor_init).
     """
     if interrupts.name == "apicv":
         module = "kvm_intel"
         registers = _registers(evidence, "dmar", "intel-iommu/cap")
-        wanted = _VTD_CAP_PI
-        refused = "nopost" in evidence.argument("intremap")
+        required = _VTD_CAP_PI
+        disabled = "nopost" in evidence.argument("intremap")
     elif interrupts.name == "avic":
         module = "kvm_amd"
         registers = _registers(evidence, "ivhd", "amd-iommu/features")
-        wanted = _EFR_GASUP | _EFR_GAMSUP_VAPIC
-        refused = "legacy" in evidence.argument("amd_iommu_intr")
+        required = _EFR_GASUP | _EFR_GAMSUP_VAPIC
+        disabled = "legacy" in evidence.argument("amd_iommu_intr")
     else:
         return PostedInterrupts(None, None)
-    iommu_able = all(register & wanted == wanted for register in registers) if registers else None
+    iommu_able = all(register & required == required for register in registers) if registers else None
     supported = _all_of(interrupts.supported, iommu_able)
-    told = yes_no(evidence.parameter(module, "enable_device_posted_irqs"))
-    if told is not None:
-        return PostedInterrupts(told or supported, told)
-    return PostedInterrupts(supported, _all_of(supported, interrupts.enabled, remapping, not refused))
+    enabled = yes_no(evidence.parameter(module, "enable_device_posted_irqs"))
+    if enabled is not None:
+        return PostedInterrupts(enabled or supported, enabled)
+    return PostedInterrupts(supported, _all_of(supported, interrupts.enabled, remapping, not disabled))
 
 
 def _registers(evidence: Evidence, prefix: str, attribute: str) -> tuple[int, ...]:
-    """Return a register of every IOMMU of a kind; none unless all can be read."""
+    """Return a register of every IOMMU of a kind, or an empty tuple unless all of them can be read."""
     values = []
     for name in evidence.tree.names("/sys/class/iommu"):
         if name.startswith(prefix):
             match = _REGISTER.fullmatch(evidence.tree.text(f"/sys/class/iommu/{name}/{attribute}") or "")
             if match is None:
                 return ()
-            # AMD's has a second one beside it: older kernels print that first, newer ones last, and distributions carry
-            # either order to other versions (drivers/iommu/amd/init.c). Only the first one's high bits are in use.
+            # AMD's attribute prints two registers. Older kernels print the second one first, newer kernels last, and
+            # distributions backport either order (drivers/iommu/amd/init.c). Only the first one uses its high bits.
             values.append(max(int(word, 16) for word in match.group(0).split(":")))
     return tuple(values)
 
 
 def _all_of(*values: bool | None) -> bool | None:
-    """Return the conjunction of what is known: False decides, None leaves it open."""
+    """Return False if any value is False, else None if any is unknown, else True."""
     if False in values:
         return False
     return None if None in values else True

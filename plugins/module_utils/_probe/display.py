@@ -4,7 +4,7 @@
 
 """The firmware's framebuffer, and the function whose memory it lies in.
 
-Before a GPU's own driver loads, or when it never does, simpledrm, efifb or vesafb draw the console there.
+Until a GPU's own driver loads, if it ever does, simpledrm, efifb or vesafb draw the console there.
 
 Source: include/uapi/linux/screen_info.h and Documentation/arch/x86/zero-page.rst of the kernel.
 """
@@ -30,18 +30,18 @@ _IOMEM = re.compile(
 
 
 class Framebuffer(NamedTuple):
-    """Where the boot console is drawn."""
+    """The framebuffer in which the boot console is drawn."""
 
     base: int | None  # physical address
-    holder: str | None  # sysfs path of the device behind the first framebuffer, when the base is not known
+    holder: str | None  # sysfs path of the device behind the first framebuffer, if the base is unknown
 
     @property
     def conclusive(self) -> bool:
-        """Whether a function that does not hold this framebuffer is therefore not the boot display."""
+        """Whether a function whose memory does not contain this framebuffer cannot be the boot display."""
         return self.base is not None
 
     def is_in(self, folder: Folder) -> bool:
-        """Tell whether the framebuffer lies in the memory of the function with this folder."""
+        """Return whether the framebuffer lies in the memory of the function with this folder."""
         if self.base is None:
             # simpledrm's platform device may lie below the function (drivers/firmware/sysfb.c).
             return self.holder is not None and f"{self.holder}/".startswith(f"{folder.path}/")
@@ -53,7 +53,7 @@ class Framebuffer(NamedTuple):
 
 
 def read_framebuffer(tree: Tree) -> Framebuffer | None:
-    """Find the boot framebuffer, or None where nothing tells of one."""
+    """Return the boot framebuffer, or None if there is no evidence of one."""
     base = _base_from_zero_page(tree.data(_ZERO_PAGE)) or _base_from_iomem(tree)
     if base:
         return Framebuffer(base, None)
@@ -73,6 +73,6 @@ def _base_from_iomem(tree: Tree) -> int | None:
     text = tree.text("/proc/iomem", 4 << 20) or ""
     match = _IOMEM.search(text)
     base = int(match.group(1), 16) if match else None
-    if base == 0:  # without CAP_SYS_ADMIN the kernel prints zeros instead of refusing
+    if base == 0:  # without CAP_SYS_ADMIN the kernel prints zeros instead of an error
         tree.deny("/proc/iomem", None)
     return base

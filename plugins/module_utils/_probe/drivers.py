@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which drivers a PCI function could have: its driver_override, the drivers registered, the modules that claim it.
+"""Drivers that a PCI function could get: its driver_override, the registered drivers, the modules that match it.
 
 Source: Documentation/ABI/testing/sysfs-bus-pci, modules.alias of depmod(8), and Documentation/kbuild/kbuild.rst for
 modules.builtin.modinfo.
@@ -21,14 +21,14 @@ from .tree import FILE_LIMIT, Tree
 DEVICES = "/sys/bus/pci/devices"
 DRIVERS = "/sys/bus/pci/drivers"
 
-# Two thirds of a list that has tens of thousands of lines are of other buses, and most of the rest of other vendors.
+# The list has tens of thousands of lines: two thirds are of other buses, and most of the rest of other vendors.
 _ALIAS = re.compile(r"^alias (pci:\S+) (\S+)$", re.MULTILINE)
 _BUILT_IN_ALIAS = re.compile(r"(?:^|\0)([^.\0]+)\.alias=(pci:[^\0]+)")
 _VENDOR = len("pci:v00008086")
 
 
 def override_path(address: str) -> str:
-    """Return where the name of the only driver stands that a function may get."""
+    """Return the path of the attribute that restricts a function to one driver."""
     return f"{DEVICES}/{address}/driver_override"
 
 
@@ -38,25 +38,26 @@ def read_driver(tree: Tree, address: str) -> str | None:
 
 
 def read_override(tree: Tree, address: str) -> str | None:
-    """Return a function's driver_override, or None where nothing restricts it.
+    """Return a function's driver_override, or None where it is not restricted.
 
-    Kernels before Linux 7.1 hold the lock of the function while they show it, so that a driver that hangs holds up the
-    reader: ask only when _apply.sysfs.is_responsive().
+    Kernels before Linux 7.1 lock the function while they show the attribute, so that a hanging driver blocks the
+    reader: call this only if _apply.sysfs.is_responsive().
     """
     text = tree.text(override_path(address))
-    # What the kernel prints for a string that is not there.
+    # The kernel prints "(null)" for a string that is not set.
     return None if text in (None, "", "(null)") else text
 
 
 def read_waiting(tree: Tree, address: str) -> str | None:
-    """Return which process was left behind by an earlier run, and waits for a driver of this function still.
+    """Return a description of a process of an earlier run that still waits for this function's driver, or None.
 
-    The link to the driver goes before the driver has let go (drivers/base/dd.c, __device_release_driver()), and not
-    every kernel holds up who reads driver_override, so that nothing else may tell.
+    The kernel removes the link to the driver before the driver has released the function (drivers/base/dd.c,
+    __device_release_driver()), and not every kernel blocks readers of driver_override meanwhile: the process may be
+    the only evidence.
     """
     for process in tree.names("/proc"):
         if process.isdigit():
-            # As _apply.sysfs starts them: the attribute and the value come last.
+            # As started by _apply.sysfs: the attribute and the value are the last arguments.
             words = (tree.text(f"/proc/{process}/cmdline") or "").split("\0")[:-1]
             path = words[-2] if len(words) > 2 else ""
             if path.startswith("/sys/bus/pci/") and (words[-1] == address or f"/{address}/" in path):
@@ -65,11 +66,11 @@ def read_waiting(tree: Tree, address: str) -> str | None:
 
 
 def read_function_drivers(tree: Tree, request: DriverRequest) -> FunctionDrivers:
-    """Read what decides which driver a function can get.
+    """Return what determines the driver that a function can get.
 
     Args:
         tree: The machine.
-        request: For which function, and which driver.
+        request: The function and the requested driver.
     """
     modalias = tree.text(f"{DEVICES}/{request.address}/modalias")
     version = tree.text("/proc/sys/kernel/osrelease") or ""
@@ -88,7 +89,7 @@ def read_function_drivers(tree: Tree, request: DriverRequest) -> FunctionDrivers
 
 
 def is_registered(tree: Tree, driver: str) -> bool:
-    """Tell whether the running kernel has a PCI driver of that name at hand."""
+    """Return whether a PCI driver of that name is registered in the running kernel."""
     return tree.exists(f"{DRIVERS}/{driver}")
 
 
@@ -99,20 +100,20 @@ def _matching_modules(tree: Tree, version: str, modalias: str | None) -> tuple[D
         loadable = tree.text(f"{folder}{version}/modules.alias", FILE_LIMIT)
         if loadable is not None:
             built_in = tree.text(f"{folder}{version}/modules.builtin.modinfo", FILE_LIMIT) or ""
-            found = dict.fromkeys(_fitting(modalias, ((m[1], m[2]) for m in _ALIAS.finditer(loadable))), False)
-            found.update(
-                dict.fromkeys(_fitting(modalias, ((m[2], m[1]) for m in _BUILT_IN_ALIAS.finditer(built_in))), True)
-            )
+            aliases = ((match[1], match[2]) for match in _ALIAS.finditer(loadable))
+            built_in_aliases = ((match[2], match[1]) for match in _BUILT_IN_ALIAS.finditer(built_in))
+            is_built_in = dict.fromkeys(_matching(modalias, aliases), False)
+            is_built_in.update(dict.fromkeys(_matching(modalias, built_in_aliases), True))
             return tuple(
                 DriverModule(name, always or tree.exists(f"/sys/module/{name}"))
-                for name, always in sorted(found.items())
+                for name, always in sorted(is_built_in.items())
             )
     return None
 
 
-def _fitting(modalias: str, aliases: Iterator[tuple[str, str]]) -> Iterator[str]:
-    """Yield the modules whose aliases fit, with underscores, as the kernel names them."""
-    # Upper-case digits in the device's own alias and in the patterns (file2alias.c of the kernel).
+def _matching(modalias: str, aliases: Iterator[tuple[str, str]]) -> Iterator[str]:
+    """Yield the modules whose aliases match, with underscores, as the kernel names them."""
+    # Both the device's own alias and the patterns have upper-case digits (file2alias.c of the kernel).
     for pattern, module in aliases:
         if pattern.startswith((modalias[:_VENDOR], "pci:v*")) and fnmatchcase(modalias, pattern):
             yield module.replace("-", "_")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Witnesses that the verdicts on virtualization and the IOMMU call: each is read once, and only when asked."""
+"""The evidence that the states of virtualization and the IOMMU rest on: each file is read once, and on demand."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from .parse import integer, key_values
 from .tree import FILE_LIMIT, Tree
 
 _VENDORS = {"GenuineIntel": "intel", "AuthenticAMD": "amd"}
-#: available_clocksource: a guest is offered its hypervisor's clock (drivers/clocksource, arch/x86/kernel/kvmclock.c).
+#: available_clocksource lists the hypervisor's clock in a guest (drivers/clocksource, arch/x86/kernel/kvmclock.c).
 _CLOCKS = (("kvm-clock", "kvm"), ("hyperv_clocksource", "hyperv"), ("xen", "xen"), ("vmware", "vmware"))
-#: DMI's vendor or product, as systemd-detect-virt(1) knows them.
+#: Substrings of DMI's vendor and product, as in systemd-detect-virt(1).
 _PRODUCTS = (
     ("QEMU", "qemu"),
     ("KVM", "kvm"),
@@ -36,7 +36,7 @@ _LOG_LIMIT = 4 << 20
 
 
 class Processor(NamedTuple):
-    """What /proc/cpuinfo says of the first processor; all are alike in what we ask."""
+    """The first processor in /proc/cpuinfo; the others do not differ in these values."""
 
     known: bool
     vendor: str | None
@@ -47,7 +47,7 @@ class Processor(NamedTuple):
 
 
 class Evidence:
-    """The witnesses of one machine."""
+    """The evidence about one machine."""
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
@@ -59,11 +59,11 @@ class Evidence:
 
     @property
     def xen_control_domain(self) -> bool:
-        """Whether this is Xen's dom0: hardware is its own, but the IOMMU and VT-x are Xen's."""
+        """Whether this is Xen's control domain (dom0), which owns the devices but not the IOMMU and VT-x."""
         return "control_d" in (self.tree.text("/proc/xen/capabilities") or "")
 
     def argument(self, name: str) -> tuple[str, ...]:
-        """Return the words given to a kernel argument, `off` and `pt` of `iommu=pt,off`, over all its occurrences."""
+        """Return the values of a kernel argument from all its occurrences: `pt` and `off` of `iommu=pt,off`."""
         values = [token.partition("=")[2] for token in self.cmdline if token.partition("=")[0] == name]
         return tuple(word for value in values for word in value.split(","))
 
@@ -72,11 +72,11 @@ class Evidence:
         return self.tree.text(f"/sys/module/{module}/parameters/{name}")
 
     def module_loaded(self, module: str) -> bool:
-        """Tell whether a module is loaded, or built in and has parameters."""
+        """Return whether a module is loaded, or built in and has parameters."""
         return self.tree.exists("/sys/module/" + module)
 
     def config(self, option: str) -> str | None:
-        """Return an option of the running kernel's configuration: `y`, `m`, "" when not set, None when not known."""
+        """Return an option of the running kernel's configuration: `y`, `m`, "" if not set, None if unknown."""
         if self._config is None:
             self._config = key_values(_kernel_config(self.tree))
         return self._config.get(option, "" if self._config else None)
@@ -85,11 +85,11 @@ class Evidence:
         """Return the first line of the kernel log that matches any pattern, or None."""
         if self._log is None:
             self._log = _kernel_log(self.tree)
-        wanted = re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
-        return next((line for line in self._log if wanted.search(line)), None)
+        any_pattern = re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
+        return next((line for line in self._log if any_pattern.search(line)), None)
 
     def msr(self, number: int) -> int | None:
-        """Return a model-specific register of the first CPU, or None: it takes root, and msr, which we do not load."""
+        """Return a model-specific register of the first CPU, or None without root or without the module msr."""
         content = self.tree.section("/dev/cpu/0/msr", number, 8, special=True)
         return int.from_bytes(content, "little") if content and len(content) == 8 else None
 
@@ -113,10 +113,10 @@ def _processor(tree: Tree) -> Processor:
 
 
 def _hypervisor(tree: Tree, processor: Processor) -> str | None:
-    """Name the hypervisor that runs us, "unknown" if there is one without a name, or None."""
+    """Return the name of the hypervisor that runs this machine, "unknown" if it is not recognized, or None."""
     if (tree.text("/sys/hypervisor/type") or "") == "xen":
         return "xen"
-    # CPUID leaf 1, ECX bit 31: reserved for hypervisors to set, so hardware never does. Arm has no such bit.
+    # CPUID leaf 1, ECX bit 31: reserved for hypervisors, never set by hardware. Arm has no such bit.
     if "hypervisor" not in processor.flags and processor.vendor != "arm":
         return None
     clocks = (tree.text("/sys/devices/system/clocksource/clocksource0/available_clocksource") or "").split()
@@ -131,31 +131,31 @@ def _hypervisor(tree: Tree, processor: Processor) -> str | None:
 
 def _kernel_config(tree: Tree) -> str:
     release = tree.text("/proc/sys/kernel/osrelease") or ""
-    for place in (
+    for pattern in (
         "/boot/config-%s",
         "/usr/lib/modules/%s/config",
         "/lib/modules/%s/config",
         "/usr/lib/kernel/config-%s",
     ):
-        text = tree.text(place % release, FILE_LIMIT) if release else None
+        text = tree.text(pattern % release, FILE_LIMIT) if release else None
         if text:
             return text
     packed = tree.data("/proc/config.gz", FILE_LIMIT)
     if not packed:
         return ""
     try:
-        # 16 + MAX_WBITS: a gzip header. Bounded: what claims to unpack to more is no kernel configuration.
+        # 16 + MAX_WBITS: a gzip header. Bounded: anything that unpacks to more is not a kernel configuration.
         return zlib.decompressobj(16 + zlib.MAX_WBITS).decompress(packed, FILE_LIMIT).decode("ascii", "replace")
     except zlib.error:
         return ""
 
 
 def _kernel_log(tree: Tree) -> list[str]:
-    """Return the kernel's messages: of the live machine from /dev/kmsg, of a captured one from /var/log/dmesg."""
+    """Return the kernel's messages: from /dev/kmsg on the live machine, from /var/log/dmesg in a captured tree."""
     if not tree.live:
         return (tree.text("/var/log/dmesg", FILE_LIMIT) or "").splitlines()
     try:
-        # Non-blocking: the log ends with an error instead of a wait (Documentation/ABI/testing/dev-kmsg).
+        # Non-blocking: at the end of the log, read fails instead of waiting (Documentation/ABI/testing/dev-kmsg).
         descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except PermissionError as error:
         tree.deny("/dev/kmsg", error.errno)
@@ -168,12 +168,12 @@ def _kernel_log(tree: Tree) -> list[str]:
         while size < _LOG_LIMIT:
             try:
                 record = os.read(descriptor, 8192)
-            except BrokenPipeError:  # overwritten while we read: the next read goes on with what is left
+            except BrokenPipeError:  # overwritten meanwhile: the next read continues with the oldest message
                 continue
             except PermissionError as error:
                 tree.deny("/dev/kmsg", error.errno)
                 break
-            except OSError:  # EAGAIN: that was the last message
+            except OSError:  # EAGAIN: no more messages
                 break
             if not record:
                 break

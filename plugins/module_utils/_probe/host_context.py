@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What some rules of a plan need to know beyond the machine, and nobody else asks for."""
+"""The context of a host plan: files that only some of its rules need, and that are not part of the machine."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _MODPROBE = tuple(f"{top}/modprobe.d" for top in ("/etc", "/run", "/usr/local/li
 
 
 def read_host_context(tree: Tree, own_files: Sequence[str]) -> HostContext:
-    """Return it.
+    """Return the context of a host plan.
 
     Args:
         tree: The machine's files.
-        own_files: Paths of the files that this collection may have there.
+        own_files: Paths of the files that this collection may have installed.
     """
     return HostContext(
         own_files=frozenset(path for path in own_files if tree.exists(path)),
@@ -29,17 +29,17 @@ def read_host_context(tree: Tree, own_files: Sequence[str]) -> HostContext:
         groups=tree.text("/etc/group", FILE_LIMIT) if tree.exists("/etc/group") else None,
         users=tree.text("/etc/passwd", FILE_LIMIT) if tree.exists("/etc/passwd") else None,
         kvm_values=tuple(read_kvm_parameters(tree).items()),
-        # Only what was loaded has a state (Documentation/ABI/stable/sysfs-module).
+        # Only loaded modules have a state (Documentation/ABI/stable/sysfs-module).
         kvm_built_in=tree.exists("/sys/module/kvm") and not tree.exists("/sys/module/kvm/initstate"),
         modprobe=tuple(_modprobe(tree)),
     )
 
 
 def _modprobe(tree: Tree) -> Iterator[tuple[str, str]]:
-    seen = set()
+    names = set()
     for folder in _MODPROBE:
         for name in tree.names(folder):
-            # A name in an earlier folder hides the same one in later folders.
-            if name.endswith(".conf") and name not in seen:
-                seen.add(name)
+            # A file in an earlier folder hides files of the same name in later folders.
+            if name.endswith(".conf") and name not in names:
+                names.add(name)
                 yield f"{folder}/{name}", tree.text(f"{folder}/{name}", FILE_LIMIT) or ""

@@ -4,8 +4,8 @@
 
 """What the host would lose with a PCI function.
 
-Each finder names something in use and the device nodes under it; `_Holders` follows a device to the functions above it,
-through partitions, device mapper, md and NVMe multipath. A bridge is charged with everything below it.
+Each reader yields uses and the sysfs paths of the devices below them, through partitions, device mapper, md and NVMe
+multipath. A use counts for every function on such a path, so that a bridge has the uses of everything below it.
 """
 
 from __future__ import annotations
@@ -21,27 +21,27 @@ from .tree import Tree
 
 
 def read_uses(tree: Tree, groups: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Use, ...]]:
-    """Return what is in use, by the address of the function that it hangs on.
+    """Return the uses of each function, by its address.
 
     Args:
         tree: The machine.
-        groups: Members by IOMMU group: an open /dev/vfio/9 is a virtual machine that owns the members of group 9.
+        groups: Members by IOMMU group: a process that holds /dev/vfio/9 open is a guest that owns group 9.
     """
     uses: dict[str, list[Use]] = {}
     with tree.reading("pci.in_use_by"):
-        for finder in (
+        for reader in (
             read_storage_uses(tree, BlockDevices(tree)),
             read_network_uses(tree),
             read_process_uses(tree, groups),
         ):
-            for use, paths in finder:
+            for use, paths in reader:
                 for address in addresses_of(paths):
-                    known = uses.setdefault(address, [])
-                    if use not in known:
-                        known.append(use)
-    return {address: tuple(found) for address, found in uses.items()}
+                    uses_of_function = uses.setdefault(address, [])
+                    if use not in uses_of_function:
+                        uses_of_function.append(use)
+    return {address: tuple(function_uses) for address, function_uses in uses.items()}
 
 
 def addresses_of(paths: Iterable[str]) -> set[str]:
-    """Return the addresses of all functions on the way to devices: sysfs' folders show who hangs on whom."""
+    """Return the addresses of all functions above devices, which are the parents in their sysfs paths."""
     return {part for path in paths for part in path.split("/") if is_pci_address(part)}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The verdict on the IOMMU, and its groups.
+"""The state of the IOMMU, and its groups.
 
 Source: Documentation/ABI/testing/sysfs-kernel-iommu_groups, Documentation/arch/x86/iommu.rst,
 Documentation/admin-guide/kernel-parameters.txt.
@@ -23,7 +23,7 @@ _GROUPS = "/sys/kernel/iommu_groups"
 _TABLES = "/sys/firmware/acpi/tables"
 _REGION = re.compile(r"(0x[0-9a-f]{1,16}) (0x[0-9a-f]{1,16}) ([a-z-]{1,32})")
 _KIND_OF_UNIT = (("dmar", "intel"), ("ivhd", "amd"), ("smmu", "smmu"), ("arm-smmu", "smmu"), ("virtio", "virtio"))
-#: ACPI tables that describe an IOMMU. IORT may describe interrupt controllers alone, so it is no proof.
+#: ACPI tables that describe an IOMMU. IORT is not among them: it may describe interrupt controllers only.
 _KIND_OF_TABLE = (("DMAR", "intel"), ("IVRS", "amd"), ("VIOT", "virtio"))
 _SETTINGS = {"intel": "VT-d (Intel VT for Directed I/O)", "amd": "IOMMU (AMD-Vi, under AMD CBS or NBIO)"}
 
@@ -31,13 +31,13 @@ _Verdict = Tuple[str, str]  # state, reason
 
 
 def read_groups(tree: Tree) -> dict[str, IommuGroup]:
-    """Read the IOMMU groups, by number. VFIO's pretended groups without an IOMMU are not among them."""
+    """Return the IOMMU groups, by number, without the groups that VFIO creates in no-IOMMU mode."""
     with tree.reading("iommu.groups"):
         numbers = sorted((name for name in tree.names(_GROUPS) if name.isascii() and name.isdigit()), key=int)
         return {
             number: _group(tree, folder)
             for number, folder in tree.folders(_GROUPS, numbers)
-            # drivers/vfio: enable_unsafe_noiommu_mode names its groups so.
+            # The name that enable_unsafe_noiommu_mode gives its groups (drivers/vfio/group.c).
             if folder.text("name") != "vfio-noiommu"
         }
 
@@ -59,7 +59,7 @@ def _in_order(members: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def with_functions(groups: Mapping[str, IommuGroup], functions: Mapping[str, PciFunction]) -> dict[str, IommuGroup]:
-    """Add members that only their own link assigns to a group, as in captures that lack the groups' folders."""
+    """Return the groups with the functions whose own link names a group, as in captures without the groups' folders."""
     empty = IommuGroup(None, (), ())
     missing: dict[str, list[str]] = {}
     for address, function in functions.items():
@@ -74,7 +74,7 @@ def with_functions(groups: Mapping[str, IommuGroup], functions: Mapping[str, Pci
 
 
 def read_interrupt_remapping(evidence: Evidence) -> bool | None:
-    """Tell whether interrupts are remapped: on x86 the chips in /proc/interrupts then carry `IR-` in their names."""
+    """Return whether interrupts are remapped: on x86 the chip names in /proc/interrupts then contain `IR-`."""
     with evidence.tree.reading("iommu.interrupt_remapping"):
         text = evidence.tree.text("/proc/interrupts", 4 << 20)
     if not text or evidence.processor.vendor not in ("intel", "amd"):
@@ -83,7 +83,7 @@ def read_interrupt_remapping(evidence: Evidence) -> bool | None:
 
 
 def read_iommu(evidence: Evidence, groups: Mapping[str, IommuGroup], remapping: bool | None) -> Iommu:
-    """Judge the IOMMU by its groups, the firmware's tables, the command line, the kernel's configuration and log."""
+    """Return the IOMMU, from its groups, the ACPI tables, the command line, the kernel's configuration and log."""
     with evidence.tree.reading("iommu.state"):
         tables = frozenset(evidence.tree.names(_TABLES))
         kind = _kind(evidence, groups, tables)
@@ -100,7 +100,7 @@ def _kind(evidence: Evidence, groups: Mapping[str, IommuGroup], tables: frozense
         if table in tables:
             return kind
     vendor = evidence.processor.vendor
-    # On a PC the processor's maker decides; in a guest the IOMMU may be another's.
+    # On a PC the IOMMU is from the processor's vendor; in a guest it may be of any kind.
     return vendor if groups and vendor in ("intel", "amd") and not evidence.hypervisor else None
 
 
@@ -116,41 +116,41 @@ def _verdict(evidence: Evidence, groups: Mapping[str, IommuGroup], tables: froze
             f"the firmware describes an IOMMU (ACPI table {table}), {_why_off(evidence, table)}",
         )
     if not tables:
-        return "unknown", "there are no IOMMU groups, and no ACPI tables to tell whether there is an IOMMU"
+        return "unknown", "there are no IOMMU groups, and no ACPI tables: insufficient evidence for or against an IOMMU"
     if evidence.hypervisor:
-        return "absent", f"this machine is a guest ({evidence.hypervisor}) whose hypervisor gives it no IOMMU"
+        return "absent", f"this machine is a guest ({evidence.hypervisor}) whose hypervisor does not provide an IOMMU"
     return _without_table(evidence)
 
 
 def _why_off(evidence: Evidence, table: str) -> str:
     for argument in ("iommu", "intel_iommu" if table == "DMAR" else "amd_iommu"):
         if "off" in evidence.argument(argument):
-            return f"which the kernel argument {argument}=off switches off: remove it"
+            return f"but the kernel argument {argument}=off disables it: remove the argument"
     option = {"DMAR": "CONFIG_INTEL_IOMMU", "IVRS": "CONFIG_AMD_IOMMU"}.get(table)
     if option and evidence.config(option) == "":
-        return f"for which this kernel has no driver: it is built without {option}"
+        return f"but this kernel has no driver for it: it is built without {option}"
     if table == "DMAR" and "on" not in evidence.argument("intel_iommu"):
         default = evidence.config("CONFIG_INTEL_IOMMU_DEFAULT_ON")
         if default is None:
-            return "which most kernels leave off by default: add intel_iommu=on to the kernel command line"
+            return "but most kernels do not enable it by default: add intel_iommu=on to the kernel command line"
         if default != "y":
-            return "which this kernel leaves off by default: add intel_iommu=on to the kernel command line"
+            return "but this kernel does not enable it by default: add intel_iommu=on to the kernel command line"
     line = evidence.log(r"DMAR: .*(?:[Ff]ail|[Ee]rror|[Dd]isabl)", r"AMD-Vi: .*(?:[Ff]ail|[Ee]rror|[Dd]isabl)")
-    words = f"it says: {line}" if line else "its log may say why: dmesg | grep -e DMAR -e AMD-Vi"
-    return f"but the kernel has put no device into a group; {words}"
+    log = f"its log says: {line}" if line else "its log may say why: dmesg | grep -e DMAR -e AMD-Vi"
+    return f"but the kernel has not put any device into a group; {log}"
 
 
 def _without_table(evidence: Evidence) -> _Verdict:
     setting = _SETTINGS.get(evidence.processor.vendor or "")
     if setting is None:
-        return "unknown", "there are no IOMMU groups, and nothing tells whether this machine has an IOMMU"
+        return "unknown", "there are no IOMMU groups: insufficient evidence for or against an IOMMU"
     if has_virtualization_by_age(evidence):
         reason = (
-            f"the IOMMU is switched off in firmware: enable {setting} in the firmware setup "
-            "(this processor has one, and the firmware describes none)"
+            f"the IOMMU is disabled in firmware: enable {setting} in the firmware setup "
+            "(this processor has an IOMMU, but the firmware describes none)"
         )
         return "disabled_by_firmware", reason
     reason = (
-        f"the firmware describes no IOMMU: either it is switched off there (enable {setting}), or this machine has none"
+        f"the firmware describes no IOMMU: either it is disabled there (enable {setting}), or this machine has none"
     )
     return "unknown", reason

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What KVM's modules are set to."""
+"""Parameters of KVM's modules."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import re
 
 from .tree import Tree
 
-#: Built in or loaded, a module has its parameters there (Documentation/ABI/stable/sysfs-module).
+#: Modules whose parameters are read. sysfs has those of built-in modules too (Documentation/ABI/stable/sysfs-module).
 _MODULES = ("kvm", "kvm_intel", "kvm_amd")
 _NAME = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
 
 
 def read_kvm_parameters(tree: Tree) -> dict[str, str]:
-    """Return the parameters by module and name, `kvm_intel.nested`, as the kernel prints them; none without KVM."""
+    """Return the parameters by module and name, `kvm_intel.nested`, as the kernel prints them; empty without KVM."""
     values = {}
     for module in _MODULES:
         folder = f"/sys/module/{module}/parameters"

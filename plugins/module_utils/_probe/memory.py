@@ -23,11 +23,11 @@ _MEM_TOTAL = re.compile(r"^Node [0-9]+ MemTotal:\s+([0-9]{1,18}) kB", re.MULTILI
 
 
 def read_memory(tree: Tree, online: tuple[int, ...] | None) -> Memory:
-    """Read memory and huge pages per node.
+    """Return memory and huge pages by node.
 
     Args:
         tree: The machine.
-        online: CPUs that are online: those of node 0 where the kernel knows no nodes. Old kernels list others too.
+        online: CPUs that are online. Old kernels list others in nodes too; without NUMA, all of these are in node 0.
     """
     with tree.reading("memory"):
         total = _kilobytes(key_values(tree.text("/proc/meminfo"), ":").get("MemTotal"))
@@ -37,7 +37,7 @@ def read_memory(tree: Tree, online: tuple[int, ...] | None) -> Memory:
         if not nodes and (total is not None or pools):
             nodes = {"0": MemoryNode(total, online, pools)}
         elif len(nodes) == 1:
-            # What the whole machine has is what its only node has, when the node itself does not say.
+            # The only node has all the pools of the machine, where the node's own folder lists none.
             ((name, node),) = nodes.items()
             nodes = {name: node._replace(hugepages=node.hugepages or pools)}
         return Memory(total, nodes)
@@ -56,8 +56,8 @@ def _node(tree: Tree, number: int, online: tuple[int, ...] | None) -> MemoryNode
 def _online(cpus: tuple[int, ...] | None, online: tuple[int, ...] | None) -> tuple[int, ...] | None:
     if cpus is None or online is None:
         return cpus
-    known = frozenset(online)
-    return tuple(cpu for cpu in cpus if cpu in known)
+    online_cpus = frozenset(online)
+    return tuple(cpu for cpu in cpus if cpu in online_cpus)
 
 
 def _pools(tree: Tree, folder: str) -> dict[str, HugePages]:

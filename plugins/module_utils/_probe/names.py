@@ -4,7 +4,7 @@
 
 """Names of vendors and devices, from the machine's own pci.ids.
 
-Format: the head of pci.ids(5) itself. A line for a vendor, below it a line with one tab for each device.
+Format: described at the beginning of pci.ids(5) itself. A line for a vendor, then a line with one tab for each device.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import re
 
 from .tree import FILE_LIMIT, Tree
 
-#: Where Debian, Fedora, Arch and openSUSE keep it.
-_PLACES = ("/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids", "/usr/share/pci.ids")
+#: The paths of Debian, Fedora, Arch and openSUSE.
+_PATHS = ("/usr/share/misc/pci.ids", "/usr/share/hwdata/pci.ids", "/usr/share/pci.ids")
 _NEXT_ENTRY = re.compile(rb"\n[0-9a-fA-FC]")
 
 
 class PciNames:
-    """Looks names up in the text as it is: a machine has dozens of ids, the file tens of thousands."""
+    """Names, searched in the text without parsing it: a machine has dozens of ids, the file tens of thousands."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
@@ -28,17 +28,17 @@ class PciNames:
         self._known: dict[tuple[str | None, str | None], tuple[str | None, str | None]] = {}
 
     def look_up(self, vendor: str | None, device: str | None) -> tuple[str | None, str | None]:
-        """Return the vendor's and the device's name, each None where not known."""
+        """Return the vendor's and the device's name, each None where unknown."""
         try:
             return self._known[vendor, device]
         except KeyError:
-            found = self._known[vendor, device] = self._find(vendor, device)
-            return found
+            names = self._known[vendor, device] = self._find(vendor, device)
+            return names
 
     def _find(self, vendor: str | None, device: str | None) -> tuple[str | None, str | None]:
         if self._text is None:
             with self._tree.reading("pci"):
-                contents = (self._tree.data(place, FILE_LIMIT) for place in _PLACES)
+                contents = (self._tree.data(path, FILE_LIMIT) for path in _PATHS)
                 self._text = b"\n" + next(filter(None, contents), b"")
         if vendor is None:
             return None, None
@@ -46,8 +46,8 @@ class PciNames:
         if start < 0:
             return None, None
         vendor_name = self._line(start + 1 + 4)
-        at = -1 if device is None else self._text.find(b"\n\t%s  " % device.encode(), start, end)
-        return vendor_name, None if at < 0 else self._line(at + 2 + 4)
+        position = -1 if device is None else self._text.find(b"\n\t%s  " % device.encode(), start, end)
+        return vendor_name, None if position < 0 else self._line(position + 2 + 4)
 
     def _vendor(self, vendor: str) -> tuple[int, int]:
         text = self._text or b""

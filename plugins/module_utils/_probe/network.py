@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Network interfaces that the host cannot do without: the default routes', and that of the session we came in by."""
+"""Network interfaces that the host needs: those of default routes, and that of the SSH session that runs us."""
 
 from __future__ import annotations
 
@@ -29,38 +29,38 @@ class _Route(NamedTuple):
 
 
 def read_network_uses(tree: Tree) -> Iterator[tuple[Use, set[str]]]:
-    """Yield the interfaces that matter with the sysfs paths of the devices under them."""
+    """Yield each interface that the host needs with the sysfs paths of the devices below it."""
     routes = list(_routes(tree))
     defaults = [route.interface for route in routes if route.network.prefixlen == 0]
     for interface in dict.fromkeys(defaults + list(_default_interfaces_v6(tree))):
         yield Use("default_route", interface, interface), _devices(tree, interface)
     session = _session(tree)
     if session is not None:
-        entrance = _session_interface(tree, session, routes)
-        if entrance is not None:
-            yield Use("ssh_session", entrance, entrance), _devices(tree, entrance)
+        session_interface = _session_interface(tree, session, routes)
+        if session_interface is not None:
+            yield Use("ssh_session", session_interface, session_interface), _devices(tree, session_interface)
 
 
 def _devices(tree: Tree, interface: str) -> set[str]:
-    """Return the devices under an interface, through bonds, bridges and VLANs."""
-    bottom: set[str] = set()
-    seen: set[str] = set()
+    """Return the sysfs paths of the devices below an interface, through bonds, bridges and VLANs."""
+    paths: set[str] = set()
+    visited: set[str] = set()
     pending = [interface]
-    while pending and len(seen) < 1024:
+    while pending and len(visited) < 1024:
         name = pending.pop()
-        path = tree.resolve("/sys/class/net/" + name) if name not in seen else None
-        seen.add(name)
+        path = tree.resolve("/sys/class/net/" + name) if name not in visited else None
+        visited.add(name)
         if path is None:
             continue
         lower = [entry[len("lower_") :] for entry in tree.names(path) if entry.startswith("lower_")]
         pending.extend(lower)
         pending.extend(tree.names(path + "/brif"))
-        bottom.add(path)
-    return bottom
+        paths.add(path)
+    return paths
 
 
 def _routes(tree: Tree) -> Iterator[_Route]:
-    """Read the main IPv4 table (proc(5), /proc/net/route): numbers are little-endian hexadecimal."""
+    """Yield the main IPv4 routes (proc(5), /proc/net/route): numbers are little-endian hexadecimal."""
     for line in (tree.text("/proc/net/route", FILE_LIMIT) or "").splitlines()[1:]:
         words = line.split()
         if len(words) < 8 or not (
@@ -88,7 +88,7 @@ def _default_interfaces_v6(tree: Tree) -> Iterator[str]:
 def _session(tree: Tree) -> list[str] | None:
     """Return the words of SSH_CONNECTION: client address and port, server address and port.
 
-    sudo drops the variable from our environment, so that of the processes above us is read too.
+    sudo removes the variable from our environment, so the environments of our parent processes are read too.
     """
     process: int | None = integer((tree.text("/proc/self/stat") or "").partition(" ")[0], 1)
     for _step in range(_MOST_ANCESTORS):
@@ -99,7 +99,7 @@ def _session(tree: Tree) -> list[str] | None:
             words = value.decode("ascii", "replace").split()
             if name == b"SSH_CONNECTION" and len(words) == 4:
                 return words
-        # The name in brackets may hold anything; what follows the last bracket is state and parent (proc_pid_stat(5)).
+        # The name in brackets may contain brackets; the last one precedes state and parent (proc_pid_stat(5)).
         fields = (tree.text(f"/proc/{process}/stat") or "").rpartition(")")[2].split()
         process = integer(fields[1], 1) if len(fields) > 1 else None
     return None
@@ -115,8 +115,8 @@ def _session_interface(tree: Tree, session: list[str], routes: list[_Route]) -> 
         return None
     if not isinstance(client, ipaddress.IPv4Address) or client.is_loopback:
         return None
-    leading = [route for route in routes if client in route.network]
-    return max(leading, key=lambda route: route.network.prefixlen).interface if leading else None
+    matching = [route for route in routes if client in route.network]
+    return max(matching, key=lambda route: route.network.prefixlen).interface if matching else None
 
 
 def _address(text: str) -> object:

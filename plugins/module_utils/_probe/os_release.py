@@ -12,7 +12,7 @@ from .._machine import Os
 from .tree import Tree
 
 _ASSIGNMENT = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
-# A shell word: pieces that are quoted singly, doubly, or not at all.
+# A shell word consists of single-quoted, double-quoted, escaped and plain pieces.
 _PIECE = re.compile(
     r"""'(?P<single>[^']*)'|"(?P<double>(?:[^"\\]|\\.)*)"|\\(?P<escaped>.)|(?P<plain>[^\s'"\\]+)""", re.DOTALL
 )
@@ -20,7 +20,7 @@ _ESCAPED = re.compile(r'\\([$"`\\])')
 
 
 def read_os(tree: Tree) -> Os:
-    """Return the distribution; the first file there is counts alone."""
+    """Return the distribution from the first os-release file that exists."""
     with tree.reading("os"):
         text = tree.text("/etc/os-release")
         if text is None:
@@ -34,7 +34,7 @@ def read_os(tree: Tree) -> Os:
 
 
 def assignments(text: str) -> dict[str, str]:
-    """Return the variables of a file of shell assignments, unquoted as a shell would. The last of equal names wins."""
+    """Return the variables of a file of shell assignments, unquoted as by a shell. The last of equal names wins."""
     values = {}
     for line in text.splitlines():
         match = _ASSIGNMENT.match(line)
@@ -44,7 +44,7 @@ def assignments(text: str) -> dict[str, str]:
 
 
 def unquote(value: str) -> str:
-    """Return the first word of a shell text without its quotes; from an unclosed quote on, the text as it stands."""
+    """Return the first word of a shell text without its quotes; text after an unclosed quote is kept as it is."""
     parts: list[str] = []
     position = 0
     while position < len(value):

@@ -2,18 +2,18 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Small readings of kernel text. Nonsense is None, never an exception and never a guess."""
+"""Parsers for small pieces of kernel text. Invalid text is None, never an exception and never a guess."""
 
 from __future__ import annotations
 
 import functools
 import re
 
-#: More CPUs or nodes than any kernel supports (x86's NR_CPUS ends at 8192): what exceeds it is damage.
+#: More CPUs or nodes than any kernel supports (x86's NR_CPUS is at most 8192): larger numbers are invalid.
 MOST_IDS = 65536
 
-#: Readings that are kept: a machine's functions say the same few things of themselves again and again.
-_REMEMBERED = 512
+#: Size of the caches of parsed values: a machine's functions have few distinct ones.
+_CACHED = 512
 
 _PCI_ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]+)")
@@ -22,17 +22,17 @@ _RANGE = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
 
 
 def is_pci_address(text: str) -> bool:
-    """Tell whether text is a full address, `0000:41:00.0`; VMD domains have more than four digits."""
+    """Return whether text is a full address, `0000:41:00.0`; VMD domains have more than four digits."""
     return _PCI_ADDRESS.fullmatch(text) is not None
 
 
 def address_order(address: str) -> tuple[int, str]:
-    """Return a sort key that puts addresses in bus order, whatever the length of their domain."""
+    """Return a sort key for bus order, which does not depend on the number of digits of the domain."""
     domain, _colon, rest = address.partition(":")
     return int(domain, 16), rest
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
+@functools.lru_cache(maxsize=_CACHED)
 def integer(text: str | None, least: int = 0, most: int = 2**63 - 1) -> int | None:
     """Return a decimal number within bounds, or None."""
     if text is None or not _INTEGER.fullmatch(text.strip()):
@@ -41,7 +41,7 @@ def integer(text: str | None, least: int = 0, most: int = 2**63 - 1) -> int | No
     return value if least <= value <= most else None
 
 
-@functools.lru_cache(maxsize=_REMEMBERED)
+@functools.lru_cache(maxsize=_CACHED)
 def hex_digits(text: str | None, width: int) -> str | None:
     """Return a hexadecimal number as exactly `width` lower-case digits without 0x, or None."""
     match = _HEX.fullmatch(text.strip()) if text else None
@@ -54,7 +54,7 @@ def hex_digits(text: str | None, width: int) -> str | None:
 def cpu_list(text: str | None) -> tuple[int, ...] | None:
     """Return the numbers of a list such as `0-3,8`, ascending.
 
-    An empty list is (). `(null)` is what nohz_full says when the feature is built and not asked for.
+    An empty list is (). nohz_full prints `(null)` if the kernel supports it and the argument is not given.
     Source: Documentation/admin-guide/cputopology.rst.
     """
     if text is None:
@@ -91,7 +91,7 @@ def key_values(text: str | None, separator: str = "=") -> dict[str, str]:
     """Return the pairs of a text with one pair a line (uevent, os-release, meminfo). The last of equal keys wins."""
     pairs = {}
     for line in (text or "").splitlines():
-        key, found, value = line.partition(separator)
-        if found:
+        key, separated, value = line.partition(separator)
+        if separated:
             pairs[key.strip()] = value.strip()
     return pairs

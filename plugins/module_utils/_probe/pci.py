@@ -5,8 +5,8 @@
 """PCI functions.
 
 Source: Documentation/ABI/testing/sysfs-bus-pci and Documentation/PCI/sysfs-pci.rst. The configuration space is left
-alone while a function sleeps, since reading it would wake a GPU (pci_config_pm_runtime_get), and so are the attributes
-that the kernel answers by asking the device (link, resizable sizes). Awake, it is read for the serial number only.
+alone while a function is suspended, since reading it would wake a GPU (pci_config_pm_runtime_get), and so are the
+attributes for which the kernel asks the device (link, resizable sizes). Otherwise only the serial number is read there.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _IORESOURCE_MEM_64 = 0x00100000
 
 _STANDARD_BARS = 6  # the lines of `resource` after these are the expansion ROM, SR-IOV and bridge windows
 _BRIDGE_CLASSES = ("0604", "0607", "0609")  # PCI-to-PCI, CardBus, semi-transparent: headers of type 1 and 2
-_ALL_BRIDGES = "06"  # to the host bus and others too: none of them goes to a guest
+_ALL_BRIDGES = "06"  # host bridges and others too: none of them can be passed through
 _SPEED = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,2})?) ?GT/s")
 _RESOURCE = re.compile(r"0x([0-9a-fA-F]{1,16}) 0x([0-9a-fA-F]{1,16}) 0x([0-9a-fA-F]{1,16})")
 _UNUSED = " ".join(["0x" + "0" * 16] * 3)
@@ -40,14 +40,14 @@ _RESIZE = re.compile(r"[0-9a-fA-F]{1,16}")
 
 
 class _Kernel(NamedTuple):
-    """What this kernel would show of a function that has it: absence means something only then."""
+    """Which optional attributes this kernel has: only then does the absence of one mean something."""
 
     shows_reset_methods: bool  # Linux 5.15
     shows_resizable: bool  # Linux 6.1
 
 
-class _Place(NamedTuple):
-    """What is told of a function elsewhere than in its own folder, or alike for many."""
+class _Context(NamedTuple):
+    """Values of a function that are not read from its own folder, or that many functions share."""
 
     iommu_group: str | None
     local_cpus: tuple[int, ...] | None
@@ -57,7 +57,7 @@ class _Place(NamedTuple):
 def read_functions(
     tree: Tree, group_of: Mapping[str, str], uses: Mapping[str, tuple[Use, ...]]
 ) -> dict[str, PciFunction]:
-    """Read every PCI function, by address in bus order.
+    """Return every PCI function, by address in bus order.
 
     Args:
         tree: The machine.
@@ -68,12 +68,13 @@ def read_functions(
         addresses = sorted(filter(is_pci_address, tree.names(_DEVICES)), key=address_order)
         kernel = _kernel(tree, addresses)
         names = PciNames(tree)
-        # Hundreds of functions share a handful of lists.
+        # Hundreds of functions have the same few lists.
         local_cpus = functools.lru_cache(maxsize=None)(cpu_list)
         functions = {}
         for address, folder in tree.folders(_DEVICES, addresses):
-            place = _Place(group_of.get(address), local_cpus(folder.text("local_cpulist")), uses.get(address, ()))
-            functions[address] = _function(folder, kernel, names, place)
+            cpus = local_cpus(folder.text("local_cpulist"))
+            context = _Context(group_of.get(address), cpus, uses.get(address, ()))
+            functions[address] = _function(folder, kernel, names, context)
         functions.update(_displays(tree, functions))
         return functions
 
@@ -87,9 +88,9 @@ def _kernel(tree: Tree, addresses: Iterable[str]) -> _Kernel:
     return _Kernel("reset_method" in names, any(name.endswith("_resize") for name in names))
 
 
-def _function(folder: Folder, kernel: _Kernel, names: PciNames, place: _Place) -> PciFunction:
-    """Read what the function's own folder tells."""
-    # One file has most of the ids; captures may lack it, or have nothing but it.
+def _function(folder: Folder, kernel: _Kernel, names: PciNames, context: _Context) -> PciFunction:
+    """Return a function from its own folder and its context."""
+    # uevent has most of the ids. Captures may lack it, or have nothing else.
     event = key_values(folder.text("uevent"))
     vendor, _colon, device = event.get("PCI_ID", "").partition(":")
     subsystem_vendor, _colon, subsystem_device = event.get("PCI_SUBSYS_ID", "").partition(":")
@@ -110,18 +111,18 @@ def _function(folder: Folder, kernel: _Kernel, names: PciNames, place: _Place) -
         vendor_name=vendor_name,
         device_name=device_name,
         driver=folder.link("driver"),
-        iommu_group=_group(folder.link("iommu_group")) or place.iommu_group,
+        iommu_group=_group(folder.link("iommu_group")) or context.iommu_group,
         numa_node=integer(folder.text("numa_node")),
-        local_cpus=place.local_cpus,
-        # Whether a display is that, _displays tells when all are known.
+        local_cpus=context.local_cpus,
+        # Decided for displays in _displays, when all functions are known.
         boot_display=None if class_code is None or class_code.startswith("03") else False,
         parent=_parent(folder.path),
         bridge=None if class_code is None else class_code[:4] in _BRIDGE_CLASSES,
         reset_methods=_reset_methods(folder, kernel),
         bars=_bars(folder, kernel, asleep),
         link=link,
-        serial_number=_serial_number(folder, status) if link and _may_be_given(class_code) else None,
-        in_use_by=place.in_use_by,
+        serial_number=_serial_number(folder, status) if link and _may_be_passed_through(class_code) else None,
+        in_use_by=context.in_use_by,
     )
 
 
@@ -130,7 +131,7 @@ def _group(name: str | None) -> str | None:
 
 
 def _parent(path: str) -> str | None:
-    """Return the nearest function above. Below a VMD controller that is the controller, across its domain's root."""
+    """Return the nearest function above. For a root bus of a VMD domain, that is the VMD controller."""
     return next((part for part in reversed(path.split("/")[:-1]) if is_pci_address(part)), None)
 
 
@@ -138,7 +139,7 @@ def _reset_methods(folder: Folder, kernel: _Kernel) -> tuple[str, ...] | None:
     text = folder.text("reset_method")
     if text is not None:
         return tuple(text.split())
-    # The kernel hides the attribute from a function that it cannot reset (pci_dev_reset_method_attr_is_visible).
+    # The kernel hides the attribute of a function that it cannot reset (pci_dev_reset_method_attr_is_visible).
     return () if kernel.shows_reset_methods and not folder.has("reset_method") else None
 
 
@@ -173,7 +174,7 @@ def _bars(folder: Folder, kernel: _Kernel, asleep: bool) -> tuple[Bar, ...] | No
 
 
 def _sizes(text: str | None) -> tuple[int, ...]:
-    """Return the sizes of a mask: bit n stands for 2^n MiB (PCI Express Base Specification, Resizable BAR)."""
+    """Return the sizes in a mask: bit n is 2^n MiB (PCI Express Base Specification, Resizable BAR)."""
     if text is None or not _RESIZE.fullmatch(text):
         return ()
     mask = int(text, 16)
@@ -194,12 +195,12 @@ def _link(folder: Folder, asleep: bool) -> Link | None:
     )
 
 
-def _may_be_given(class_code: str | None) -> bool:
+def _may_be_passed_through(class_code: str | None) -> bool:
     return class_code is not None and not class_code.startswith(_ALL_BRIDGES)
 
 
 def _serial_number(folder: Folder, status: str | None) -> str | None:
-    """Return the serial number of a function of PCI Express. None while it sleeps, or is about to."""
+    """Return the serial number of a PCI Express function, or None while it is suspended or suspending."""
     if status in ("suspended", "suspending"):
         return None
     with folder.sections("config") as read:
@@ -213,15 +214,15 @@ def _speed(text: str | None) -> float | None:
 
 
 def _width(text: str | None) -> int | None:
-    # 0: no link. 63 and 255: what a device that does not answer seems to say.
+    # 0: no link. 63 and 255: read from a device that does not answer.
     return integer(text, 1, 32)
 
 
 def _displays(tree: Tree, functions: Mapping[str, PciFunction]) -> dict[str, PciFunction]:
-    """Return the displays of which it can be told whether they show the boot console, marked so.
+    """Return the displays for which it is known whether they show the boot console, with boot_display set.
 
-    Witnesses: the kernel's own choice (boot_vga; boot_display since Linux 6.17), and the firmware's framebuffer, which
-    simpledrm, efifb or vesafb may hold while no PCI driver does.
+    The evidence is the kernel's own choice (boot_vga; boot_display since Linux 6.17), and the firmware's framebuffer,
+    which simpledrm, efifb or vesafb may use while no PCI driver is bound.
     """
     displays = [address for address, function in functions.items() if (function.class_ or "").startswith("03")]
     marked = {}
@@ -235,7 +236,7 @@ def _displays(tree: Tree, functions: Mapping[str, PciFunction]) -> dict[str, Pci
         elif "0" in flags or (framebuffer is not None and framebuffer.conclusive):
             marked[address] = functions[address]._replace(boot_display=False)
     if any(function.boot_display for function in marked.values()):
-        # A GPU that is no VGA device has no such flag: it is not the boot display when another one is.
+        # A GPU that is not a VGA device has no flag: it is not the boot display if another one is.
         for address in displays:
             marked.setdefault(address, functions[address]._replace(boot_display=False))
     return marked

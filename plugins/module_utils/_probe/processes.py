@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Processes that have a device's node open: displays, sound, and virtual machines with passed-through functions."""
+"""Processes that hold a device node open: displays, sound, and virtual machines with passed-through functions."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Nodes:
         self._nvidia: dict[str, str] | None = None
 
     def paths(self, node: str) -> set[str]:
-        """Return the sysfs paths behind a node; none for nodes that no function is behind, such as /dev/snd/timer."""
+        """Return the sysfs paths behind a node; an empty set for nodes without a function, such as /dev/snd/timer."""
         if node not in self._known:
             self._known[node] = set(filter(None, self._find(node)))
         return self._known[node]
@@ -66,7 +66,7 @@ class _Nodes:
         match = _VFIO_GROUP.fullmatch(node)
         for member in self._groups.get(match.group(1), ()) if match else ():
             path = tree.resolve("/sys/bus/pci/devices/" + member)
-            # Bridges in the group stay with the host: the guest has what vfio drives.
+            # Bridges in the group stay with the host: the guest has the functions on a VFIO driver.
             if path and "vfio" in (tree.link(path + "/driver") or ""):
                 yield path
         match = _NVIDIA.fullmatch(node)
@@ -74,7 +74,7 @@ class _Nodes:
             yield self._nvidia_functions().get(match.group(1))
 
     def _nvidia_functions(self) -> dict[str, str]:
-        """Return functions by the number of their node, which is neither the address nor the DRM node's number."""
+        """Return the paths of functions by the number of their /dev/nvidia node, which no other number determines."""
         if self._nvidia is None:
             self._nvidia = {}
             for address in self._tree.names("/proc/driver/nvidia/gpus"):
@@ -96,7 +96,7 @@ def _use(tree: Tree, process: str, node: str) -> Use:
 
 
 def _guest_name(cmdline: bytes | None) -> str | None:
-    """Return what follows QEMU's option -name: `guest=win11,debug-threads=on`."""
+    """Return the guest's name in QEMU's option -name: `win11` of `guest=win11,debug-threads=on`."""
     words = (cmdline or b"").split(b"\0")
     for option, value in zip(words, words[1:]):
         match = _GUEST_NAME.match(value) if option == b"-name" else None

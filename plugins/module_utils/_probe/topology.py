@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Processors: which are online, which share a core, a cache, a node.
+"""CPUs: which of them are online, and which share a core, a cache or a node.
 
 Source: Documentation/admin-guide/cputopology.rst and Documentation/ABI/testing/sysfs-devices-system-cpu.
 """
@@ -27,15 +27,15 @@ class _Cache(NamedTuple):
 
 
 def read_cpus(tree: Tree) -> Cpus:
-    """Read the CPUs of a machine.
+    """Return the CPUs of a machine.
 
-    A CPU whose siblings the kernel does not tell is in no core: to call it a core of its own could split a real one.
+    A CPU whose siblings are unknown is not in any core: a core of its own could be half of a real one.
     """
     with tree.reading("cpus"):
         folders = sorted(int(match.group(1)) for match in map(_CPU_FOLDER.fullmatch, tree.names(_CPUS)) if match)
         online = cpu_list(tree.text(_CPUS + "/online"))
         if online is None and folders:
-            # Only CPUs that are online have a topology.
+            # Only online CPUs have a topology.
             online = tuple(cpu for cpu in folders if tree.exists(f"{_CPUS}/cpu{cpu}/topology"))
         present = cpu_list(tree.text(_CPUS + "/present"))
         if present is None and folders:
@@ -54,10 +54,10 @@ def read_cpus(tree: Tree) -> Cpus:
 
 
 def _offline(tree: Tree, online: tuple[int, ...] | None, present: tuple[int, ...] | None) -> tuple[int, ...] | None:
-    # The kernel's own list of offline CPUs also names those that could be plugged in and are not there.
+    # The kernel's own list of offline CPUs also has those that could be hot-plugged and are not present.
     if online is not None and present is not None:
-        known = frozenset(online)
-        return tuple(cpu for cpu in present if cpu not in known)
+        online_cpus = frozenset(online)
+        return tuple(cpu for cpu in present if cpu not in online_cpus)
     return cpu_list(tree.text(_CPUS + "/offline"))
 
 
@@ -71,7 +71,7 @@ def _nodes_of_cpus(tree: Tree) -> Mapping[int, int]:
 
 
 def node_cpus(tree: Tree, node: str) -> tuple[int, ...] | None:
-    """Return the CPUs of a node's folder, `node0`; kernels before 2.6.29 have no list, and the folder has links."""
+    """Return the CPUs of a node, such as `node0`, from its list, or from links in its folder before Linux 2.6.29."""
     folder = "/sys/devices/system/node/" + node
     listed = cpu_list(tree.text(folder + "/cpulist"))
     if listed is not None:
@@ -84,19 +84,19 @@ def _cores(
     tree: Tree, online: Iterable[int], nodes: Mapping[int, int], group_of: Mapping[int, str]
 ) -> tuple[Core, ...]:
     cores: list[Core] = []
-    seen: set[int] = set()
-    known = set(online)
-    for cpu in sorted(known):
-        if cpu in seen:
+    assigned: set[int] = set()
+    online_cpus = set(online)
+    for cpu in sorted(online_cpus):
+        if cpu in assigned:
             continue
         topology = f"{_CPUS}/cpu{cpu}/topology"
         listed = cpu_list(tree.text(topology + "/core_cpus_list"))
         if listed is None:  # before Linux 5.3
             listed = cpu_list(tree.text(topology + "/thread_siblings_list"))
-        siblings = known.intersection(listed or ()) - seen
+        siblings = online_cpus.intersection(listed or ()) - assigned
         if cpu not in siblings:
             continue
-        seen |= siblings
+        assigned |= siblings
         cores.append(
             Core(
                 cpus=tuple(sorted(siblings)),
@@ -113,11 +113,11 @@ def _cores(
 def _l3_groups(tree: Tree, online: Iterable[int]) -> tuple[dict[str, L3Group], dict[int, str]]:
     groups: dict[str, L3Group] = {}
     group_of: dict[int, str] = {}
-    known = set(online)
-    for cpu in sorted(known):
+    online_cpus = set(online)
+    for cpu in sorted(online_cpus):
         if cpu in group_of:
             continue
-        cache = _cache(tree, cpu, "3", known)
+        cache = _cache(tree, cpu, "3", online_cpus)
         if cache is not None:
             name = str(cache.cpus[0])
             groups[name] = L3Group(cache.cpus, cache.size)
@@ -126,9 +126,9 @@ def _l3_groups(tree: Tree, online: Iterable[int]) -> tuple[dict[str, L3Group], d
 
 
 def _cache(tree: Tree, cpu: int, level: str, online: set[int]) -> _Cache | None:
-    """Return the CPU's unified cache of a level: which CPUs share it, and its size."""
+    """Return a CPU's unified cache of a level: the CPUs that share it, and its size."""
     folder = f"{_CPUS}/cpu{cpu}/cache"
-    # index3 is the third level on x86, and elsewhere as a rule: look there first.
+    # On x86, and usually elsewhere, index3 is the third level: read it first.
     for index in sorted(tree.names(folder), key=lambda name: name != "index" + level):
         if not index.startswith("index") or tree.text(f"{folder}/{index}/level") != level:
             continue
@@ -143,9 +143,9 @@ def _cache(tree: Tree, cpu: int, level: str, online: set[int]) -> _Cache | None:
 
 
 def _with_kinds(tree: Tree, cores: tuple[Core, ...], all_online: bool) -> tuple[Core, ...]:
-    """Tell performance cores from efficiency cores, by the first witness that can."""
+    """Return the cores with their kind, performance or efficiency, by the first source that has it."""
     efficiency = _kinds_by_pmu(tree) or _kinds_by_capacity(tree, cores)
-    if efficiency is None and all_online:  # a core that lost a sibling looks like one without
+    if efficiency is None and all_online:  # a core with an offline sibling looks like a core without SMT
         efficiency = _kinds_by_shape(tree, cores)
     if efficiency is None:
         return cores
@@ -164,7 +164,7 @@ def _kinds_by_pmu(tree: Tree) -> dict[int, str] | None:
 
 
 def _kinds_by_capacity(tree: Tree, cores: tuple[Core, ...]) -> dict[int, str] | None:
-    # Arm: relative capacity, 1024 for the strongest (Documentation/scheduler/sched-capacity.rst).
+    # Arm: relative capacity, 1024 for the fastest CPUs (Documentation/scheduler/sched-capacity.rst).
     capacities = {}
     for core in cores:
         capacity = integer(tree.text(f"{_CPUS}/cpu{core.cpus[0]}/cpu_capacity"), 1)
@@ -178,10 +178,10 @@ def _kinds_by_capacity(tree: Tree, cores: tuple[Core, ...]) -> dict[int, str] | 
 
 
 def _kinds_by_shape(tree: Tree, cores: tuple[Core, ...]) -> dict[int, str] | None:
-    """Infer Intel's kinds where the kernel does not list them (before Linux 5.13, or in a guest or a capture).
+    """Return Intel's kinds, inferred where the kernel does not list them (before Linux 5.13, in guests and captures).
 
-    Performance cores have two siblings and a second-level cache of their own; efficiency cores have one thread each and
-    share that cache in clusters.
+    Performance cores have two threads and a second-level cache each; efficiency cores have one thread and share a
+    second-level cache in clusters.
     """
     single = [core for core in cores if len(core.cpus) == 1]
     double = [core for core in cores if len(core.cpus) == 2]

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading files below a root: the live machine's, or a captured tree's.
+"""Files below a root: those of the live machine, or of a captured tree.
 
-Everything the probe sees, it sees through a Tree. It never raises for what it finds on disk, never blocks, never reads
-more than a bound, and never leaves the root: a symbolic link in a captured tree is followed as the captured machine
-would have followed it (as chroot(2) would), not into the machine that reads.
+The probe reads every file through a Tree. A Tree never raises an exception for the content of a disk, never blocks,
+limits the size of every read, and never leaves the root: a symbolic link in a captured tree is resolved as on the
+captured machine (as after chroot(2)), not on the machine that reads it.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ ATTRIBUTE_LIMIT = 65536
 #: For configuration files, lists of modules, and tables.
 FILE_LIMIT = 8 << 20
 
-# Python sets aside what is asked for: most files are smaller than a page, so ask for little at first.
+# Python allocates the size of each read, and most files are smaller than a page: the first read is small.
 _PAGE = 4096
 _PROCESS = re.compile(r"^/proc/[0-9]+/")
 _CONFIGURATION = re.compile(r"^/sys/devices/.*:[^/]*/config$")
 _MOST_LINKS = 40  # as the kernel's MAXSYMLINKS
 _DENIED = (errno.EACCES, errno.EPERM)
-# O_NONBLOCK: opening a FIFO must not wait for a writer. O_NOFOLLOW: links are followed by us, within the root.
+# O_NONBLOCK: opening a FIFO must not wait for a writer. O_NOFOLLOW: Tree resolves links itself, within the root.
 _FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY
 _FOLDER_FLAGS = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_DIRECTORY
 
@@ -40,7 +40,7 @@ class Tree:
     """Files of one machine, by their absolute path on that machine.
 
     Args:
-        root: Folder that holds the machine's `/sys`, `/proc`, `/etc` and `/boot`; `/` is the machine we run on.
+        root: Folder that holds the machine's `/sys`, `/proc`, `/etc` and `/boot`; `/` is the running machine.
     """
 
     def __init__(self, root: str = "/") -> None:
@@ -54,7 +54,7 @@ class Tree:
 
     @contextmanager
     def reading(self, value: str) -> Iterator[None]:
-        """Note, while inside, that what cannot be read is missing from this value, such as `boot.secure_boot`."""
+        """Record files that cannot be read in this context as missing from a value, such as `boot.secure_boot`."""
         outer, self._value = self._value, value
         try:
             yield
@@ -63,14 +63,14 @@ class Tree:
 
     @property
     def unreadable(self) -> tuple[Unreadable, ...]:
-        """The files that we had no right to read, by path."""
+        """The files that exist and could not be read for lack of permission, by path."""
         return tuple(Unreadable(path, error, tuple(values)) for path, (error, values) in sorted(self._denied.items()))
 
     def deny(self, path: str, error: int | None) -> None:
-        """Note that rights to a file are lacking, for whoever reads it by other means than this class.
+        """Record that permission to read a file is missing; for callers too that read it without this class.
 
-        Files of processes are noted once for all of them: their numbers say nothing, and there may be thousands. So
-        are configuration spaces, which are denied for all functions or for none.
+        Files of processes are recorded once for all processes: their numbers carry no information, and there may be
+        thousands. So are configuration spaces, which are denied for all functions or for none.
         """
         path = _CONFIGURATION.sub("/sys/bus/pci/devices/[address]/config", _PROCESS.sub("/proc/[pid]/", path))
         _error, values = self._denied.setdefault(path, (os.strerror(error or errno.EACCES), []))
@@ -78,12 +78,12 @@ class Tree:
             values.append(self._value)
 
     def data(self, path: str, limit: int = ATTRIBUTE_LIMIT, head: bool = False) -> bytes | None:
-        """Return a regular file's content, or None where there is none to be had.
+        """Return a regular file's content, or None if it does not exist or cannot be read.
 
         Args:
             path: Absolute path on the machine.
-            limit: Bytes at most. A longer file is None, since half of it could mislead,
-            head: unless only its beginning is wanted.
+            limit: Maximum size in bytes. A longer file is None, since a part of it could be misleading.
+            head: Whether to return the first `limit` bytes of a longer file instead.
         """
         descriptor = self._open(path)
         if descriptor is None:
@@ -91,7 +91,7 @@ class Tree:
         try:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 return None
-            # An attribute of sysfs comes whole in one read; files of procfs come in pieces of any size.
+            # One read returns a whole sysfs attribute, but only a part of a procfs file.
             once = limit <= ATTRIBUTE_LIMIT and path.startswith("/sys/")
             most = limit if head else limit + 1
             content = os.read(descriptor, min(most, _PAGE + 1))
@@ -106,13 +106,13 @@ class Tree:
         return content if len(content) <= limit else None
 
     def section(self, path: str, offset: int, length: int, special: bool = False) -> bytes | None:
-        """Return up to `length` bytes from `offset` on, fewer only at the file's end, or None.
+        """Return `length` bytes from `offset` on, fewer only at the file's end, or None.
 
         Args:
             path: Absolute path on the machine.
-            offset: Bytes to pass over.
-            length: Bytes wanted.
-            special: Whether the live machine's file may be a device, as those of the MSRs are.
+            offset: Position of the first byte.
+            length: Number of bytes.
+            special: Whether the file may be a character device on the live machine, as for MSRs.
         """
         descriptor = self._open(path)
         if descriptor is None:
@@ -122,25 +122,25 @@ class Tree:
             if not (stat.S_ISREG(mode) or (special and self.live and stat.S_ISCHR(mode))):
                 return None
             return os.pread(descriptor, min(length, FILE_LIMIT), offset)
-        except (OSError, OverflowError, ValueError):  # an offset that no file can have
+        except (OSError, OverflowError, ValueError):  # an offset beyond the limits of a file
             return None
         finally:
             os.close(descriptor)
 
     def text(self, path: str, limit: int = ATTRIBUTE_LIMIT, head: bool = False) -> str | None:
-        """Return a file's text without the white space around it, or None; bytes that are not UTF-8 are replaced."""
+        """Return a file's text without surrounding white space, or None; bytes that are not UTF-8 are replaced."""
         content = self.data(path, limit, head)
         return None if content is None else content.decode("utf-8", "replace").strip()
 
     def exact(self, path: str, limit: int = ATTRIBUTE_LIMIT) -> str | None:
-        """Return a file's text that can be written back to the byte, or None; bytes that are not UTF-8 included."""
+        """Return a file's text so that it can be written back unchanged, or None; other bytes become surrogates."""
         content = self.data(path, limit)
         return None if content is None else content.decode("utf-8", "surrogateescape")
 
     def names(self, path: str) -> tuple[str, ...]:
-        """Return the names in a directory, sorted; none where there is no such directory.
+        """Return the names in a directory, sorted; an empty tuple if there is no such directory.
 
-        One that is not UTF-8 is shown with replacement characters: it is none of the kernel's, and nothing reads it.
+        Names that are not UTF-8 get replacement characters: the kernel has none, and no file of such a name is read.
         """
         real = self._directory(path)
         if real is None:
@@ -153,11 +153,11 @@ class Tree:
             return ()
 
     def folders(self, path: str, names: Iterable[str]) -> Iterator[tuple[str, Folder]]:
-        """Yield those of a directory's subdirectories that are there, each open until the next one is asked for.
+        """Yield the existing subdirectories among names; each stays open until the next is requested.
 
         Args:
-            path: Absolute path on the machine.
-            names: Which ones, whose files are about to be read.
+            path: Absolute path of the directory on the machine.
+            names: Names of subdirectories.
         """
         for name in names:
             folder = self._folder(f"{path}/{name}")
@@ -168,9 +168,9 @@ class Tree:
                     folder.close()
 
     def link(self, path: str) -> str | None:
-        """Return the last component of what a symbolic link points to, whether or not that exists; else None.
+        """Return the last component of a symbolic link's target, which need not exist, or None if there is no link.
 
-        That is how sysfs names a relation: `driver -> ../../bus/pci/drivers/vfio-pci`. A link may end in a slash.
+        sysfs names relations so: `driver -> ../../bus/pci/drivers/vfio-pci`. A target may end in a slash.
         """
         parent, _slash, name = path.rpartition("/")
         real = self._directory(parent)
@@ -181,32 +181,32 @@ class Tree:
         return _last(target)
 
     def targets(self, path: str) -> dict[str, str] | None:
-        """Return where each symbolic link in a directory points, as written, by its name; None if we may not look."""
+        """Return the targets of a directory's symbolic links, as written, by name; None if permission is denied."""
         real = self.resolve(path)
         if real is None:
             return {}
         folder = self._prefix + real
-        found = {}
+        targets = {}
         try:
             for name in os.listdir(folder):
                 try:
-                    found[_printable(name)] = _printable(os.readlink(f"{folder}/{name}"))
+                    targets[_printable(name)] = _printable(os.readlink(f"{folder}/{name}"))
                 except OSError:
-                    continue  # no link, or gone since
+                    continue  # not a link, or removed meanwhile
         except OSError as error:
             return None if error.errno in _DENIED else {}
-        return found
+        return targets
 
     def exists(self, path: str) -> bool:
-        """Tell whether a path leads to anything."""
+        """Return whether a path exists."""
         return self.resolve(path) is not None
 
     def resolve(self, path: str) -> str | None:
-        """Return the canonical path, all links followed within the root, of what exists; else None."""
+        """Return the canonical path, with all links resolved within the root, or None if it does not exist."""
         return self._walk(path)
 
     def status(self, path: str) -> os.stat_result | None:
-        """Return what stat(2) says of what a path leads to, or None where that is nothing."""
+        """Return stat(2) of a path, with links resolved within the root, or None if it does not exist."""
         real = self.resolve(path)
         try:
             return None if real is None else os.stat((self._prefix + real) or "/", follow_symlinks=False)
@@ -252,7 +252,7 @@ class Tree:
             return None
 
     def _directory(self, path: str) -> str | None:
-        """Return the canonical path of a directory, remembered: a machine's are asked for again and again."""
+        """Return the canonical path of a directory, cached: the same directories are needed again and again."""
         try:
             return self._directories[path]
         except KeyError:
@@ -269,10 +269,10 @@ class Tree:
             if name == "..":
                 real = real.rpartition("/")[0]
                 continue
-            here = f"{real}/{name}"
-            target = None if here in self._canonical else self._link_target(path, here)
+            candidate = f"{real}/{name}"
+            target = None if candidate in self._canonical else self._link_target(path, candidate)
             if target is None:
-                real = here
+                real = candidate
                 continue
             links += 1
             if not target or links > _MOST_LINKS:
@@ -282,21 +282,21 @@ class Tree:
         return real
 
     def _ahead(self, real: str, path: str) -> tuple[str, list[str]]:
-        """Return how far a path leads over places that are known to be no links, and the names left, the last first."""
+        """Return the part of a path that is known to have no links, and the remaining names in reverse order."""
         while path.startswith("../"):
             real, path = real.rpartition("/")[0], path[3:]
         parent, _slash, name = f"{real}/{path.lstrip('/')}".rpartition("/")
         return (parent, [name]) if parent in self._canonical else (real, path.split("/")[::-1])
 
-    def _link_target(self, path: str, here: str) -> str | None:
-        """Return where the link at a canonical place points; None where something else is; "" where nothing is."""
+    def _link_target(self, path: str, candidate: str) -> str | None:
+        """Return the target of the link at a canonical path; None if it is not a link, "" if it does not exist."""
         try:
-            return os.readlink(self._prefix + here)
+            return os.readlink(self._prefix + candidate)
         except ValueError:  # a NUL in the path
             return ""
         except OSError as error:
             if error.errno == errno.EINVAL:
-                self._canonical.add(here)
+                self._canonical.add(candidate)
                 return None
             if error.errno in _DENIED:
                 self.deny(path, error.errno)
@@ -304,7 +304,7 @@ class Tree:
 
 
 class Folder:
-    """One directory, held open: its path is not walked again for each of its files.
+    """A directory that is held open, so that its path is not resolved again for each of its files.
 
     Attributes:
         path: Canonical path on the machine.
@@ -318,11 +318,11 @@ class Folder:
         self.path = path
 
     def close(self) -> None:
-        """Be done with it."""
+        """Close the directory."""
         os.close(self._descriptor)
 
     def has(self, name: str) -> bool:
-        """Tell whether there is something of that name, or may be: where we have no right to look."""
+        """Return whether a name exists, or may exist because permission to look is denied."""
         try:
             os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
         except FileNotFoundError:
@@ -337,12 +337,12 @@ class Folder:
             descriptor = os.open(name, _FLAGS, dir_fd=self._descriptor)
         except FileNotFoundError:
             return None
-        except OSError:  # a link, or no rights: Tree knows what to do
+        except OSError:  # a link, or no permission: Tree handles both
             return self._tree.text(f"{self.path}/{name}")
         try:
             content = os.read(descriptor, _PAGE + 1)
             if not 0 < len(content) <= _PAGE:
-                # sysfs has nothing but regular files; in a captured tree a FIFO would seem empty.
+                # sysfs has regular files only; in a captured tree, a FIFO would look like an empty file.
                 if not content and not self._tree.live and not stat.S_ISREG(os.fstat(descriptor).st_mode):
                     return None
                 content = _read_up_to(descriptor, ATTRIBUTE_LIMIT + 1, content)
@@ -357,17 +357,17 @@ class Folder:
         return content.decode("utf-8", "replace").strip()
 
     def text_below(self, folder: str, name: str) -> str | None:
-        """Return the text of an attribute in a folder of this one, such as `power` and `runtime_status`."""
+        """Return the text of an attribute in a subfolder, such as `runtime_status` in `power`."""
         try:
             os.readlink(folder, dir_fd=self._descriptor)
-        except OSError:  # no link, or not there
+        except OSError:  # not a link, or missing
             return self.text(f"{folder}/{name}")
-        # The kernel would follow it out of the root.
+        # The kernel would resolve the link outside the root.
         return self._tree.text(f"{self.path}/{folder}/{name}")
 
     @contextmanager
     def sections(self, name: str) -> Iterator[Callable[[int, int], bytes]]:
-        """Hold one of its files open, for what reads at `(offset, length)`: shorter at the end, empty where none is."""
+        """Open a file and yield a function `read(offset, length)`, which returns fewer bytes at the end, or none."""
         try:
             descriptor = os.open(name, _FLAGS, dir_fd=self._descriptor)
         except OSError as error:
@@ -386,7 +386,7 @@ class Folder:
                     content = os.pread(descriptor, length, offset)
                 except OSError:
                     return b""
-                if not content:  # the kernel shows the rest to root only
+                if not content:  # the kernel shows these bytes to root only
                     self._tree.deny(f"{self.path}/{name}", errno.EACCES)
                 return content
 
@@ -395,7 +395,7 @@ class Folder:
             os.close(descriptor)
 
     def link(self, name: str) -> str | None:
-        """Return the last component of what a symbolic link in the folder points to, as Tree.link does."""
+        """Return the last component of the target of a symbolic link in the folder, as Tree.link does."""
         try:
             return _last(os.readlink(name, dir_fd=self._descriptor))
         except OSError:
@@ -407,12 +407,12 @@ def _last(target: str) -> str | None:
 
 
 def _printable(name: str) -> str:
-    """Return a file's name without what only stands for bytes that are not UTF-8: no JSON could hold it."""
+    """Return a file's name with replacement characters for surrogates, which JSON in UTF-8 cannot represent."""
     return name if name.isascii() else os.fsencode(name).decode("utf-8", "replace")
 
 
 def _read_up_to(descriptor: int, limit: int, content: bytes) -> bytes:
-    """Return what has been read, and what follows up to a limit."""
+    """Return the bytes that have been read, and those that follow up to a limit."""
     parts = [content]
     length = len(content)
     while content and length < limit:

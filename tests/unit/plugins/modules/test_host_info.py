@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the module documents is what it returns: key for key, type for type, and each value at least once."""
+"""The documented return values are the returned ones: keys, types, and each value at least once."""
 
 from __future__ import annotations
 
@@ -26,53 +26,57 @@ TYPES = {"str": str, "int": int, "float": (int, float), "bool": bool, "list": li
 
 @pytest.fixture(scope="module")
 def readings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Every described machine, read."""
+    """Return the readings of all described machines."""
     folder = tmp_path_factory.mktemp("machines")
     return {name: to_json(probe(str(build(name, folder / name)))) for name in names()}
 
 
-def differences(documented: dict[str, Any], found: Any, path: str, seen: set[str]) -> list[str]:
-    """Compare a documented value with one that was returned; note in `seen` what had a value at all."""
-    if found is None:
+def differences(documented: dict[str, Any], returned: Any, path: str, covered: set[str]) -> list[str]:
+    """Return how a returned value differs from its documentation; add paths with a value to `covered`."""
+    if returned is None:
         return []
     expected = TYPES[documented["type"]]
-    if not isinstance(found, expected) or (expected is int and isinstance(found, bool)):
-        return [f"{path}: documented as {documented['type']}, found {found!r}"]
-    seen.add(path)
+    if not isinstance(returned, expected) or (expected is int and isinstance(returned, bool)):
+        return [f"{path}: documented as {documented['type']}, returned {returned!r}"]
+    covered.add(path)
     if documented["type"] == "list":
         element = {"type": documented["elements"], "contains": documented.get("contains", {})}
-        return [line for item in found for line in differences(element, item, path + "[]", seen)]
+        return [line for item in returned for line in differences(element, item, path + "[]", covered)]
     if documented["type"] != "dict":
         return []
     contains = documented["contains"]
-    if all(key.isupper() for key in contains):  # a key that stands for many: GROUP, ADDRESS
+    if all(key.isupper() for key in contains):  # a placeholder for many keys: GROUP, ADDRESS
         ((placeholder, inner),) = contains.items()
-        return [line for item in found.values() for line in differences(inner, item, f"{path}.{placeholder}", seen)]
-    lines = [f"{path}.{key}: returned and not documented" for key in found.keys() - contains.keys()]
-    lines += [f"{path}.{key}: documented and not returned" for key in contains.keys() - found.keys()]
-    for key in contains.keys() & found.keys():
-        lines += differences(contains[key], found[key], f"{path}.{key}", seen)
+        return [
+            line for item in returned.values() for line in differences(inner, item, f"{path}.{placeholder}", covered)
+        ]
+    lines = [f"{path}.{key}: returned and not documented" for key in returned.keys() - contains.keys()]
+    lines += [f"{path}.{key}: documented and not returned" for key in contains.keys() - returned.keys()]
+    for key in contains.keys() & returned.keys():
+        lines += differences(contains[key], returned[key], f"{path}.{key}", covered)
     return lines
 
 
 def documented_paths(documented: dict[str, Any], path: str) -> set[str]:
     inner = documented.get("contains", {})
     below = path + "[]" if documented["type"] == "list" else path
-    return {path} | {found for key, value in inner.items() for found in documented_paths(value, f"{below}.{key}")}
+    return {path} | {
+        below_path for key, value in inner.items() for below_path in documented_paths(value, f"{below}.{key}")
+    }
 
 
 def test_documentation_is_the_contract(readings: dict[str, Any]) -> None:
     documented = yaml.safe_load(host_info.RETURN)
-    seen: set[str] = set()
+    covered: set[str] = set()
     wrong = {
         name: lines
         for name, reading in readings.items()
-        if (lines := [line for key in documented for line in differences(documented[key], reading[key], key, seen)])
+        if (lines := [line for key in documented for line in differences(documented[key], reading[key], key, covered)])
     }
     assert wrong == {}
-    never = {found for key, value in documented.items() for found in documented_paths(value, key)} - seen
-    # What is denied to a user is read in test_machines, as a user.
-    assert {path for path in never if not path.startswith("unreadable")} == set()
+    uncovered = {path for key, value in documented.items() for path in documented_paths(value, key)} - covered
+    # Files that are denied to a user are tested as a user, in tests/replay/test_described_machines.py.
+    assert {path for path in uncovered if not path.startswith("unreadable")} == set()
 
 
 def test_samples_fit_their_types() -> None:
@@ -88,7 +92,7 @@ def test_samples_fit_their_types() -> None:
 
 
 def run_module(*arguments: str) -> tuple[int, dict[str, Any]]:
-    """Run the module by Ansible itself, on this machine."""
+    """Run the module with Ansible on this machine."""
     command = [sys.executable, "-m", "ansible", "adhoc", "localhost", "-c", "local", "-m", "vfio.workstation.host_info"]
     done = subprocess.run(
         [*command, "-e", f"ansible_python_interpreter={sys.executable}", *arguments],
@@ -96,7 +100,7 @@ def run_module(*arguments: str) -> tuple[int, dict[str, Any]]:
         text=True,
         check=False,
     )
-    # "localhost | SUCCESS => {"; Ansible's own words on an error, if any, come before.
+    # "localhost | SUCCESS => {" follows any messages of Ansible's own.
     return done.returncode, json.loads(done.stdout[done.stdout.index("=> {") + 3 :])
 
 
@@ -109,13 +113,13 @@ def test_a_real_run_changes_nothing_and_returns_the_contract(tmp_path: Path) -> 
     assert {key: result[key] for key in expected} == json.loads(json.dumps(expected))
 
 
-def test_check_mode_reads_as_well() -> None:
+def test_check_mode_reads_too() -> None:
     status, result = run_module("--check")
     assert status == 0
     assert result["host"]["cpus"]["online"]
 
 
-def test_a_root_that_is_none_is_an_error_that_says_what_to_do(tmp_path: Path) -> None:
+def test_a_missing_root_is_an_error_without_a_traceback(tmp_path: Path) -> None:
     status, result = run_module("-a", f"root={tmp_path / 'nowhere'}")
     assert status != 0
     assert str(tmp_path / "nowhere") in result["msg"]
@@ -137,6 +141,6 @@ def test_roots_that_cannot_be_read(tmp_path: Path, make: Any, words: str) -> Non
     assert words in message
 
 
-def test_a_root_with_either_folder_will_do(tmp_path: Path) -> None:
+def test_a_root_needs_only_one_of_the_folders(tmp_path: Path) -> None:
     (tmp_path / "proc").mkdir()
     assert check_root(str(tmp_path)) == []

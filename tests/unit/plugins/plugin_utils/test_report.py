@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The summary for people, and the document that queries see."""
+"""The report on a host, and the document that queries are evaluated on."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def read(name: str, folder: Path) -> dict[str, Any]:
 
 
 def line(lines: list[str], start: str) -> str:
-    (found,) = (text for text in lines if text.strip().startswith(start))
-    return found
+    (match,) = (text for text in lines if text.strip().startswith(start))
+    return match
 
 
-def test_twins_are_told_apart(tmp_path: Path) -> None:
+def test_identical_gpus_are_distinguished(tmp_path: Path) -> None:
     lines = report_lines(read("twin-gpus", tmp_path), "ws1")
     assert lines[0].startswith("ws1: debian 13, AMD ")
     kept, given = line(lines, "group 12"), line(lines, "group 20")
@@ -38,18 +38,16 @@ def test_twins_are_told_apart(tmp_path: Path) -> None:
     assert "in use" not in given
 
 
-def test_the_reason_is_printed_where_something_is_off(tmp_path: Path) -> None:
+def test_the_reason_is_printed_if_virtualization_is_disabled(tmp_path: Path) -> None:
     reading = read("svm-disabled-by-firmware", tmp_path)
     lines = report_lines(reading, "ws1")
     assert (
-        line(lines, "virtualization")
-        .split("  ")[-1]
-        .startswith("disabled by firmware: AMD-V is switched off in firmware")
+        line(lines, "virtualization").split("  ")[-1].startswith("disabled by firmware: AMD-V is disabled in firmware")
     )
     assert reading["host"]["cpu"]["virtualization"]["reason"] in line(lines, "virtualization")
 
 
-def test_every_group_and_every_function_without_one_has_its_line(tmp_path: Path) -> None:
+def test_every_group_and_every_function_without_a_group_has_a_line(tmp_path: Path) -> None:
     for name in ("gpu-shares-group-with-disk", "storage-stacks", "arm-board"):
         reading = read(name, tmp_path)
         lines = report_lines(reading, "ws1")
@@ -58,11 +56,11 @@ def test_every_group_and_every_function_without_one_has_its_line(tmp_path: Path)
         for group, number in ((group, number) for number, group in groups.items()):
             assert all(member in line(lines, f"group {number} ") for member in group["members"])
         grouped = {member for group in groups.values() for member in group["members"]}
-        alone = [text for text in lines if text.startswith("  no group")]
-        assert len(alone) == len(set(reading["host"]["pci"]) - grouped)
+        ungrouped = [text for text in lines if text.startswith("  no group")]
+        assert len(ungrouped) == len(set(reading["host"]["pci"]) - grouped)
 
 
-def test_what_root_would_see_is_said(tmp_path: Path) -> None:
+def test_files_that_only_root_can_read_are_reported(tmp_path: Path) -> None:
     reading = read("amd-desktop", tmp_path)
     reading["unreadable"] = [{"path": "/boot/grub/grub.cfg", "error": "Permission denied", "values": ["boot.kernels"]}]
     last = report_lines(reading, "ws1")[-1]
@@ -82,12 +80,12 @@ def test_an_empty_tree_can_be_printed(tmp_path: Path) -> None:
     assert lines[0] == "nothing: unknown system, unknown processor"
 
 
-def test_group_mates_are_other_devices_and_no_bridges(tmp_path: Path) -> None:
+def test_group_mates_are_other_devices_and_not_bridges(tmp_path: Path) -> None:
     document = query_document(
         {"twins": read("twin-gpus", tmp_path), "shared": read("gpu-shares-group-with-disk", tmp_path)}
     )
     twins, shared = ({item["address"]: item for item in machine["functions"]} for machine in document)
-    assert twins["0000:41:00.0"]["group_mates"] == []  # its own audio function is no mate
+    assert twins["0000:41:00.0"]["group_mates"] == []  # its own audio function is not a mate
     displays = [item for item in shared.values() if item["class"].startswith("03") and item["group_mates"]]
     assert displays
     for display in displays:

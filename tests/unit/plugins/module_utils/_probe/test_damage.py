@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whatever happens to a machine's files, the probe neither fails, nor hangs, nor lies."""
+"""With damaged files the probe neither fails, nor hangs, nor returns values without evidence."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from ansible_collections.vfio.workstation.tests.damage import Damage, Specimen, 
 from ansible_collections.vfio.workstation.tests.damage.harm import MARKS
 from ansible_collections.vfio.workstation.tests.readers.contract import violations
 
-#: Small, and together with everything that the probe reads: guests, stacks of storage, hybrid parts, platform devices.
+#: Small machines with everything that the probe reads: guests, stacked storage, hybrid CPUs, platform devices.
 _MACHINES = ("amd-desktop", "arm-board", "hybrid-laptop", "intel-server-apicv", "kvm-guest", "storage-stacks")
 _QUICK = 50
 _SLOW_BATCHES = 20
 _SLOW = 1000
-#: No reading takes this long but one that waits for something that never comes.
+#: In seconds: only a reading that waits forever takes this long.
 _HANGS_AFTER = 60
 
 
 @pytest.fixture(scope="module", params=_MACHINES)
 def specimen(request: pytest.FixtureRequest) -> Iterator[Specimen]:
-    """Return a machine to be damaged, in memory where there is such a place."""
+    """Return a machine to be damaged, in memory if /dev/shm exists."""
     memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="damage-", dir=memory) as folder:
         yield Specimen(request.param, Path(folder), probe)
@@ -61,11 +61,13 @@ def _examine(specimen: Specimen, count: int, number: int) -> None:
         with specimen.damaged(injuries) as done:
             after = _read(specimen)
         assert violations(after) == []
-        assert not [mark for mark in MARKS if mark in json.dumps(after)], "what lies outside the root shows"
+        assert not [mark for mark in MARKS if mark in json.dumps(after)], (
+            "the reading has content from outside the root"
+        )
         assert lies(before["host"], after["host"], done) == []
 
     holds()
-    assert _read(specimen) == before, "damage that was not undone would spoil the examples that follow"
+    assert _read(specimen) == before, "damage that was not undone would affect later examples"
 
 
 def _read(specimen: Specimen) -> dict[str, Any]:
@@ -76,11 +78,11 @@ def _read(specimen: Specimen) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def _alarm() -> Iterator[None]:
-    """Turn a hang into a failure that shows where; says nothing about speed."""
+    """Fail with a traceback if the reading hangs; this is not a test of speed."""
 
     def hangs(_signal: int, _frame: FrameType | None) -> None:
         faulthandler.dump_traceback(file=sys.__stderr__)
-        raise AssertionError(f"the probe hangs: no answer within {_HANGS_AFTER} seconds")
+        raise AssertionError(f"the probe hangs: no result within {_HANGS_AFTER} seconds")
 
     previous = signal.signal(signal.SIGALRM, hangs)
     signal.alarm(_HANGS_AFTER)
@@ -91,7 +93,7 @@ def _alarm() -> Iterator[None]:
         signal.signal(signal.SIGALRM, previous)
 
 
-def test_damage_neither_fails_nor_lies(specimen: Specimen) -> None:
+def test_damage_causes_no_failure_and_no_invented_value(specimen: Specimen) -> None:
     _examine(specimen, _QUICK, 0)
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which drivers a function could have, by the lists of the running kernel."""
+"""Drivers that a function could get, from the lists of the running kernel."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def read(root: Path, driver: str) -> FunctionDrivers:
     return read_function_drivers(Tree(str(root)), DriverRequest(ADDRESS, driver))
 
 
-def test_who_claims_a_function(root: Path) -> None:
+def test_modules_and_drivers_that_match_a_function(root: Path) -> None:
     live = read(root, AUTO)
     assert live.modules == (DriverModule("any_nic", False), DriverModule("e1000e", True), DriverModule("pcie", True))
     assert live.candidates == ("e1000e", "pcie-nic")
@@ -86,7 +86,7 @@ def test_lists_and_modaliases_may_be_missing(root: Path) -> None:
         (NONE, True, None),
     ],
 )
-def test_the_driver_that_is_wanted(root: Path, driver: str, registered: bool, module: str | None) -> None:
+def test_the_requested_driver(root: Path, driver: str, registered: bool, module: str | None) -> None:
     live = read(root, driver)
     assert (live.registered, live.module) == (registered, module)
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What KVM's modules are set to, on machines of files."""
+"""Parameters of KVM's modules, in trees of files."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_parameters_by_module_and_name(tmp_path: Path) -> None:
     }
 
 
-def test_no_kvm_is_no_parameters(tmp_path: Path) -> None:
+def test_without_kvm_there_are_no_parameters(tmp_path: Path) -> None:
     assert read_kvm_parameters(Tree(str(tmp_path))) == {}
     (tmp_path / "sys/module/kvm").mkdir(parents=True)  # a module without parameters
     assert read_kvm_parameters(Tree(str(tmp_path))) == {}

@@ -44,7 +44,7 @@ def test_os(tmp_path: Path, text: str, os: Os) -> None:
     assert read_os(Tree(str(tmp_path))) == os
 
 
-def test_the_vendor_s_file_is_read_where_there_is_no_other(tmp_path: Path) -> None:
+def test_the_vendor_s_file_is_read_if_etc_has_none(tmp_path: Path) -> None:
     write(tmp_path, "usr/lib/os-release", "ID=silverblue\n")
     assert read_os(Tree(str(tmp_path))).id == "silverblue"
     assert read_os(Tree(str(tmp_path / "nothing"))) == Os(None, None, ())
@@ -69,7 +69,7 @@ def test_unquote(value: str, text: str) -> None:
 
 
 @given(st.text(st.characters(exclude_categories=["Cs", "Cc", "Zl", "Zp"])))
-def test_quoted_values_come_back(value: str) -> None:
+def test_quoted_values_are_unquoted(value: str) -> None:
     assert assignments("A=" + shlex.quote(value)) == {"A": value}
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Readings of kernel text: what the kernel prints comes back, and nonsense is None."""
+"""Parsers of kernel text: printed values are parsed back, and invalid text is None."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ LIKE_NUMBERS = st.text("0123456789-+,x abcdefKMG\u0663\u00b2_", max_size=24)
 
 
 @given(st.frozensets(st.integers(0, 4095), min_size=1))
-def test_a_list_that_the_kernel_prints_comes_back(numbers: frozenset[int]) -> None:
+def test_a_list_that_the_kernel_prints_is_parsed_back(numbers: frozenset[int]) -> None:
     assert parse.cpu_list(as_list(numbers)) == tuple(sorted(numbers))
 
 
@@ -36,26 +36,26 @@ def test_a_damaged_list_is_unknown_as_a_whole(text: str) -> None:
 
 @given(ANY_TEXT | LIKE_NUMBERS)
 def test_a_list_is_none_or_ascending_and_bounded(text: str) -> None:
-    found = parse.cpu_list(text)
-    if found is not None:
-        assert list(found) == sorted(set(found))
-        assert all(0 <= number < parse.MOST_IDS for number in found)
+    cpus = parse.cpu_list(text)
+    if cpus is not None:
+        assert list(cpus) == sorted(set(cpus))
+        assert all(0 <= number < parse.MOST_IDS for number in cpus)
 
 
 @given(st.integers(0, 2**63 - 1))
-def test_a_number_comes_back(number: int) -> None:
+def test_a_number_is_parsed_back(number: int) -> None:
     assert parse.integer(f"{number}\n") == number
 
 
 @given(ANY_TEXT | LIKE_NUMBERS)
-@example("1_000")  # int() would take it
-@example("\u0663")  # ARABIC-INDIC DIGIT THREE: int() would take it too
+@example("1_000")  # int() accepts it
+@example("\u0663")  # ARABIC-INDIC DIGIT THREE: int() accepts it too
 @example("9" * 5000)
-def test_a_number_is_none_or_what_its_digits_say(text: str) -> None:
-    found = parse.integer(text)
-    if found is not None:
+def test_a_number_is_none_or_the_value_of_its_digits(text: str) -> None:
+    number = parse.integer(text)
+    if number is not None:
         assert text.strip().isascii()
-        assert str(found) == (text.strip().lstrip("0") or "0") or (found == 0 and set(text.strip()) <= set("-0"))
+        assert str(number) == (text.strip().lstrip("0") or "0") or (number == 0 and set(text.strip()) <= set("-0"))
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_a_number_out_of_bounds_is_none(text: str | None, least: int, most: int,
 
 
 @given(st.integers(0, 2**24 - 1), st.booleans(), st.booleans())
-def test_hexadecimal_comes_back_with_its_zeros(number: int, prefixed: bool, upper: bool) -> None:
+def test_hexadecimal_is_parsed_back_with_leading_zeros(number: int, prefixed: bool, upper: bool) -> None:
     digits = f"{number:X}" if upper else f"{number:x}"
     assert parse.hex_digits(("0x" if prefixed else "") + digits, 6) == f"{number:06x}"
 
@@ -82,14 +82,14 @@ def test_hexadecimal_comes_back_with_its_zeros(number: int, prefixed: bool, uppe
 @pytest.mark.parametrize(
     "text", ["", "0x", "x10de", "10de0", "0x110de", "10 de", "-1", "10de\0", "\u0661\u0660de", None]
 )
-def test_what_is_no_id_is_none(text: str | None) -> None:
+def test_text_that_is_not_an_id_is_none(text: str | None) -> None:
     assert parse.hex_digits(text, 4) is None
 
 
 @given(ANY_TEXT | LIKE_NUMBERS)
-def test_hexadecimal_is_none_or_just_so_many_digits(text: str) -> None:
-    found = parse.hex_digits(text, 4)
-    assert found is None or (len(found) == 4 and set(found) <= set("0123456789abcdef"))
+def test_hexadecimal_is_none_or_exactly_that_many_digits(text: str) -> None:
+    digits = parse.hex_digits(text, 4)
+    assert digits is None or (len(digits) == 4 and set(digits) <= set("0123456789abcdef"))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_hexadecimal_is_none_or_just_so_many_digits(text: str) -> None:
         ("", None),
         (None, None),
         ("\u0663K", None),
-        ("32\u212a", None),  # KELVIN SIGN: a K to those who ignore case in Unicode
+        ("32\u212a", None),  # KELVIN SIGN: equals K where case is ignored in Unicode
     ],
 )
 def test_sizes(text: str | None, expected: int | None) -> None:
@@ -154,7 +154,7 @@ def test_addresses_are_full(text: str, expected: bool) -> None:
     assert parse.is_pci_address(text) is expected
 
 
-def test_bus_order_is_by_domain_first_whatever_its_length() -> None:
+def test_bus_order_is_by_domain_first_for_any_number_of_digits() -> None:
     addresses = ["10000:e0:06.0", "0000:c1:00.0", "0001:00:00.0", "0000:01:00.1", "0000:01:00.0"]
     assert sorted(addresses, key=parse.address_order) == [
         "0000:01:00.0",
@@ -176,5 +176,5 @@ def test_pairs_are_read_line_by_line() -> None:
 
 
 @given(st.dictionaries(st.text("ABC_1", min_size=1), st.text("abc :/", max_size=8).map(str.strip)))
-def test_pairs_come_back(pairs: dict[str, str]) -> None:
+def test_pairs_are_parsed_back(pairs: dict[str, str]) -> None:
     assert parse.key_values("".join(f"{key}={value}\n" for key, value in pairs.items())) == pairs

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The serial number of a configuration space, whatever is in it, and when it is not asked for."""
+"""The serial number in any configuration space, and when the space is not read."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ from ansible_collections.vfio.workstation.tests.machines.files import Files
 from ansible_collections.vfio.workstation.tests.machines.pci import write_pci
 
 SERIAL = "00-11-22-ff-ff-33-44-55"
-# The lower word first, each with its lowest byte first.
+# The lower word is first, and each word is little-endian.
 WORDS = bytes.fromhex("554433ffff221100")
 AER, DSN, LTR = 0x0001, 0x0003, 0x0018
 
 
 def space(capabilities: dict[int, tuple[int, int]], words: bytes = WORDS, size: int = 4096) -> bytes:
-    """Return a configuration space: by offset each capability's id and where the next one is."""
+    """Return a configuration space; `capabilities` has the id and the next offset by offset."""
     content = bytearray(4096)
-    for offset, (which, following) in capabilities.items():
-        struct.pack_into("<I", content, offset, following << 20 | 1 << 16 | which)
-        if which == DSN:
+    for offset, (capability, following) in capabilities.items():
+        struct.pack_into("<I", content, offset, following << 20 | 1 << 16 | capability)
+        if capability == DSN:
             content[offset + 4 : offset + 12] = words
     return bytes(content[:size])
 
 
 class Space:
-    """A configuration space, and what was read of it."""
+    """A configuration space that records which parts of it were read."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content
@@ -63,14 +63,14 @@ class Space:
         (space({0x100: (AER, 0x148), 0x148: (LTR, 0)}), None),
         (space({}), None),
         (b"\xff" * 4096, None),
-        # what some makers leave in the register
+        # what some vendors leave in the register
         (space({0x100: (DSN, 0)}, b"\0" * 8), None),
         (space({0x100: (DSN, 0)}, b"\xff" * 8), None),
-        # loops, to the beginning and to itself, and a way into the header
+        # loops to the beginning and to itself, and an offset in the header
         (space({0x100: (AER, 0x148), 0x148: (LTR, 0x100)}), None),
         (space({0x100: (AER, 0x100)}), None),
         (space({0x100: (AER, 0x40), 0x40: (DSN, 0)}), None),
-        # short: without root, conventional PCI, cut off
+        # short: without root, conventional PCI, truncated
         (space({0x100: (DSN, 0)}, size=64), None),
         (space({0x100: (DSN, 0)}, size=256), None),
         (space({0x100: (DSN, 0)}, size=0x102), None),
@@ -80,30 +80,34 @@ class Space:
         (b"", None),
     ],
 )
-def test_what_a_configuration_space_says(content: bytes, expected: str | None) -> None:
+def test_the_serial_number_in_a_configuration_space(content: bytes, expected: str | None) -> None:
     assert serial_number(Space(content)) == expected
 
 
-def test_no_more_is_read_than_leads_there() -> None:
+def test_only_the_list_up_to_the_serial_number_is_read() -> None:
     read = Space(space({0x100: (AER, 0x148), 0x148: (DSN, 0x158), 0x158: (LTR, 0)}))
     assert serial_number(read) == SERIAL
     assert read.reads == [(0x100, 4), (0x148, 4), (0x14C, 8)]
 
 
 HEADERS = st.builds(
-    lambda which, following: struct.pack("<I", following << 20 | 1 << 16 | which),
+    lambda capability, following: struct.pack("<I", following << 20 | 1 << 16 | capability),
     st.sampled_from([AER, LTR, DSN, 0xFFFF]),
     st.sampled_from([*range(0xF0, 0x130, 4), 0, 0xFFC, 0xFFF]),
 )
 
 
 @settings(deadline=None)
-@given(st.one_of(st.binary(max_size=4096), st.lists(HEADERS, max_size=16).map(lambda it: b"\0" * 0x100 + b"".join(it))))
-def test_any_bytes_end_in_a_serial_number_or_none(content: bytes) -> None:
+@given(
+    st.one_of(
+        st.binary(max_size=4096), st.lists(HEADERS, max_size=16).map(lambda headers: b"\0" * 0x100 + b"".join(headers))
+    )
+)
+def test_any_content_results_in_a_serial_number_or_none(content: bytes) -> None:
     read = Space(content)
-    found = serial_number(read)
-    assert found is None or (
-        re.fullmatch("[0-9a-f]{2}(-[0-9a-f]{2}){7}", found) and found[:2] == f"{words(read)[-1]:02x}"
+    number = serial_number(read)
+    assert number is None or (
+        re.fullmatch("[0-9a-f]{2}(-[0-9a-f]{2}){7}", number) and number[:2] == f"{words(read)[-1]:02x}"
     )
     assert len(read.reads) == len(set(read.reads)) <= 962
     assert all(offset >= 0x100 and length in (4, 8) for offset, length in read.reads)
@@ -123,46 +127,46 @@ ENDPOINT: dict[str, Any] = {"id": "8086:10d3", "class": "020000", "link": "2.5x1
     [
         ({}, SERIAL),
         ({"asleep": True}, None),
-        # conventional PCI has no such capability, and a bridge goes to no guest
+        # conventional PCI has no such capability, and a bridge cannot be passed through
         ({"link": None}, None),
         ({"class": "060400"}, None),
         ({"class": "060100"}, None),
     ],
 )
-def test_who_is_asked(
+def test_the_space_is_read_of_endpoints_that_are_awake(
     changes: dict[str, Any], expected: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     described = {key: value for key, value in {**ENDPOINT, **changes}.items() if value is not None}
     write_pci(Files(tmp_path), {"pci": {ADDRESS: described}}, [])
     opened: list[str] = []
-    really = os.open
+    real_open = os.open
 
-    def noting(path: str, flags: int, **options: int) -> int:
+    def recording_open(path: str, flags: int, **options: int) -> int:
         opened.append(path)
-        return really(path, flags, **options)
+        return real_open(path, flags, **options)
 
-    monkeypatch.setattr(os, "open", noting)
+    monkeypatch.setattr(os, "open", recording_open)
     assert read_functions(Tree(str(tmp_path)), {}, {})[ADDRESS].serial_number == expected
     assert opened.count("config") == (expected is not None)
 
 
-def test_one_that_is_about_to_sleep_is_left_alone(tmp_path: Path) -> None:
+def test_the_space_of_a_suspending_function_is_not_read(tmp_path: Path) -> None:
     files = Files(tmp_path)
     bus = write_pci(files, {"pci": {ADDRESS: ENDPOINT}}, [])
     files.write(f"{bus.path(ADDRESS)}/power/runtime_status", "suspending\n")
     assert read_functions(Tree(str(tmp_path)), {}, {})[ADDRESS].serial_number is None
 
 
-def test_without_root_it_is_said_once_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The file has 4096 bytes for everybody, and the kernel gives 64 of them (pci_read_config)."""
+def test_without_root_the_spaces_are_reported_unreadable_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without root the file has 4096 bytes too, and the kernel returns 64 of them (pci_read_config)."""
     write_pci(Files(tmp_path), {"pci": {ADDRESS: ENDPOINT, "0000:02:00.0": ENDPOINT}}, [])
-    really = os.pread
+    real_pread = os.pread
 
     def pread(descriptor: int, length: int, offset: int) -> bytes:
-        return really(descriptor, length, offset)[: max(0, 64 - offset)]
+        return real_pread(descriptor, length, offset)[: max(0, 64 - offset)]
 
     monkeypatch.setattr(os, "pread", pread)
     tree = Tree(str(tmp_path))
-    assert {one.serial_number for one in read_functions(tree, {}, {}).values()} == {None}
+    assert {function.serial_number for function in read_functions(tree, {}, {}).values()} == {None}
     (denied,) = tree.unreadable
     assert denied == ("/sys/bus/pci/devices/[address]/config", "Permission denied", ("pci",))

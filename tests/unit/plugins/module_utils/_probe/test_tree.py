@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Reading below a root: bounded, never blocking, and never out of it."""
+"""Reading below a root: bounded, never blocking, and never outside the root."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _NOBODY = 65534
 
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
-    """Return an empty root, with a file beside it that must never be read."""
+    """Return an empty root; a file beside it must never be read."""
     (tmp_path / "outside").write_text("secret\n", encoding="ascii")
     return Files(tmp_path / "root")
 
@@ -42,7 +42,7 @@ def tree(files: Files) -> Tree:
 
 @contextlib.contextmanager
 def _ordinary_user(root: Path) -> Iterator[None]:
-    """Give up root's right to read everything, where we have it; pytest's folders are closed to others."""
+    """Drop root's permission to read everything, if we have it; pytest's folders are closed to other users."""
     if os.geteuid():
         yield
         return
@@ -58,13 +58,13 @@ def _ordinary_user(root: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _opened(tree: Tree, path: str) -> Iterator[Folder]:
-    """Hold one folder open."""
-    above, _slash, name = path.rpartition("/")
-    for _name, folder in tree.folders(above, [name]):
+    """Open a folder."""
+    parent, _slash, name = path.rpartition("/")
+    for _name, folder in tree.folders(parent, [name]):
         yield folder
 
 
-def test_text_comes_without_the_white_space_around_it(files: Files, tree: Tree) -> None:
+def test_text_has_no_surrounding_white_space(files: Files, tree: Tree) -> None:
     files.write("/sys/a", " one two \n\n")
     assert tree.text("/sys/a") == "one two"
     assert tree.data("/sys/a") == b" one two \n\n"
@@ -78,7 +78,7 @@ def test_bytes_that_are_not_utf8_are_replaced(files: Files, tree: Tree) -> None:
 @pytest.mark.parametrize(
     "path", ["/none", "/sys", "/sys/a/b", "/", "", "/sys/a\0b", "/" + "n" * 300, "/" + "n/" * 3000]
 )
-def test_what_is_no_file_is_none(files: Files, tree: Tree, path: str) -> None:
+def test_a_path_that_is_not_a_file_is_none(files: Files, tree: Tree, path: str) -> None:
     files.write("/sys/a", "1")
     assert tree.data(path) is None
     assert tree.text(path) is None
@@ -86,12 +86,10 @@ def test_what_is_no_file_is_none(files: Files, tree: Tree, path: str) -> None:
     assert tree.unreadable == ()
 
 
-def test_special_files_are_neither_waited_for_nor_read(
-    files: Files, tree: Tree, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_special_files_do_not_block_and_are_not_read(files: Files, tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
     files.folder("/sys")
     os.mkfifo(files.here("/sys/fifo"))
-    monkeypatch.chdir(files.here("/sys"))  # the name of a socket has 107 bytes at most
+    monkeypatch.chdir(files.here("/sys"))  # a socket's name is at most 107 bytes long
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind("socket")
     for name in ("fifo", "socket"):
@@ -101,7 +99,7 @@ def test_special_files_are_neither_waited_for_nor_read(
             assert folder.text(name) is None
 
 
-def test_a_file_that_is_too_long_is_none_rather_than_half(files: Files, tree: Tree) -> None:
+def test_a_file_beyond_the_limit_is_none_and_not_truncated(files: Files, tree: Tree) -> None:
     files.write("/sys/a", b"1" * (ATTRIBUTE_LIMIT + 1))
     files.write("/sys/b", b"1" * ATTRIBUTE_LIMIT)
     with _opened(tree, "/sys") as folder:
@@ -112,7 +110,7 @@ def test_a_file_that_is_too_long_is_none_rather_than_half(files: Files, tree: Tr
     assert tree.data("/sys/a", ATTRIBUTE_LIMIT + 1) == b"1" * (ATTRIBUTE_LIMIT + 1)
 
 
-def test_a_huge_file_costs_no_more_than_its_bound(files: Files, tree: Tree) -> None:
+def test_a_huge_file_is_read_up_to_the_limit_only(files: Files, tree: Tree) -> None:
     files.sparse("/huge", {}, 1 << 40)
     assert tree.data("/huge", FILE_LIMIT) is None
     assert tree.data("/huge", 16, head=True) == bytes(16)
@@ -126,7 +124,7 @@ def test_sections(files: Files, tree: Tree) -> None:
     assert tree.section("/dev/cpu/0/msr", -1, 8) is None
 
 
-def test_sections_of_a_file_that_is_held_open(files: Files, tree: Tree) -> None:
+def test_sections_of_an_open_file(files: Files, tree: Tree) -> None:
     files.write("/sys/config", bytes(range(16)))
     files.folder("/sys/folder")
     files.raw_link("/sys/link", "config")
@@ -145,7 +143,7 @@ def test_sections_of_a_file_that_is_held_open(files: Files, tree: Tree) -> None:
 @pytest.mark.parametrize(
     "target", ["/etc/real", "real", "../etc/real", "../../../../etc/real", "/../../etc/./real", "//etc///real"]
 )
-def test_links_lead_where_they_led_on_the_machine(files: Files, tree: Tree, target: str) -> None:
+def test_links_resolve_as_on_the_machine(files: Files, tree: Tree, target: str) -> None:
     files.write("/etc/real", "here")
     files.raw_link("/etc/link", target)
     assert tree.text("/etc/link") == "here"
@@ -154,7 +152,7 @@ def test_links_lead_where_they_led_on_the_machine(files: Files, tree: Tree, targ
         assert folder.text("link") == "here"
 
 
-def test_links_do_not_lead_out(files: Files, tree: Tree, tmp_path: Path) -> None:
+def test_links_do_not_lead_outside(files: Files, tree: Tree, tmp_path: Path) -> None:
     outside = str(tmp_path / "outside")
     for index, target in enumerate(
         (outside, "../outside", "../" * 30 + outside.lstrip("/"), str(tmp_path), "../../outside")
@@ -165,7 +163,7 @@ def test_links_do_not_lead_out(files: Files, tree: Tree, tmp_path: Path) -> None
         assert tree.names(f"/sys/{index}") == ()
 
 
-def test_dots_in_a_path_do_not_lead_out(files: Files, tree: Tree) -> None:
+def test_dots_in_a_path_do_not_lead_outside(files: Files, tree: Tree) -> None:
     files.folder("/sys")
     assert tree.text("/../outside") is None
     assert tree.text("/sys/../../outside") is None
@@ -181,7 +179,7 @@ def test_loops_end(files: Files, tree: Tree, links: dict[str, str]) -> None:
     assert not tree.exists("/a")
 
 
-def test_as_many_links_as_the_kernel_follows(files: Files, tree: Tree) -> None:
+def test_as_many_links_are_resolved_as_by_the_kernel(files: Files, tree: Tree) -> None:
     files.write("/0", "end")
     for number in range(1, 42):
         files.raw_link(f"/{number}", str(number - 1))
@@ -189,7 +187,7 @@ def test_as_many_links_as_the_kernel_follows(files: Files, tree: Tree) -> None:
     assert tree.text("/41") is None
 
 
-def test_a_relation_is_named_by_its_link_even_if_it_dangles(files: Files, tree: Tree) -> None:
+def test_a_dangling_link_still_names_its_target(files: Files, tree: Tree) -> None:
     files.raw_link("/sys/driver", "../../bus/pci/drivers/vfio-pci/")
     files.write("/sys/file", "1")
     with _opened(tree, "/sys") as folder:
@@ -202,7 +200,7 @@ def test_a_relation_is_named_by_its_link_even_if_it_dangles(files: Files, tree: 
     assert tree.targets("/sys") == {"driver": "../../bus/pci/drivers/vfio-pci/"}
 
 
-def test_names_that_are_not_utf8_can_be_printed(files: Files, tree: Tree) -> None:
+def test_names_that_are_not_utf8_are_printable(files: Files, tree: Tree) -> None:
     files.folder("/sys")
     os.symlink(b"/bus/caf\xe9", os.fsencode(files.here("/sys/")) + b"n\xe9")
     for name in (*tree.names("/sys"), *(tree.targets("/sys") or {}).values()):
@@ -228,7 +226,7 @@ def test_folders_are_open_one_at_a_time(files: Files, tree: Tree) -> None:
     assert os.listdir("/proc/self/fd") == before
 
 
-def test_a_folder_tells_what_is_in_it(files: Files, tree: Tree) -> None:
+def test_a_folder_has_its_entries(files: Files, tree: Tree) -> None:
     files.write("/sys/file", "")
     files.folder("/sys/below")
     files.raw_link("/sys/dangling", "none")
@@ -244,7 +242,7 @@ def test_a_folder_tells_what_is_in_it(files: Files, tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("target", ["/", "..", "../..", "/..", "../../", "{outside}", "../../../../../../../../"])
-def test_a_folder_that_is_a_link_does_not_lead_out(files: Files, tree: Tree, tmp_path: Path, target: str) -> None:
+def test_a_folder_that_is_a_link_does_not_lead_outside(files: Files, tree: Tree, tmp_path: Path, target: str) -> None:
     files.write("/sys/power/a", "here")
     files.raw_link("/sys/link", "power")
     files.raw_link("/sys/out", target.format(outside=tmp_path))
@@ -264,7 +262,7 @@ def test_names_are_sorted(files: Files, tree: Tree) -> None:
     assert tree.names("/sys/a") == ()
 
 
-def test_what_we_may_not_read_is_noted_with_what_rests_on_it(files: Files, tree: Tree) -> None:
+def test_denied_files_are_recorded_with_the_values_that_depend_on_them(files: Files, tree: Tree) -> None:
     for path in ("/closed/file", "/sys/secret", "/sys/other"):
         files.write(path, "1")
     for path in ("/sys/secret", "/sys/other", "/closed"):
@@ -280,16 +278,16 @@ def test_what_we_may_not_read_is_noted_with_what_rests_on_it(files: Files, tree:
             assert folder.text("other") is None
             assert folder.has("other")
         assert [name for name, _folder in tree.folders("", ("closed", "sys"))] == ["sys"]
-    os.chmod(files.here("/closed"), 0o755)  # or nobody could remove it
-    assert [(found.path, found.values) for found in tree.unreadable] == [
+    os.chmod(files.here("/closed"), 0o755)  # so that other users can remove it
+    assert [(unreadable.path, unreadable.values) for unreadable in tree.unreadable] == [
         ("/closed", ("iommu.groups",)),
         ("/sys/other", ()),
         ("/sys/secret", ("cpu", "iommu.groups")),
     ]
-    assert {found.error for found in tree.unreadable} == {"Permission denied"}
+    assert {unreadable.error for unreadable in tree.unreadable} == {"Permission denied"}
 
 
-def test_what_is_not_there_is_not_called_unreadable(tree: Tree) -> None:
+def test_a_missing_file_is_not_unreadable(tree: Tree) -> None:
     with tree.reading("cpu"):
         assert tree.text("/none") is None
     assert tree.unreadable == ()
@@ -310,17 +308,17 @@ def test_any_path_ends_within_the_root(files: Files, parts: list[str]) -> None:
     files.raw_link("/a/link", "/a/b")
     files.raw_link("/a/b/up", "../..")
     files.raw_link("/a/b/out", files.root + "/../outside")
-    found = Tree(files.root).resolve("/" + "/".join(parts))
-    if found is not None:
-        assert os.path.realpath(files.root + found) == (files.root + found).rstrip("/")
-        assert ".." not in found.split("/")
+    resolved = Tree(files.root).resolve("/" + "/".join(parts))
+    if resolved is not None:
+        assert os.path.realpath(files.root + resolved) == (files.root + resolved).rstrip("/")
+        assert ".." not in resolved.split("/")
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.lists(st.lists(st.sampled_from(["..", ".", "", "a", "b", "link", "up", "file"]), max_size=6), max_size=9))
-def test_what_a_tree_remembers_changes_no_answer(files: Files, tree: Tree, paths: list[list[str]]) -> None:
+def test_the_caches_of_a_tree_change_no_result(files: Files, tree: Tree, paths: list[list[str]]) -> None:
     files.write("/a/b/file", "1")
-    files.write("/b/file", "another")  # what /a/link would lead to from elsewhere
+    files.write("/b/file", "another")  # the target of /a/link, relative to another folder
     files.raw_link("/a/link", "b/file")
     files.raw_link("/a/b/up", "../../a/..")
     files.raw_link("/a/b/link", "up/../a/b/")
