@@ -491,7 +491,7 @@ host:
         reason:
           description: The evidence for the boot loader, or why it is unknown.
           type: str
-          sample: the firmware's variable LoaderInfo says GRUB 2.12
+          sample: the EFI variable LoaderInfo says GRUB 2.12
         kernels:
           description: Installed kernels.
           type: list

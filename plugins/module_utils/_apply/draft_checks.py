@@ -15,8 +15,8 @@ from .._plan.boot.loaders.grub import role
 from .._probe.boot import grub
 from .._probe.boot.entry import Entry
 from .._probe.boot.image_headers import Sections
-from .._probe.boot.kernels import bases, find_file
-from .._probe.boot.systemd_boot import esp_folders
+from .._probe.boot.kernels import boot_directories, find_file
+from .._probe.boot.systemd_boot import esp_mount_points
 from .._probe.boot.versions import version_in_name
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ _MARKER_WORDS = 4
 
 def check_grub_config(tree: Tree, draft: str) -> list[str]:
     """Return the problems of a new grub.cfg, compared with the installed files and the grub.cfg in use."""
-    esps = esp_folders(tree)
+    esps = esp_mount_points(tree)
     new = grub.read_file(tree, draft)
     _file, old = grub.read_config(tree, esps)
     if new is None:
@@ -63,7 +63,7 @@ def check_grub_config(tree: Tree, draft: str) -> list[str]:
     entries = [entry for entry in new.entries if role(entry) in (NORMAL, FALLBACK)]
     if not any(role(entry) == NORMAL for entry in entries):
         return ["it has no entry for a kernel of this system"]
-    directories = bases(esps)
+    directories = boot_directories(esps)
     problems = [
         *_truncated_output(tree, draft),
         *_missing_files(tree, directories, entries),

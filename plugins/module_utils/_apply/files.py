@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Replace and remove files so that at any moment, even after a power cut, either the old or the new one is there."""
+"""Replace and remove files so that at any moment, even after a power cut, either the old or the new file is there."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def write(path: str, content: bytes, mode: int | None, previous: Snapshot) -> No
         path: The file.
         content: Its new content.
         mode: Its new mode; None keeps the previous one.
-        previous: The file so far, whose owner and label the new one gets.
+        previous: The file before, whose owner and label are kept.
     """
     destination = resolve_links(path)
     draft = draft_path(destination)

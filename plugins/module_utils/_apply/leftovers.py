@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Iterator
 
 from .._machine.plan import RECORD, RemoveFile, is_draft
-from .._probe.boot.systemd_boot import XBOOTLDR, esp_folders
+from .._probe.boot.systemd_boot import XBOOTLDR, esp_mount_points
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -32,7 +32,7 @@ _DIRECTORIES = (
 
 
 def leftover_removals(tree: Tree) -> tuple[RemoveFile, ...]:
-    """Return steps that remove all drafts. None of them belongs to a run that is still going: there is a lock."""
+    """Return steps that remove all drafts. The lock excludes that another run still uses one."""
     return tuple(
         RemoveFile(f"{directory}/{name}", RECORD, "remove the draft that an interrupted run left behind")
         for directory in dict.fromkeys((*_DIRECTORIES, *_boot_directories(tree)))
@@ -43,7 +43,7 @@ def leftover_removals(tree: Tree) -> tuple[RemoveFile, ...]:
 
 def _boot_directories(tree: Tree) -> Iterator[str]:
     """Yield the directories of boot partitions, two levels deep: menus, entries and images are not any deeper."""
-    for partition in (XBOOTLDR, *esp_folders(tree)):
+    for partition in (XBOOTLDR, *esp_mount_points(tree)):
         yield partition
         for name in tree.names(partition):
             yield f"{partition}/{name}"

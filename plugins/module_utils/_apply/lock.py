@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lock that lets one run at a time change a host: a second one would take the first one's changes for damage."""
+"""The lock that lets one run at a time change a host: a second run would mistake its changes for damage."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from .._plan.boot.loaders.choose import choose
 from .._plan.boot.loaders.protocol import BootLoader, Context
 from .._plan.refusals import CODES, refuse
 from .._probe.boot.boot_chain import read_boot
-from .._probe.boot.systemd_boot import esp_folders
+from .._probe.boot.systemd_boot import esp_mount_points
 from .._probe.tree import Tree
 from .converge import Outcome, converge
 from .info import check_planned_root
@@ -126,7 +126,7 @@ def look(tree: Tree, request: CmdlineRequest, boot: Boot) -> CmdlineObservation:
     except records.DamagedRecord as error:
         damaged = refuse("record_damaged", f"{RECORD_FILE} can't be read: {error}.")
         return CmdlineObservation(Outcome(tree, (damaged,), (), States(False, False, None), values, (), ()))
-    context = Context(esp_folders(tree), tuple(kernel.version for kernel in boot.kernels), boot.secure_boot)
+    context = Context(esp_mount_points(tree), tuple(kernel.version for kernel in boot.kernels), boot.secure_boot)
     loader = choose(tree, boot.loader, context)
     if isinstance(loader, Refusal):
         if not request.all_units and not record.owners:  # nothing of ours anywhere: nothing to take out

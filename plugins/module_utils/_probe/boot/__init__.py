@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Readers of boot chains: menus, entries, images, installed kernels."""
+"""Readers of the boot chain: menus, entries, images and installed kernels."""

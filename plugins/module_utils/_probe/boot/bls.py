@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Boot loader specification entries of type 1: loader/entries/*.conf, of systemd-boot and of Fedora's GRUB.
+"""Type 1 entries of the Boot Loader Specification: loader/entries/*.conf of systemd-boot and of Fedora's GRUB.
 
 https://uapi-group.org/specifications/specs/boot_loader_specification/
 """
@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from ..tree import Tree
 
-#: More entries than a menu can have; what exceeds it is damage.
-MOST_ENTRIES = 512
+#: More entries than any menu has; those beyond this number are ignored.
+MAX_ENTRIES = 512
 _ENTRY_LIMIT = 65536
-_TRIES = re.compile(r"\+[0-9]+(?:-[0-9]+)?$")  # how often to try, how often tried: no part of the identifier
+_BOOT_COUNTER = re.compile(r"\+[0-9]+(?:-[0-9]+)?$")  # tries left, and tries done: not part of the identifier
 
 
-class Type1(NamedTuple):
-    """One entry file, its values as they stand there."""
+class Type1Entry(NamedTuple):
+    """One entry file, with its values as written."""
 
     id: str
     file: str
@@ -33,34 +33,34 @@ class Type1(NamedTuple):
         return self.values.get(key, (None,))[0]
 
     def joined(self, key: str) -> str | None:
-        """Return all values of a key that may be given more than once, as one."""
+        """Return all values of a key that may be repeated, joined by spaces."""
         values = self.values.get(key)
         return None if values is None else " ".join(value for value in values if value)
 
 
 def parse(text: str) -> dict[str, tuple[str, ...]]:
-    """Return an entry's values by key. Lines are a key, white space, a value; `#` begins a comment line."""
+    """Return an entry's values by key. A line is a key, white space and a value; `#` begins a comment line."""
     values: dict[str, list[str]] = {}
     for line in text.splitlines():
         parts = line.strip().split(None, 1)
         if parts and not parts[0].startswith("#"):
             values.setdefault(parts[0], []).append(parts[1] if len(parts) > 1 else "")
-    return {key: tuple(lines) for key, lines in values.items()}
+    return {key: tuple(key_values) for key, key_values in values.items()}
 
 
-def read_entries(tree: Tree, folder: str) -> tuple[Type1, ...]:
-    """Return the entries in a folder, such as /boot/loader/entries, by name."""
+def read_entries(tree: Tree, directory: str) -> tuple[Type1Entry, ...]:
+    """Return the entries in a directory, such as /boot/loader/entries, in the order of their names."""
     entries = []
-    for name in tree.names(folder)[:MOST_ENTRIES]:
+    for name in tree.names(directory)[:MAX_ENTRIES]:
         if not name.endswith(".conf") or not name.isprintable():
             continue
-        file = f"{folder}/{name}"
+        file = f"{directory}/{name}"
         text = tree.text(file, _ENTRY_LIMIT)
         if text is not None:
-            entries.append(Type1(identifier(name), file, parse(text)))
+            entries.append(Type1Entry(identifier(name), file, parse(text)))
     return tuple(entries)
 
 
 def identifier(name: str) -> str:
-    """Return the identifier that a file's name gives: without its suffix, and without the count of tries."""
-    return _TRIES.sub("", name[: -len(".conf")] if name.endswith(".conf") else name)
+    """Return the identifier of an entry by the name of its file, which may also have a suffix and a boot counter."""
+    return _BOOT_COUNTER.sub("", name[: -len(".conf")] if name.endswith(".conf") else name)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A boot entry as its file tells it, whatever the boot loader."""
+"""A boot entry as its file defines it, whatever the boot loader."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ NORMAL, SIMPLE, RECOVERY, FOREIGN = "normal", "simple", "recovery", "foreign"
 _RANKS = {NORMAL: 0, SIMPLE: 1, RECOVERY: 2}
 
 _RECOVERY_NAME = re.compile(r"recovery|rescue|fallback|failsafe|snapshot", re.IGNORECASE)
-# init(1) and systemd(1) name these; recovery is friendly-recovery's, of Ubuntu.
+# From init(1) and systemd(1); `recovery` is an argument of Ubuntu's friendly-recovery.
 _RECOVERY_ARGUMENT = re.compile(
     r"(?:^|\s)(?:single|S|1|recovery|rescue|emergency|systemd\.unit=(?:rescue|emergency)\.target)(?=\s|$)"
 )
@@ -22,20 +22,22 @@ _RECOVERY_ARGUMENT = re.compile(
 class Entry(NamedTuple):
     """One entry of a boot loader's menu."""
 
-    id: str  # by which the boot loader knows it
+    id: str  # the boot loader's identifier of it
     title: str
-    version: str | None  # as the entry says; None where only the image's name or content tells
-    linux: str | None  # the image's path as the boot loader sees it
+    version: str | None  # as the entry has it; None where only the image's name or content has a version
+    linux: str | None  # path of the kernel image, as the boot loader sees it
     initrds: tuple[str, ...]
     cmdline: str
-    file: str  # the file on this machine that holds the entry
-    parents: tuple[str, ...] = ()  # identifiers of the submenus around it
-    line: int | None = None  # of the command line in that file, where it has a line of its own
-    script: str | None = None  # of /etc/grub.d, that wrote the entry into a grub.cfg which says so; "" for none of them
+    file: str  # path on this machine of the file that defines the entry
+    parents: tuple[str, ...] = ()  # identifiers of the enclosing submenus, the outermost first
+    line: int | None = None  # of the command line in that file; None if the entry has no line for it alone
+    script: str | None = (
+        None  # of /etc/grub.d, that wrote the entry; "" for no script; None where grub.cfg has no marks
+    )
 
     @property
     def role(self) -> str:
-        """NORMAL, SIMPLE (the default that follows the newest kernel), RECOVERY, or FOREIGN (another system's)."""
+        """NORMAL, SIMPLE (the default entry, which follows the newest kernel), RECOVERY, or FOREIGN (other systems)."""
         if self.id.startswith("osprober-"):  # grub.d/30_os-prober
             return FOREIGN
         if self.id.startswith("gnulinux-simple"):
@@ -47,5 +49,5 @@ class Entry(NamedTuple):
 
     @property
     def rank(self) -> int:
-        """The lower, the more this is the entry that boots its kernel every day."""
+        """Sort key of the entries of one kernel: the entry that usually boots it comes first."""
         return _RANKS.get(self.role, len(_RANKS))

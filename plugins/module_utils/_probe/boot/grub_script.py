@@ -2,10 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The subset of GRUB's shell that grub.cfg is written in: words, variables, blocks.
+"""The subset of GRUB's shell language that grub.cfg uses: words, variables, blocks.
 
-After "Writing full configuration files directly" in GRUB's manual and grub-core/script of its source. Nothing is run:
-conditions are not decided, so entries of all branches are found, and a variable set inside `if` keeps its first value.
+Sources: "Writing full configuration files directly" in GRUB's manual, and grub-core/script of its source code. Nothing
+is executed: conditions are not evaluated, so entries of all branches are found, and a variable that is set inside `if`
+keeps the value that it already has.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from __future__ import annotations
 import re
 from typing import Iterator, Mapping, NamedTuple, Tuple, Union
 
-#: Longer than any command line a kernel takes (COMMAND_LINE_SIZE is 2 to 64 kB).
+#: More characters than any kernel's command line may have (COMMAND_LINE_SIZE is 2 to 64 kB).
 WORD_LIMIT = 65536
-#: Characters that all expansions of one file may yield: doubling a variable again and again must end.
+#: Characters that all expansions of one file may yield together, so that a variable can't be doubled endlessly.
 _EXPANSION_LIMIT = 16 << 20
 
 _TOKEN = re.compile(
@@ -37,13 +38,13 @@ _NAME = re.compile(r"\$([A-Za-z0-9_]+)")
 
 
 class Text(NamedTuple):
-    """A piece of a word that stands for itself."""
+    """A literal piece of a word."""
 
     text: str
 
 
 class Variable(NamedTuple):
-    """A piece of a word that stands for a variable's value, which is split at white space unless quoted."""
+    """A reference to a variable in a word; its value is split at white space unless it is quoted."""
 
     name: str
     quoted: bool
@@ -54,19 +55,19 @@ Word = Tuple[Piece, ...]
 
 
 class Command(NamedTuple):
-    """A simple command, maybe of no words."""
+    """A simple command, which may have no words."""
 
     words: tuple[Word, ...]
-    end: str  # "{" where a block opens after it, "}" where one closes, else ";"
+    end: str  # "{" if a block begins after it, "}" if one ends, otherwise ";"
     line: int  # where it begins, counted from 1
 
 
 def commands(text: str) -> Iterator[Command]:
-    """Split a script into commands. Text that is no script gives commands that mean nothing, never an error."""
+    """Split a script into commands. Text that is not a script yields meaningless commands, but never an error."""
     words: list[Word] = []
     pieces: list[Piece] = []
     position = 0
-    line, counted = 1, 0  # the line of a command, and up to where lines are counted
+    line, counted = 1, 0  # line number of the current command, and the position of its first character
     while position < len(text):
         match = _TOKEN.match(text, position)
         if match is None:
@@ -89,9 +90,9 @@ def commands(text: str) -> Iterator[Command]:
             if not words and not pieces:
                 line, counted = line + text.count("\n", counted, match.start()), match.start()
             pieces.extend(_pieces(kind, token))
-    left = (*words, tuple(pieces)) if pieces else tuple(words)
-    if left:
-        yield Command(left, ";", line)
+    last_words = (*words, tuple(pieces)) if pieces else tuple(words)
+    if last_words:
+        yield Command(last_words, ";", line)
 
 
 def _pieces(kind: str, token: str) -> Iterator[Piece]:
@@ -107,22 +108,23 @@ def _pieces(kind: str, token: str) -> Iterator[Piece]:
         yield Text(token)
 
 
-def _double_quoted(inside: str) -> Iterator[Piece]:
+def _double_quoted(text: str) -> Iterator[Piece]:
+    """Yield the pieces between double quotes."""
     yield Text("")  # so that "" is a word
     position = 0
-    for match in _IN_DOUBLE.finditer(inside):
-        yield Text(inside[position : match.start()])
+    for match in _IN_DOUBLE.finditer(text):
+        yield Text(text[position : match.start()])
         escaped = match.group("escaped")
         if escaped is None:
             yield Variable(match.group("name").strip("{}"), quoted=True)
         else:
             yield Text(escaped.strip("\n"))
         position = match.end()
-    yield Text(inside[position:])
+    yield Text(text[position:])
 
 
 class Variables:
-    """GRUB's environment, and what words become in it.
+    """GRUB's environment, which expands words to arguments.
 
     Args:
         values: The variables that are set before the script runs, such as those of grubenv.
@@ -130,28 +132,28 @@ class Variables:
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = dict(values)
-        self._left = _EXPANSION_LIMIT
+        self._budget = _EXPANSION_LIMIT
 
     def get(self, name: str) -> str:
-        """Return a variable's value; what is not set is empty, as for GRUB."""
+        """Return a variable's value; an unset variable is empty, as in GRUB."""
         return self._values.get(name, "")
 
     def set(self, assignment: str, conditional: bool) -> None:
-        """Take `name=value`. Where it stands under a condition, it gives a value only to what has none."""
-        name, found, value = assignment.partition("=")
-        if found and not (conditional and self._values.get(name)):
+        """Apply `name=value`. A conditional assignment has no effect if the variable already has a value."""
+        name, equals, value = assignment.partition("=")
+        if equals and not (conditional and self._values.get(name)):
             self._values[name] = value
 
     def expand(self, words: tuple[Word, ...]) -> list[str]:
-        """Return the arguments that a command would get."""
+        """Return the arguments that the words of a command expand to."""
         return [argument for word in words for argument in self._arguments(word)]
 
     def substitute(self, text: str) -> str:
-        """Put the values of `$name` into a text as they are, as Fedora's blscfg does before GRUB's shell reads it."""
+        """Replace `$name` by the variable's value, unquoted, as Fedora's blscfg does before GRUB's shell parses it."""
         return _NAME.sub(lambda match: self._value(match.group(1)), text)
 
     def _arguments(self, word: Word) -> list[str]:
-        done: list[str] = []
+        complete: list[str] = []
         current: list[str] = []
         is_word = False
         for piece in word:
@@ -161,21 +163,21 @@ class Variables:
                 continue
             value = self._value(piece.name)
             if value[:1].isspace() and is_word:
-                done.append("".join(current))
+                complete.append("".join(current))
                 current, is_word = [], False
             parts = value.split()
             for number, part in enumerate(parts):
                 if number:
-                    done.append("".join(current))
+                    complete.append("".join(current))
                     current = []
                 current.append(part)
                 is_word = True
             if parts and value[-1:].isspace():
-                done.append("".join(current))
+                complete.append("".join(current))
                 current, is_word = [], False
-        return [*done, "".join(current)] if is_word else done
+        return [*complete, "".join(current)] if is_word else complete
 
     def _value(self, name: str) -> str:
         value = self.get(name)[:WORD_LIMIT]
-        self._left -= len(value)
-        return value if self._left >= 0 else ""
+        self._budget -= len(value)
+        return value if self._budget >= 0 else ""

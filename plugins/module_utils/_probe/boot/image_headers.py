@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What an image tells of itself: the sections of an EFI program or unified kernel image, the header of a kernel."""
+"""Headers of images: the sections of an EFI program or unified kernel image, the version in a kernel image."""
 
 from __future__ import annotations
 
@@ -14,80 +14,85 @@ from .versions import is_version
 if TYPE_CHECKING:
     from ..tree import Tree
 
-_MOST_SECTIONS = 96  # the PE format's limit for images
+_MAX_SECTIONS = 96  # the PE format's limit for images
 _TEXT_LIMIT = 65536
 
 # Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header"
 _SETUP = 0x200
-_MAGIC_AT, _MAGIC = 0x202, b"HdrS"
-_VERSION_AT = 0x20E
+_MAGIC_OFFSET, _MAGIC = 0x202, b"HdrS"
+_VERSION_OFFSET = 0x20E
 
 
 class Sections:
-    """The named sections of a PE file; none where it is not one.
+    """The named sections of a PE file; empty for any other file.
 
     Args:
-        tree: The machine.
-        file: Path of the image. Its headers and the sections asked for are read, never all of it.
+        tree: The machine's files.
+        file: Path of the image. Only its headers and the requested sections are read.
     """
 
     def __init__(self, tree: Tree, file: str) -> None:
         self._tree = tree
         self._file = file
-        self._places = _section_places(tree, file)
+        self._ranges = _section_ranges(tree, file)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._places
+        return name in self._ranges
 
     def size(self, name: str) -> int | None:
-        """Return how many bytes a section's content has, or None."""
-        place = self._places.get(name)
-        return None if place is None else place[1]
+        """Return the size of a section's content in bytes, or None if there is no such section."""
+        section = self._ranges.get(name)
+        return None if section is None else section[1]
 
     @property
     def end(self) -> int:
-        """How many bytes the file has at least, if it is whole."""
-        return max((at + size for at, size in self._places.values()), default=0)
+        """The smallest size in bytes that the file has unless it is truncated."""
+        return max((offset + size for offset, size in self._ranges.values()), default=0)
 
     def text(self, name: str) -> str | None:
-        """Return a section's text without its padding, or None."""
-        place = self._places.get(name)
-        content = None if place is None else self._tree.section(self._file, place[0], min(place[1], _TEXT_LIMIT))
+        """Return a section's text without its padding, or None if there is no such section."""
+        section = self._ranges.get(name)
+        if section is None:
+            return None
+        offset, size = section
+        content = self._tree.section(self._file, offset, min(size, _TEXT_LIMIT))
         return None if content is None else content.decode("utf-8", "replace").strip("\0 \t\r\n")
 
 
 def kernel_release(tree: Tree, file: str) -> str | None:
-    """Return the version in the header of an x86 kernel image, as `uname -r` says it, or None."""
+    """Return the version in the header of an x86 kernel image, as `uname -r` prints it, or None."""
     header = tree.section(file, _SETUP, 0x10)
-    if header is None or len(header) < 0x10 or header[_MAGIC_AT - _SETUP :][:4] != _MAGIC:
+    if header is None or len(header) < 0x10 or header[_MAGIC_OFFSET - _SETUP :][:4] != _MAGIC:
         return None
-    (offset,) = struct.unpack_from("<H", header, _VERSION_AT - _SETUP)
+    (offset,) = struct.unpack_from("<H", header, _VERSION_OFFSET - _SETUP)
     content = tree.section(file, _SETUP + offset, 160) if offset else None
     words = (content or b"").split(b"\0", 1)[0].decode("ascii", "replace").split()
     return words[0] if words and is_version(words[0]) else None
 
 
-def own_names(sections: Sections) -> tuple[str, ...]:
-    """Return what an EFI program calls itself, in systemd-boot's magic text or in its SBAT data (shim's SBAT.md)."""
+def program_names(sections: Sections) -> tuple[str, ...]:
+    """Return an EFI program's names: that in systemd-boot's magic text, and those in SBAT data (shim's SBAT.md)."""
     magic = (sections.text(".sdmagic") or "").partition("LoaderInfo: ")[2]
     components = [line.partition(",")[0].strip() for line in (sections.text(".sbat") or "").splitlines()]
     return (magic, *components)
 
 
-def _section_places(tree: Tree, file: str) -> dict[str, tuple[int, int]]:
-    start = tree.section(file, 0, 64)
-    if start is None or len(start) < 64 or start[:2] != b"MZ":
+def _section_ranges(tree: Tree, file: str) -> dict[str, tuple[int, int]]:
+    """Return the offset and size of each section in a PE file."""
+    dos_header = tree.section(file, 0, 64)
+    if dos_header is None or len(dos_header) < 64 or dos_header[:2] != b"MZ":
         return {}
-    (pe_at,) = struct.unpack_from("<I", start, 0x3C)
-    header = tree.section(file, pe_at, 24)
+    (pe_offset,) = struct.unpack_from("<I", dos_header, 0x3C)
+    header = tree.section(file, pe_offset, 24)
     if header is None or len(header) < 24 or header[:4] != b"PE\0\0":
         return {}
     count, optional_size = struct.unpack_from("<H", header, 6)[0], struct.unpack_from("<H", header, 20)[0]
-    table = tree.section(file, pe_at + 24 + optional_size, 40 * min(count, _MOST_SECTIONS)) or b""
-    places: dict[str, tuple[int, int]] = {}
-    for entry in range(0, len(table) - 39, 40):
-        name = table[entry : entry + 8].rstrip(b"\0").decode("ascii", "replace")
-        virtual_size, _address, raw_size, raw_at = struct.unpack_from("<IIII", table, entry + 8)
-        # The first of a name is the base; those after a .profile section belong to profiles chosen by hand.
-        places.setdefault(name, (raw_at, min(virtual_size, raw_size) or raw_size))
-    return places
+    table = tree.section(file, pe_offset + 24 + optional_size, 40 * min(count, _MAX_SECTIONS)) or b""
+    ranges: dict[str, tuple[int, int]] = {}
+    for row in range(0, len(table) - 39, 40):
+        name = table[row : row + 8].rstrip(b"\0").decode("ascii", "replace")
+        virtual_size, _address, raw_size, raw_offset = struct.unpack_from("<IIII", table, row + 8)
+        # The first section of a name is the base. Those after a .profile section belong to a profile that has to be
+        # selected by hand.
+        ranges.setdefault(name, (raw_offset, min(virtual_size, raw_size) or raw_size))
+    return ranges

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""initramfs images by their names, and the program that makes them."""
+"""The program that generates initramfs images, and the names of the images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Generator(NamedTuple):
-    """A program that makes initramfs images, and the hooks by which an installed kernel calls it."""
+    """A program that generates initramfs images, and the hooks that run it when a kernel is installed."""
 
     name: str
     tools: tuple[str, ...]
@@ -25,7 +25,7 @@ _ALPM, _ALPM_MASKS = "/usr/share/libalpm/hooks/", "/etc/pacman.d/hooks/"
 _INSTALL, _INSTALL_MASKS = "/usr/lib/kernel/install.d/", "/etc/kernel/install.d/"
 
 GENERATORS = (
-    # mkinitramfs, not update-initramfs: dracut of Debian 13 brings one of that name.
+    # mkinitramfs, not update-initramfs: Debian 13's dracut has a program of that name, too.
     Generator("initramfs-tools", ("/usr/sbin/mkinitramfs",), ("/etc/kernel/postinst.d/initramfs-tools",)),
     Generator(
         "dracut",
@@ -40,37 +40,37 @@ GENERATORS = (
     Generator("booster", ("/usr/bin/booster",), (_ALPM + "90-booster-install.hook",)),
 )
 
-_CHOICE = re.compile(r"^\s*initrd_generator\s*=\s*(\S+)\s*$", re.MULTILINE)  # kernel-install(8), install.conf
+_CONFIGURED = re.compile(r"^\s*initrd_generator\s*=\s*(\S+)\s*$", re.MULTILINE)  # kernel-install(8), install.conf
 _MICROCODE = re.compile(r"u-?code|microcode", re.IGNORECASE)
 
 
-def find_generator(tree: Tree) -> str | None:
-    """Return which program an installed kernel calls to make its initramfs, or None where that is not sure."""
-    there = [generator for generator in GENERATORS if any(tree.exists(tool) for tool in generator.tools)]
-    called = [generator for generator in there if any(_active(tree, hook) for hook in generator.hooks)]
-    if len(called) == 1:
-        return called[0].name
-    for folder in ("/etc/kernel", "/usr/lib/kernel"):
-        choice = _CHOICE.search(tree.text(folder + "/install.conf") or "")
-        if choice is not None and choice.group(1) in [generator.name for generator in called or there]:
-            return choice.group(1)
-    return there[0].name if len(there) == 1 and not called else None
+def detect_generator(tree: Tree) -> str | None:
+    """Return the program that generates the initramfs of a newly installed kernel, or None if that is uncertain."""
+    installed = [generator for generator in GENERATORS if any(tree.exists(tool) for tool in generator.tools)]
+    hooked = [generator for generator in installed if any(_is_active(tree, hook) for hook in generator.hooks)]
+    if len(hooked) == 1:
+        return hooked[0].name
+    for directory in ("/etc/kernel", "/usr/lib/kernel"):
+        match = _CONFIGURED.search(tree.text(directory + "/install.conf") or "")
+        if match is not None and match.group(1) in [generator.name for generator in hooked or installed]:
+            return match.group(1)
+    return installed[0].name if len(installed) == 1 and not hooked else None
 
 
-def _active(tree: Tree, hook: str) -> bool:
-    """Tell whether a hook is there and not masked by a file of its name, which a link to /dev/null is."""
-    for folder, masks in ((_ALPM, _ALPM_MASKS), (_INSTALL, _INSTALL_MASKS)):
-        if hook.startswith(folder) and tree.link(masks + hook[len(folder) :]) == "null":
+def _is_active(tree: Tree, hook: str) -> bool:
+    """Return whether a hook exists, and is not masked by a symbolic link of its name to /dev/null."""
+    for directory, masks in ((_ALPM, _ALPM_MASKS), (_INSTALL, _INSTALL_MASKS)):
+        if hook.startswith(directory) and tree.link(masks + hook[len(directory) :]) == "null":
             return False
     return tree.exists(hook)
 
 
-def usual_images(version: str, package: str | None) -> Iterator[str]:
-    """Yield where a kernel's initramfs lies by convention.
+def conventional_images(version: str, package: str | None) -> Iterator[str]:
+    """Yield the paths where distributions put the initramfs of a kernel.
 
     Args:
-        version: As `uname -r` says.
-        package: The kernel's name where files are named by it, such as `linux-lts` of Arch.
+        version: As `uname -r` prints it.
+        package: The kernel's package where files are named after it, such as Arch's `linux-lts`.
     """
     for pattern in ("initrd.img-%s", "initramfs-%s.img", "initrd-%s", "initrd-%s.img", "initramfs-%s"):
         yield "/boot/" + pattern % version
@@ -79,7 +79,7 @@ def usual_images(version: str, package: str | None) -> Iterator[str]:
         yield f"/boot/booster-{package}.img"
 
 
-def without_microcode(initrds: tuple[str, ...]) -> str | None:
-    """Return the initramfs among the images of an entry: the last that is not processor microcode."""
+def main_initramfs(initrds: tuple[str, ...]) -> str | None:
+    """Return the initramfs among the images of an entry: the last one that is not processor microcode."""
     images = [path for path in initrds if path and not _MICROCODE.search(path.rpartition("/")[2])]
     return images[-1] if images else None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which modules a kernel has, by its own lists; a module's aliases are not its name."""
+"""The modules of a kernel, by depmod's lists; aliases of modules are not considered."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class KernelModules(NamedTuple):
     built_in: frozenset[str]
 
     def kind(self, name: str) -> str:
-        """Return what a module is to this kernel; `-` and `_` are the same in a name."""
+        """Return LOADABLE, BUILT_IN or MISSING for a module; `-` and `_` are equivalent in its name."""
         plain = plain_module(name)
         if plain in self.loadable:
             return LOADABLE
@@ -34,16 +34,16 @@ class KernelModules(NamedTuple):
 
 
 def kernel_modules(tree: Tree, version: str) -> KernelModules | None:
-    """Return the modules of a kernel, or None where it has no folder of modules with depmod's list in it.
+    """Return the modules of a kernel, or None if it has no modules.dep.
 
     Args:
-        tree: The machine.
-        version: As `uname -r` says.
+        tree: The machine's files.
+        version: As `uname -r` prints it.
     """
-    for folder in ("/lib/modules/", "/usr/lib/modules/"):
-        loadable = tree.text(folder + version + "/modules.dep", _LIST_LIMIT)
+    for directory in ("/lib/modules/", "/usr/lib/modules/"):
+        loadable = tree.text(directory + version + "/modules.dep", _LIST_LIMIT)
         if loadable is not None:
-            built_in = tree.text(folder + version + "/modules.builtin", _LIST_LIMIT)
+            built_in = tree.text(directory + version + "/modules.builtin", _LIST_LIMIT)
             return KernelModules(_names(loadable), _names(built_in or ""))
     return None
 

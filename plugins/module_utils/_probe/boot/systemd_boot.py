@@ -14,46 +14,46 @@ from .entry import Entry
 if TYPE_CHECKING:
     from ..tree import Tree
 
-#: Where bootctl looks for the EFI system partition, in its order, and where distributions mount it besides.
-_ESP_FOLDERS = ("/efi", "/boot", "/boot/efi", "/esp", "/boot/esp")
-#: The extended boot loader partition.
+#: Mount points that bootctl(1) checks for the EFI system partition, in its order, and others that distributions use.
+_ESP_MOUNT_POINTS = ("/efi", "/boot", "/boot/efi", "/esp", "/boot/esp")
+#: Mount point of the extended boot loader partition.
 XBOOTLDR = "/boot"
 
 
-def esp_folders(tree: Tree) -> tuple[str, ...]:
-    """Return the folders that look like a mounted EFI system partition."""
-    return tuple(folder for folder in _ESP_FOLDERS if tree.names(folder + "/EFI"))
+def esp_mount_points(tree: Tree) -> tuple[str, ...]:
+    """Return the directories where an EFI system partition seems to be mounted."""
+    return tuple(directory for directory in _ESP_MOUNT_POINTS if tree.names(directory + "/EFI"))
 
 
 def boot_partitions(esps: tuple[str, ...]) -> tuple[str, ...]:
-    """Return the folders of the partitions that entries and images lie on."""
+    """Return the mount points of the partitions that have entries and images."""
     return esps if XBOOTLDR in esps else (*esps, XBOOTLDR)
 
 
 def read_entries(tree: Tree, esps: tuple[str, ...]) -> tuple[Entry, ...]:
-    """Return the entries that systemd-boot offers: files of both partitions, then unified kernel images."""
+    """Return the entries of systemd-boot's menu: entry files of both partitions, then unified kernel images."""
     partitions = boot_partitions(esps)
     entries = []
-    seen = set()
+    ids = set()
     for partition in partitions:
-        for found in bls.read_entries(tree, partition + "/loader/entries"):
-            entry = _entry(found)
-            if entry is not None and found.id not in seen:
-                seen.add(found.id)
+        for type1 in bls.read_entries(tree, partition + "/loader/entries"):
+            entry = _entry(type1)
+            if entry is not None and entry.id not in ids:
+                ids.add(entry.id)
                 entries.append(entry)
     return tuple(entries) + uki.read_entries(tree, partitions)
 
 
-def _entry(found: bls.Type1) -> Entry | None:
-    linux = found.first("linux")
+def _entry(type1: bls.Type1Entry) -> Entry | None:
+    linux = type1.first("linux")
     if not linux:
-        return None  # another program, as `efi` names it
+        return None  # not a kernel: another EFI program, which the key `efi` names
     return Entry(
-        id=found.id,
-        title=found.first("title") or found.id,
-        version=found.first("version"),
+        id=type1.id,
+        title=type1.first("title") or type1.id,
+        version=type1.first("version"),
         linux=linux,
-        initrds=tuple(found.values.get("initrd", ())),
-        cmdline=found.joined("options") or "",
-        file=found.file,
+        initrds=tuple(type1.values.get("initrd", ())),
+        cmdline=type1.joined("options") or "",
+        file=type1.file,
     )

@@ -19,36 +19,36 @@ from .versions import is_version
 if TYPE_CHECKING:
     from ..tree import Tree
 
-#: Below the EFI system partition, or the extended boot loader partition.
-FOLDER = "/EFI/Linux"
-_MOST_IMAGES = 256
+#: On the EFI system partition, or on the extended boot loader partition.
+DIRECTORY = "/EFI/Linux"
+_MAX_IMAGES = 256
 
 
 def read_entries(tree: Tree, partitions: tuple[str, ...]) -> tuple[Entry, ...]:
-    """Return the unified kernel images on the partitions of a boot loader, by name."""
+    """Return the unified kernel images on the boot loader's partitions, in the order of their names."""
     entries = []
-    seen = set()
+    real_paths = set()
     for partition in partitions:
-        for name in tree.names(partition + FOLDER)[:_MOST_IMAGES]:
-            file = f"{partition}{FOLDER}/{name}"
-            real = tree.resolve(file)
-            if real in seen or not name.lower().endswith(".efi") or not name.isprintable():
+        for name in tree.names(partition + DIRECTORY)[:_MAX_IMAGES]:
+            file = f"{partition}{DIRECTORY}/{name}"
+            real_path = tree.resolve(file)
+            if real_path in real_paths or not name.lower().endswith(".efi") or not name.isprintable():
                 continue
             entry = read_image(tree, file, partition)
             if entry is not None:
-                seen.add(real)
+                real_paths.add(real_path)
                 entries.append(entry)
     return tuple(entries)
 
 
 def read_image(tree: Tree, file: str, partition: str) -> Entry | None:
-    """Return the entry that one image is, or None where it is another program."""
+    """Return the entry of a unified kernel image, or None for any other EFI program."""
     sections = Sections(tree, file)
     if ".linux" not in sections:
         return None
     name = file.rpartition("/")[2]
     version = sections.text(".uname")
-    addons = _addons(tree, file + ".extra.d") + _addons(tree, partition + "/loader/addons")
+    addons = _addon_arguments(tree, file + ".extra.d") + _addon_arguments(tree, partition + "/loader/addons")
     arguments = [text for text in (sections.text(".cmdline"), *addons) if text]
     return Entry(
         id=bls.identifier(name[: -len(".efi")]) + ".efi",
@@ -61,7 +61,7 @@ def read_image(tree: Tree, file: str, partition: str) -> Entry | None:
     )
 
 
-def _addons(tree: Tree, folder: str) -> tuple[str, ...]:
-    """Return what addons append to the command line (systemd-stub(7)), in their order."""
-    files = [name for name in tree.names(folder)[:_MOST_IMAGES] if name.lower().endswith(".addon.efi")]
-    return tuple(Sections(tree, f"{folder}/{name}").text(".cmdline") or "" for name in files)
+def _addon_arguments(tree: Tree, directory: str) -> tuple[str, ...]:
+    """Return what the addons in a directory append to the command line (systemd-stub(7)), in their order."""
+    names = [name for name in tree.names(directory)[:_MAX_IMAGES] if name.lower().endswith(".addon.efi")]
+    return tuple(Sections(tree, f"{directory}/{name}").text(".cmdline") or "" for name in names)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ...._probe.boot.initramfs_generators import find_generator
+from ...._probe.boot.initramfs_generators import detect_generator
 from ...._probe.boot.managers import NIXOS, find_manager
-from ...._probe.boot.systemd_boot import esp_folders
+from ...._probe.boot.systemd_boot import esp_mount_points
 from ...refusals import refuse
 from .dracut import Dracut
 from .initramfs_tools import InitramfsTools
@@ -54,10 +54,10 @@ _ON_NIXOS = (
 
 def generator(tree: Tree) -> InitramfsGenerator | Refusal:
     """Return the generator that a kernel's installation calls on this machine, or why there is none for us."""
-    manager = find_manager(tree, esp_folders(tree))
+    manager = find_manager(tree, esp_mount_points(tree))
     if manager is not None and manager.name == NIXOS:
         return refuse("initramfs_unsupported", f"NixOS builds the initramfs: {manager.evidence}", remedy=_ON_NIXOS)
-    name = find_generator(tree)
+    name = detect_generator(tree)
     if name == "initramfs-tools":
         return InitramfsTools(tree)
     if name == "dracut":

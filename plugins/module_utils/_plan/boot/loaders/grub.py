@@ -86,7 +86,7 @@ class Grub:
         for path, text in self._files.items():
             for found in grub_defaults.assignments(text):
                 if found.name in alive:
-                    if found.is_last_word:
+                    if found.discards_previous:
                         alive[found.name].clear()
                     alive[found.name].append((path, found))
         return tuple(one for name in _VARIABLES for one in alive[name])
@@ -206,7 +206,7 @@ class Grub:
 
     def _late_files(self) -> Iterator[Refusal]:
         for path, found in self._assignments:
-            builds_on = found.is_certain and not found.is_last_word
+            builds_on = found.is_certain and not found.discards_previous
             if path > DROP_IN and path != DEFAULTS and found.name == VARIABLE and not builds_on:
                 yield refuse(
                     "bootloader_unsupported",
@@ -258,9 +258,9 @@ class Grub:
         for path, found in self._assignments:
             for theirs, unit, reason in contradictions(found.text, units):
                 rest = cmdline.without(found.text, (theirs,))
-                if grub_defaults.replaced(self._files[path], found, rest) is None:
+                if grub_defaults.replace_value(self._files[path], found, rest) is None:
                     yield _stays(f"{path}, line {found.line} has {theirs} in {found.name}={found.raw}", unit, reason)
-        made = next((one for one in self._assignments if grub_defaults.takes_in_more(one[1], _VARIABLES)), None)
+        made = next((one for one in self._assignments if grub_defaults.is_computed(one[1], _VARIABLES)), None)
         if made is None:
             return
         told = dict.fromkeys(
@@ -465,7 +465,7 @@ def _edited(text: str, line: LineChange) -> str:
             mark = next((one for one in (_MARK_IN_LINE, _MARK) if text[:start].endswith(one)), None)
             if not line.after and mark is not None:
                 return text[: start - len(mark)] + text[end:]
-            return grub_defaults.replaced(text, found, line.after) or text
+            return grub_defaults.replace_value(text, found, line.after) or text
     mark = _MARK if text.endswith("\n") or not text else _MARK_IN_LINE
     quoted = line.after.replace('"', '\\"')
     return f'{text}{mark}{line.name}="{quoted}"\n'

@@ -54,11 +54,11 @@ class GrubBls:
     def __init__(self, tree: Tree, context: Context) -> None:
         self._tree = tree
         self._context = context
-        self._folder = next((folder for folder in reversed(grub.FOLDERS) if tree.exists(folder + "/grubenv")), "")
+        self._folder = next((folder for folder in reversed(grub.DIRECTORIES) if tree.exists(folder + "/grubenv")), "")
         self._kernelopts = grub.environment(tree, self._folder).get(_KERNELOPTS) if self._folder else None
         _file, menu = grub.read_config(tree, context.esps)
         self._variables = menu.variables if menu is not None else Variables(grub.environment(tree, self._folder))
-        self._type1 = Type1Entries(tree, (grub.BLS_FOLDER,), context.kernels, GRUB, self._expand)
+        self._type1 = Type1Entries(tree, (grub.BLS_DIRECTORY,), context.kernels, GRUB, self._expand)
 
     def _expand(self, options: str) -> str:
         return _REFERENCE.sub(lambda _match: self._kernelopts or "", options)
@@ -99,7 +99,7 @@ class GrubBls:
         """Return why entries can't be changed here."""
         found = []
         if not any(entry.role == NORMAL for entry in self.entries):
-            found.append(refuse("bootloader_broken", f"{grub.BLS_FOLDER} has no entry for a kernel of this system."))
+            found.append(refuse("bootloader_broken", f"{grub.BLS_DIRECTORY} has no entry for a kernel of this system."))
         if self._referring and self._kernelopts is None:
             found.append(
                 refuse(
@@ -200,7 +200,7 @@ class GrubBls:
     def _defaults_steps(self, change: Change) -> Iterator[Step]:
         for line in change.sources:
             if line.path == _DEFAULTS and self._assignment is not None:
-                text = grub_defaults.replaced(self._defaults, self._assignment, line.after)
+                text = grub_defaults.replace_value(self._defaults, self._assignment, line.after)
                 if text is not None:
                     yield WriteFile(_DEFAULTS, text, CONFIGURED, "let grubby and grub2-mkconfig know our arguments")
 

@@ -88,10 +88,10 @@ class Type1Entries:
         normal = sorted(self.normal, key=lambda one: order[self._version(one) or ""])
         return self._place(normal[0], "") if normal and not self._by_hand else None
 
-    def _place(self, one: bls.Type1, version: str) -> str:
+    def _place(self, one: bls.Type1Entry, version: str) -> str:
         return "{}/{}{}{}".format(one.file.rpartition("/")[0], _start(one), self._dialect.mark, version)
 
-    def _read(self, found: bls.Type1) -> bls.Type1:
+    def _read(self, found: bls.Type1Entry) -> bls.Type1Entry:
         """Return an entry with its values byte for byte, since they are written back."""
         return found._replace(values=bls.parse(self._text(found.file)))
 
@@ -141,17 +141,17 @@ class Type1Entries:
             if place not in there or not _same(there[place].values, bls.parse(text)):
                 yield WriteFile(place, text, STAGED, f"have an entry that boots as {name} did without our arguments")
 
-    def _without(self, entry: bls.Type1, arguments: str) -> str:
+    def _without(self, entry: bls.Type1Entry, arguments: str) -> str:
         return without_ours(self._text(entry.file), arguments, self._dialect.takes_all_options)
 
-    def _role(self, entry: bls.Type1) -> str:
+    def _role(self, entry: bls.Type1Entry) -> str:
         if entry in self.normal:
             return NORMAL
         fallback = _FALLBACK_ID.match(entry.id)
         ours = fallback is not None and fallback.group("start") in self._starts and not self._is_foreign(entry)
         return FALLBACK if ours else OTHER
 
-    def _is_normal(self, entry: bls.Type1) -> bool:
+    def _is_normal(self, entry: bls.Type1Entry) -> bool:
         """Tell whether an entry boots an installed kernel of this system, every day."""
         return (
             self._version(entry) in self._installed
@@ -160,7 +160,7 @@ class Type1Entries:
             and _entry(entry).role == EVERYDAY
         )
 
-    def _version(self, entry: bls.Type1) -> str | None:
+    def _version(self, entry: bls.Type1Entry) -> str | None:
         """Return the version of the kernel that an entry boots: as it says, or as the image does where it says none."""
         version = entry.first("version")
         if version in self._installed or not self._by_hand:
@@ -168,17 +168,17 @@ class Type1Entries:
         partition = entry.file.rpartition("/loader/entries/")[0]
         return kernel_release(self._tree, partition + (entry.first("linux") or "")) or version
 
-    def _is_foreign(self, entry: bls.Type1) -> bool:
+    def _is_foreign(self, entry: bls.Type1Entry) -> bool:
         """Tell whether an entry is another system's: each names its entries by its machine-id, or by a word."""
         named = _MACHINE_ID.match(entry.id)
         owner = entry.first("machine-id") or (named.group() if named else "")
         return bool(owner and self._machine_id and owner != self._machine_id)
 
-    def _arguments(self, entry: bls.Type1) -> str:
+    def _arguments(self, entry: bls.Type1Entry) -> str:
         values = [value for value in entry.values.get("options", ()) if value]
         return self._expand(" ".join(values if self._dialect.takes_all_options else values[:1]))
 
-    def _line(self, entry: bls.Type1) -> int | None:
+    def _line(self, entry: bls.Type1Entry) -> int | None:
         text = self._text(entry.file)
         lines = _options_lines(text, self._dialect.takes_all_options)
         return text.count("\n", 0, lines[-1].start()) + 1 if lines else None
@@ -229,7 +229,7 @@ def _options_lines(text: str, takes_all: bool) -> list[re.Match[str]]:
     return lines if takes_all else lines[:1]
 
 
-def _entry(found: bls.Type1) -> Entry:
+def _entry(found: bls.Type1Entry) -> Entry:
     return Entry(
         id=found.id,
         title=found.first("title") or found.id,
@@ -241,7 +241,7 @@ def _entry(found: bls.Type1) -> Entry:
     )
 
 
-def _start(entry: bls.Type1) -> str:
+def _start(entry: bls.Type1Entry) -> str:
     """Return what the identifiers of a system's entries begin with: its machine-id, or another word of its own."""
     end = "-" + (entry.first("version") or "")
     return entry.id[: -len(end)] if entry.id.endswith(end) else entry.id

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boot loader specification entries."""
+"""Entries of the Boot Loader Specification."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def write(root: Path, files: dict[str, str]) -> Tree:
 
 def test_an_entry_of_systemd_boot(tmp_path: Path) -> None:
     tree = write(tmp_path, {"efi/loader/entries/0123-6.1.0-28-amd64+2-1.conf": SYSTEMD_BOOT, "efi/EFI/x": ""})
-    assert systemd_boot.esp_folders(tree) == ("/efi",)
+    assert systemd_boot.esp_mount_points(tree) == ("/efi",)
     (entry,) = systemd_boot.read_entries(tree, ("/efi",))
     assert entry.id == "0123-6.1.0-28-amd64"
     assert entry.file == "/efi/loader/entries/0123-6.1.0-28-amd64+2-1.conf"
@@ -81,23 +81,23 @@ def test_an_entry_of_grub(tmp_path: Path, entry: str, environment: str, cmdline:
             "boot/loader/entries/0123-5.3.7.conf": entry,
         },
     )
-    (found,) = grub.read_entries(tree, ())
-    assert found.id == "0123-5.3.7"
-    assert found.cmdline == cmdline
-    assert len(found.initrds) == initrds
+    (grub_entry,) = grub.read_entries(tree, ())
+    assert grub_entry.id == "0123-5.3.7"
+    assert grub_entry.cmdline == cmdline
+    assert len(grub_entry.initrds) == initrds
 
 
-def test_grub_without_blscfg_has_no_such_entries(tmp_path: Path) -> None:
+def test_grub_without_blscfg_ignores_entry_files(tmp_path: Path) -> None:
     files = {"boot/grub/grub.cfg": "menuentry a { linux /b }", "boot/loader/entries/c.conf": "linux /d"}
     assert [entry.id for entry in grub.read_entries(write(tmp_path, files), ())] == ["a"]
 
 
-def test_a_menu_in_the_efi_system_partition(tmp_path: Path) -> None:
+def test_a_menu_on_the_efi_system_partition(tmp_path: Path) -> None:
     files = {"boot/efi/EFI/redhat/grub.cfg": "menuentry a { linux /b }", "boot/grub2/grub.cfg": "# moved\n"}
     assert [entry.id for entry in grub.read_entries(write(tmp_path, files), ("/boot/efi",))] == ["a"]
 
 
-def test_where_grub_cfg_is_lost_its_defaults_tell_of_blscfg(tmp_path: Path) -> None:
+def test_without_grub_cfg_the_defaults_enable_blscfg(tmp_path: Path) -> None:
     files = {
         "etc/default/grub": 'GRUB_TIMEOUT=5\nGRUB_ENABLE_BLSCFG="true"\n',
         "boot/loader/entries/c.conf": "linux /d",
@@ -118,7 +118,7 @@ def test_substitution_is_bounded(tmp_path: Path) -> None:
 
 
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,9}", fullmatch=True), st.from_regex(r"[!-~ ]{0,20}", fullmatch=True)))
-def test_an_environment_block_comes_back(values: dict[str, str]) -> None:
+def test_an_environment_block_is_parsed(values: dict[str, str]) -> None:
     text = "# GRUB Environment Block\n" + "".join(
         "{}={}\n".format(name, value.replace("\\", "\\\\")) for name, value in values.items()
     )
@@ -126,12 +126,12 @@ def test_an_environment_block_comes_back(values: dict[str, str]) -> None:
 
 
 @given(st.text())
-def test_any_text_is_read(text: str) -> None:
+def test_any_text_is_parsed(text: str) -> None:
     bls.parse(text)
     grub.parse_environment(text)
     assert bls.identifier(text) in text
 
 
-def test_grub_takes_the_first_line_of_options(tmp_path: Path) -> None:
+def test_grub_uses_the_first_line_of_options(tmp_path: Path) -> None:
     files = {"boot/grub2/grub.cfg": "blscfg", "boot/loader/entries/a.conf": "linux /b\noptions c\noptions d\n"}
     assert [entry.cmdline for entry in grub.read_entries(write(tmp_path, files), ())] == ["c"]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Assignments in files that a shell reads."""
+"""Assignments in files that a shell sources."""
 
 from __future__ import annotations
 
@@ -12,13 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import cmdline
-from ansible_collections.vfio.workstation.plugins.module_utils._probe.boot.grub_defaults import assignments, replaced
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.boot.grub_defaults import (
+    Assignment,
+    assignments,
+    replace_value,
+)
 
 # As Debian's, Arch's and people's files have them.
 DEFAULTS = r"""# If you change this file, run 'update-grub' afterwards.
 GRUB_DEFAULT=0
 GRUB_DISTRIBUTOR=`lsb_release -i -s 2> /dev/null || echo Debian`
-GRUB_CMDLINE_LINUX_DEFAULT="quiet splash"   # for every day
+GRUB_CMDLINE_LINUX_DEFAULT="quiet splash"   # a comment
 GRUB_CMDLINE_LINUX=''
 #GRUB_CMDLINE_LINUX="commented out"
 if [ -e /etc/nothing ]; then
@@ -32,9 +36,9 @@ GRUB_LONG+=" c"
 GRUB_LAST=$(date)"""
 
 
-def test_values_are_what_a_shell_makes_of_them() -> None:
-    found = {(one.name, one.line): (one.text, one.is_certain) for one in assignments(DEFAULTS)}
-    assert found == {
+def test_values_are_parsed_as_a_shell_does() -> None:
+    values = {(item.name, item.line): (item.text, item.is_certain) for item in assignments(DEFAULTS)}
+    assert values == {
         ("GRUB_DEFAULT", 2): ("0", True),
         ("GRUB_DISTRIBUTOR", 3): ("`lsb_release", False),
         ("GRUB_CMDLINE_LINUX_DEFAULT", 4): ("quiet splash", True),
@@ -49,73 +53,86 @@ def test_values_are_what_a_shell_makes_of_them() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "is_last_word"),
+    ("text", "discards_previous"),
     [("X=a", True), ("X='$Y'", True), ("X+=a", False), ('X="$X a"', False), ("X=${X:-b}", False), ("X=$XY", True)],
 )
-def test_what_a_variable_was_before_is_lost_or_not(text: str, is_last_word: bool) -> None:
-    (found,) = assignments(text)
-    assert found.is_last_word == is_last_word
+def test_whether_the_previous_value_is_lost(text: str, discards_previous: bool) -> None:
+    (assignment,) = assignments(text)
+    assert assignment.discards_previous == discards_previous
 
 
-def shell(text: str) -> str:
-    """What a shell makes of X; a reference that is not set becomes nothing, so that it has to stand for itself."""
+def shell_value(text: str) -> str:
+    """Return the value that a shell gives X; references to X and Y expand to themselves."""
     line = "Y='$Y'; X='$X'\n" + text + 'printf %s "$X"'
     return subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True).stdout
 
 
-RAWS = ["", '""', "''", "quiet", '"quiet"', "'a b'", 'a" b"', '"$X y"', r'"a=\"b c\""', '"a  b" # why', "a # why"]
-RAWS += ['"a \\\nb"', r'"a\%b \\ c"', "'a'\"b\"", '"a "b" c"', '"a -- b"', '" a "', "a=1,2:3", r"a\ b", "iommu=off"]
+RAW_VALUES = ["", '""', "''", "quiet", '"quiet"', "'a b'", 'a" b"', '"$X y"', r'"a=\"b c\""', '"a  b" # why', "a # why"]
+RAW_VALUES += [
+    '"a \\\nb"',
+    r'"a\%b \\ c"',
+    "'a'\"b\"",
+    '"a "b" c"',
+    '"a -- b"',
+    '" a "',
+    "a=1,2:3",
+    r"a\ b",
+    "iommu=off",
+]
 
 
-@pytest.mark.parametrize("raw", RAWS)
+def assignment_of_x(text: str) -> Assignment:
+    return next(assignment for assignment in assignments(text) if assignment.name == "X")
+
+
+@pytest.mark.parametrize("raw", RAW_VALUES)
 @pytest.mark.parametrize("added", ["iommu=pt", 'dyndbg="file x +p"', "a b"])
-def test_what_is_added_goes_again_to_the_byte(raw: str, added: str) -> None:
+def test_removing_what_was_added_restores_every_byte(raw: str, added: str) -> None:
     text = f"A=1\nX={raw}\nB=2\n"
-    value = next(one for one in assignments(text) if one.name == "X")
-    made = replaced(text, value, f"{value.text} {added}".lstrip())
-    assert made is not None
-    assert made.startswith("A=1\nX=")
-    assert made.endswith("\nB=2\n")
-    again = next(one for one in assignments(made) if one.name == "X")
-    assert again.text == f"{value.text} {added}".lstrip()
-    assert replaced(made, again, value.text) == text
+    before = assignment_of_x(text)
+    changed = replace_value(text, before, f"{before.text} {added}".lstrip())
+    assert changed is not None
+    assert changed.startswith("A=1\nX=")
+    assert changed.endswith("\nB=2\n")
+    after = assignment_of_x(changed)
+    assert after.text == f"{before.text} {added}".lstrip()
+    assert replace_value(changed, after, before.text) == text
 
 
-@pytest.mark.parametrize("raw", RAWS)
-def test_two_owners_come_and_go_in_any_order(raw: str) -> None:
+@pytest.mark.parametrize("raw", RAW_VALUES)
+def test_two_owners_add_and_remove_arguments_in_any_order(raw: str) -> None:
     text = f"A=1\nX={raw}\nB=2\n"
-    bare = shell(text)
+    original = shell_value(text)
     for order in ("ab", "ba"):
-        made = text
+        current = text
         for units in (["x=1"], ["x=1", 'y="2 3"'], ["z", 'y="2 3"'], ["z"] if order == "ab" else ['y="2 3"'], []):
-            value = next(one for one in assignments(made) if one.name == "X")
-            wanted = cmdline.appended(bare, units)
-            changed = replaced(made, value, wanted)
+            value = cmdline.appended(original, units)
+            changed = replace_value(current, assignment_of_x(current), value)
             assert changed is not None
-            assert shell(changed) == wanted
-            made = changed
-        assert made == text
+            assert shell_value(changed) == value
+            current = changed
+        assert current == text
 
 
 @pytest.mark.parametrize("raw", ["iommu=off", '"iommu=off"', "'iommu=off'", "'a iommu=off'"])
-def test_what_stands_back_comes_back_to_the_byte(raw: str) -> None:
+def test_arguments_that_are_set_aside_are_restored_to_the_byte(raw: str) -> None:
     text = f"X={raw}\n"
-    (value,) = assignments(text)
-    for wanted in (
-        cmdline.without(value.text, ["iommu=off"]),
-        cmdline.changed(value.text, ["iommu=off"], ["iommu=pt"]),
+    (before,) = assignments(text)
+    for value in (
+        cmdline.without(before.text, ["iommu=off"]),
+        cmdline.changed(before.text, ["iommu=off"], ["iommu=pt"]),
     ):
-        made = replaced(text, value, wanted)
-        assert made is not None
-        assert shell(made) == wanted
-        (again,) = assignments(made)
-        assert replaced(made, again, value.text) == text
+        changed = replace_value(text, before, value)
+        assert changed is not None
+        assert shell_value(changed) == value
+        (after,) = assignments(changed)
+        assert replace_value(changed, after, before.text) == text
 
 
-def test_a_comment_behind_stays() -> None:
+def test_a_comment_after_the_value_is_kept() -> None:
     text = 'X="quiet" # why\n'
-    (value,) = assignments(text)
-    assert replaced(text, value, "quiet iommu=pt") == 'X="quiet iommu=pt" # why\n'
+    (assignment,) = assignments(text)
+    assert replace_value(text, assignment, "quiet iommu=pt") == 'X="quiet iommu=pt" # why\n'
 
 
 WORDS = st.lists(st.sampled_from(["a", "b=1", "c=d,e", 'f="g h"', "i=%", "-"]), max_size=5).map(" ".join)
@@ -133,31 +150,31 @@ PIECES = st.lists(
 
 @settings(deadline=None)
 @given(PIECES, WORDS)
-def test_a_shell_reads_every_value_as_we_do(raw: str, words: str) -> None:
+def test_a_shell_parses_every_value_as_we_do(raw: str, words: str) -> None:
     text = f"X={raw}\n"
-    (value,) = assignments(text)
-    assert shell(text) == value.text
-    made = replaced(text, value, words)
-    assert made is not None
-    assert shell(made) == words
+    (assignment,) = assignments(text)
+    assert shell_value(text) == assignment.text
+    changed = replace_value(text, assignment, words)
+    assert changed is not None
+    assert shell_value(changed) == words
 
 
 @given(PIECES, WORDS.filter(bool), WORDS)
-def test_whatever_is_put_behind_goes_again_to_the_byte(raw: str, first: str, second: str) -> None:
-    text = made = f"X={raw}\n"
-    (value,) = assignments(text)
-    wanted = [f"{value.text} {first}", f"{value.text} {first} {second}", f"{value.text} {second}", value.text]
-    for one in wanted:
-        (now,) = assignments(made)
-        made = replaced(made, now, one) or ""
-    assert made == text
+def test_removing_what_was_appended_restores_every_byte(raw: str, first: str, second: str) -> None:
+    text = current = f"X={raw}\n"
+    (original,) = assignments(text)
+    start = original.text
+    for value in (f"{start} {first}", f"{start} {first} {second}", f"{start} {second}", start):
+        (assignment,) = assignments(current)
+        current = replace_value(current, assignment, value) or ""
+    assert current == text
 
 
 @given(st.text(alphabet="AX=\"' \\\n$`#ab;(){}", max_size=40))
-def test_any_text_is_read_and_changed_in_one_place_or_not_at_all(text: str) -> None:
-    for value in assignments(text):
-        assert text[value.start : value.end] == value.raw
-        made = replaced(text, value, "new")
-        if made is not None:
-            assert made.startswith(text[: value.start])
-            assert made.endswith(text[value.end :])
+def test_any_text_is_parsed_and_changed_in_one_value_or_not_at_all(text: str) -> None:
+    for assignment in assignments(text):
+        assert text[assignment.start : assignment.end] == assignment.raw
+        changed = replace_value(text, assignment, "new")
+        if changed is not None:
+            assert changed.startswith(text[: assignment.start])
+            assert changed.endswith(text[assignment.end :])

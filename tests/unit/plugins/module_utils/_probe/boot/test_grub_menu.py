@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The entries of grub.cfg."""
+"""The menu entries in grub.cfg."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._probe.boot.entry
     SIMPLE,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.boot.grub_menu import (
-    MOST_ENTRIES,
+    MAX_ENTRIES,
     Menu,
     kernel_arguments,
     read_menu,
@@ -49,7 +49,7 @@ def test_a_menu_of_grub_mkconfig() -> None:
     assert advanced.title == "Debian GNU/Linux, with Linux 6.12.9+bpo-amd64"
     assert advanced.linux == "/@rootfs/boot/vmlinuz-6.12.9+bpo-amd64"
     assert advanced.initrds == ("/@rootfs/boot/intel-ucode.img", "/@rootfs/boot/initrd.img-6.12.9+bpo-amd64")
-    # The quotes moved: GRUB's shell takes them off, its loader puts them around the whole argument.
+    # GRUB's shell removes the quotes, then its loader quotes the whole argument.
     assert advanced.cmdline == (
         'root=/dev/vda ro intel_iommu=on "dyndbg=file drivers/vfio/* +p" console=ttyS0,115200 '
         "hugepagesz=1G hugepages=0:1,1:1 quiet"
@@ -59,7 +59,7 @@ def test_a_menu_of_grub_mkconfig() -> None:
 
 
 @pytest.mark.parametrize("command", ["linux", "linux16", "linuxefi"])
-def test_every_command_that_boots_linux(command: str) -> None:
+def test_each_command_that_boots_linux(command: str) -> None:
     (entry,) = menu(f"menuentry a {{ {command} ($root)/vmlinuz x }}").entries
     assert (entry.linux, entry.cmdline) == ("/vmlinuz", "x")
 
@@ -85,7 +85,7 @@ def test_entries(text: str, ids: list[str]) -> None:
     assert [entry.id for entry in menu(text).entries] == ids
 
 
-def test_the_default_of_ubuntu_and_fedora_is_told_from_other_systems_and_rescue() -> None:
+def test_entries_of_other_systems_and_recovery_entries_are_recognized() -> None:
     entries = menu(
         "menuentry A --id osprober-gnulinux-6.1-x { linux /boot/vmlinuz-6.1 }\n"
         "menuentry B { linux /vmlinuz-0-rescue-0123 }\n"
@@ -96,7 +96,7 @@ def test_the_default_of_ubuntu_and_fedora_is_told_from_other_systems_and_rescue(
     assert [entry.role for entry in entries] == [FOREIGN, RECOVERY, RECOVERY, RECOVERY, NORMAL]
 
 
-def test_entries_see_the_variables_as_they_are_when_chosen() -> None:
+def test_entries_see_the_variables_as_they_are_when_selected() -> None:
     text = "menuentry A { linux /v $late $never ${early} }\nset early=2\nset late='3 4'"
     assert menu("early=1\n" + text).entries[0].cmdline == "3 4 2"
 
@@ -106,18 +106,18 @@ def test_a_condition_ends_with_the_block_it_began_in() -> None:
     assert menu(text).entries[0].cmdline == "2"
 
 
-def test_the_environment_block_counts_more_than_a_default() -> None:
+def test_grubenv_takes_precedence_over_a_default() -> None:
     text = 'if [ -z "${kernelopts}" ]; then\n  set kernelopts="root=/a ro "\nfi\nmenuentry A { linux /v $kernelopts }'
     assert menu(text).entries[0].cmdline == "root=/a ro"
     assert menu(text, kernelopts="root=/b ro quiet").entries[0].cmdline == "root=/b ro quiet"
 
 
-def test_the_first_branch_that_boots_counts() -> None:
+def test_the_first_branch_that_boots_linux_is_used() -> None:
     (entry,) = menu("menuentry A { if a; then linux /v 1\nelse linux /v 2\nfi\ninitrd /a /b }").entries
     assert (entry.cmdline, entry.initrds) == ("1", ("/a", "/b"))
 
 
-def test_sourced_files_are_read_and_a_loop_of_them_ends() -> None:
+def test_sourced_files_are_read_and_a_loop_of_them_terminates() -> None:
     files = {"/boot/grub/custom.cfg": "menuentry B { linux /v }\nsource $prefix/custom.cfg"}
     entries = menu(
         "menuentry A { linux /v }\nsource ${prefix}/custom.cfg\nsource /x", files, prefix="/boot/grub"
@@ -126,7 +126,7 @@ def test_sourced_files_are_read_and_a_loop_of_them_ends() -> None:
     assert {entry.id for entry in entries[1:]} == {"B"}
 
 
-def test_blscfg_is_seen_where_it_runs() -> None:
+def test_blscfg_counts_only_as_a_command() -> None:
     assert menu("insmod blscfg\nblscfg").blscfg
     assert not menu("insmod blscfg\nfunction f { blscfg }\necho blscfg").blscfg
 
@@ -140,7 +140,7 @@ def test_blscfg_is_seen_where_it_runs() -> None:
         ([], ""),
     ],
 )
-def test_arguments_as_the_kernel_gets_them(arguments: list[str], expected: str) -> None:
+def test_arguments_are_quoted_as_grub_passes_them(arguments: list[str], expected: str) -> None:
     assert kernel_arguments(arguments) == expected
 
 
@@ -148,7 +148,7 @@ def test_arguments_as_the_kernel_gets_them(arguments: list[str], expected: str) 
     ("path", "expected"),
     [("(hd0,gpt2)/vmlinuz", "/vmlinuz"), ("()/vmlinuz", "/vmlinuz"), ("/a(b)/c", "/a(b)/c"), ("(a", "(a")],
 )
-def test_devices_before_a_path(path: str, expected: str) -> None:
+def test_the_device_before_a_path_is_removed(path: str, expected: str) -> None:
     assert without_device(path) == expected
 
 
@@ -156,13 +156,13 @@ NAMES = st.text(st.characters(min_codepoint=33, max_codepoint=126, exclude_chara
 
 
 @given(st.lists(st.tuples(NAMES, NAMES, st.lists(NAMES)), max_size=8))
-def test_entries_come_back(wanted: list[tuple[str, str, list[str]]]) -> None:
+def test_entries_are_parsed(entries: list[tuple[str, str, list[str]]]) -> None:
     text = "\n".join(
         "menuentry 'T' --id '{}' {{\n\tlinux '/{}' {}\n}}".format(name, image, " ".join(f"'{word}'" for word in words))
-        for name, image, words in wanted
+        for name, image, words in entries
     )
-    found = [(entry.id, entry.linux, entry.cmdline) for entry in menu(text).entries]
-    assert found == [(name, "/" + image, kernel_arguments(words)) for name, image, words in wanted]
+    parsed = [(entry.id, entry.linux, entry.cmdline) for entry in menu(text).entries]
+    assert parsed == [(name, "/" + image, kernel_arguments(words)) for name, image, words in entries]
 
 
 WORDS = [
@@ -172,11 +172,11 @@ WORDS = [
 
 
 @given(st.lists(st.sampled_from(WORDS) | st.text()).map(" ".join))
-def test_any_text_is_read(text: str) -> None:
+def test_any_text_is_parsed(text: str) -> None:
     assert isinstance(menu(text, {"a": text}).entries, tuple)
 
 
 def test_nesting_and_counts_are_bounded() -> None:
     assert menu("submenu a { " * 20_000 + "menuentry b { linux c }").entries == ()
     assert menu("x { y\n" * 50_000 + "}\n" * 50_000 + "menuentry a { linux b }").entries[0].id == "a"
-    assert len(menu("menuentry a { linux b }\n" * (MOST_ENTRIES + 10)).entries) == MOST_ENTRIES
+    assert len(menu("menuentry a { linux b }\n" * (MAX_ENTRIES + 10)).entries) == MAX_ENTRIES

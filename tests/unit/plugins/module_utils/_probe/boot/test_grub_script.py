@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GRUB's shell: words, quotes, variables, bounds."""
+"""GRUB's shell language: words, quotes, variables, limits."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ def arguments(script: str, **values: str) -> list[list[str]]:
         ("a $x ${x} '$x' \"$x\" y$x", [["a", "1", "2", "1", "2", "$x", "1 2", "y1", "2"]]),
         ("a $unset b", [["a", "b"]]),
         ('a "$unset" b', [["a", "", "b"]]),
-        ("a 'never closed\nb", [["a", "never closed\nb"]]),
-        ('a "never closed\\', [["a", "never closed\\"]]),
+        ("a 'unterminated\nb", [["a", "unterminated\nb"]]),
+        ('a "unterminated\\', [["a", "unterminated\\"]]),
         ("a $", [["a", "$"]]),
-        ("a ${never closed", [["a", "$"], ["never", "closed"]]),
+        ("a ${not terminated", [["a", "$"], ["not", "terminated"]]),
         ("", []),
     ],
 )
 def test_words(script: str, expected: list[list[str]]) -> None:
-    assert [found for found in arguments(script, x="1 2") if found] == expected
+    assert [words for words in arguments(script, x="1 2") if words] == expected
 
 
 def test_blocks_begin_and_end() -> None:
     assert [command.end for command in commands("menuentry 'a' { linux b\n }\nset c=d")] == ["{", ";", "}", ";"]
 
 
-def test_a_value_under_a_condition_is_a_default() -> None:
+def test_a_conditional_assignment_sets_a_default() -> None:
     variables = Variables({"kept": "old"})
     variables.set("kept=new", conditional=True)
     variables.set("given=new", conditional=True)
@@ -62,23 +62,23 @@ def test_a_value_under_a_condition_is_a_default() -> None:
     assert variables.get("kept") == "newer"
 
 
-def test_a_variable_that_doubles_ends() -> None:
+def test_doubling_a_variable_is_limited() -> None:
     variables = Variables({"a": "x" * 64})
-    for _turn in range(3000):
+    for _repetition in range(3000):
         variables.set("a=" + "".join(variables.expand(next(commands('"$a$a"')).words)), conditional=False)
     assert len(variables.get("a")) <= 2 * WORD_LIMIT
 
 
 @given(st.text(alphabet=st.sampled_from("ab $'\"\\{};\n#=x[]&|<>`()") | st.characters()))
-def test_any_text_is_read(script: str) -> None:
-    assert all(isinstance(word, str) for found in arguments(script, a="b c") for word in found)
+def test_any_text_is_parsed(script: str) -> None:
+    assert all(isinstance(word, str) for words in arguments(script, a="b c") for word in words)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
-def test_quoted_words_come_back(words: list[str]) -> None:
+def test_quoted_words_are_parsed(words: list[str]) -> None:
     quoted = ["'" + word.replace("'", "'\\''") + "'" for word in words]
     assert arguments(" ".join(quoted)) == [words]
 
 
-def test_variables_that_never_close_are_read_in_one_pass() -> None:
+def test_unterminated_variables_are_parsed_in_one_pass() -> None:
     assert len(arguments("${" * 20_000)) == 20_000

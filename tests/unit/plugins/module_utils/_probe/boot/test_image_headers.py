@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What images tell of themselves, and EFI variables."""
+"""Headers of images, and EFI variables."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from ansible_collections.vfio.workstation.plugins.module_utils._probe.boot impor
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.boot.image_headers import (
     Sections,
     kernel_release,
-    own_names,
+    program_names,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 
 
 def pe_image(sections: list[tuple[str, bytes]], optional_header: int = 240) -> bytes:
-    """Return a PE file as the PE format's specification lays it out, its sections padded to 512 bytes."""
-    start = b"MZ" + bytes(58) + struct.pack("<I", 128) + bytes(64)
+    """Return a PE file by the specification of the PE format, with sections padded to 512 bytes."""
+    dos_header = b"MZ" + bytes(58) + struct.pack("<I", 128) + bytes(64)
     header = b"PE\0\0" + struct.pack("<HHIIIHH", 0x8664, len(sections), 0, 0, 0, optional_header, 0x22E)
-    at = (len(start) + len(header) + optional_header + 40 * len(sections) + 511) // 512 * 512
+    offset = (len(dos_header) + len(header) + optional_header + 40 * len(sections) + 511) // 512 * 512
     table, body = b"", b""
     for name, content in sections:
         padded = content + bytes(-len(content) % 512)
-        table += struct.pack("<8sIIII16x", name.encode(), len(content), 0x1000, len(padded), at + len(body))
+        table += struct.pack("<8sIIII16x", name.encode(), len(content), 0x1000, len(padded), offset + len(body))
         body += padded
-    head = start + header + bytes(optional_header) + table
-    return head + bytes(at - len(head)) + body
+    head = dos_header + header + bytes(optional_header) + table
+    return head + bytes(offset - len(head)) + body
 
 
 def tree_with(root: Path, files: dict[str, bytes]) -> Tree:
@@ -72,28 +72,28 @@ def test_a_unified_kernel_image(tmp_path: Path) -> None:
 
 
 @given(data=st.data())
-def test_a_damaged_image_is_read(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_damaged_image_is_tolerated(data: st.DataObject, tmp_path_factory: pytest.TempPathFactory) -> None:
     image = bytearray(pe_image([(".cmdline", b"a"), (".linux", b"b")]))
-    for _turn in range(data.draw(st.integers(1, 8))):
+    for _change in range(data.draw(st.integers(1, 8))):
         image[data.draw(st.integers(0, 511))] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.getbasetemp() / "damaged"
     path.write_bytes(image[: data.draw(st.integers(0, len(image)))])
     sections = Sections(Tree(str(path.parent)), "/damaged")
-    assert all(isinstance(name, str) for name in own_names(sections))
+    assert all(isinstance(name, str) for name in program_names(sections))
     assert sections.text(".cmdline") is None or len(sections.text(".cmdline") or "") <= 65536
 
 
-def test_an_efi_program_says_its_name(tmp_path: Path) -> None:
+def test_names_of_an_efi_program(tmp_path: Path) -> None:
     boot = pe_image(
         [(".sdmagic", b"#### LoaderInfo: systemd-boot 252.39 ####\0"), (".sbat", b"sbat,1,x\nsystemd,1,y\n")]
     )
     tree = tree_with(tmp_path, {"a.efi": boot, "b.efi": b"MZ"})
-    assert own_names(Sections(tree, "/a.efi"))[0].startswith("systemd-boot 252.39")
-    assert own_names(Sections(tree, "/b.efi")) == ("",)
+    assert program_names(Sections(tree, "/a.efi"))[0].startswith("systemd-boot 252.39")
+    assert program_names(Sections(tree, "/b.efi")) == ("",)
 
 
 def bzimage(version: bytes) -> bytes:
-    """Return the head of a kernel image, as Documentation/arch/x86/boot.rst lays it out."""
+    """Return the beginning of a kernel image, by Documentation/arch/x86/boot.rst."""
     image = bytearray(0x1000)
     image[0x202:0x206] = b"HdrS"
     image[0x20E:0x210] = struct.pack("<H", 0x3C0)
@@ -112,12 +112,12 @@ def bzimage(version: bytes) -> bytes:
         (b"", None),
     ],
 )
-def test_the_release_in_a_kernel(tmp_path: Path, image: bytes, release: str | None) -> None:
+def test_the_version_in_a_kernel_image(tmp_path: Path, image: bytes, release: str | None) -> None:
     assert kernel_release(tree_with(tmp_path, {"vmlinuz": image}), "/vmlinuz") == release
 
 
 def load_option(description: str, path: str, data: bytes = b"") -> bytes:
-    """Return an EFI_LOAD_OPTION with a hard drive and a file path, as the UEFI specification lays it out."""
+    """Return an EFI_LOAD_OPTION with a hard drive and a file path, by the UEFI specification."""
     name = path.encode("utf-16-le") + b"\0\0"
     paths = struct.pack("<BBH", 4, 1, 42) + bytes(38) + struct.pack("<BBH", 4, 4, 4 + len(name)) + name
     paths += struct.pack("<BBH", 0x7F, 0xFF, 4)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The program that makes initramfs images."""
+"""Detection of the initramfs generator."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.boot.initramfs_generators import (
-    find_generator,
-    without_microcode,
+    detect_generator,
+    main_initramfs,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 
-TOOLS_OF_DEBIAN = {"usr/sbin/mkinitramfs", "usr/sbin/update-initramfs", "etc/kernel/postinst.d/initramfs-tools"}
-DRACUT_OF_DEBIAN = {"usr/bin/dracut", "usr/sbin/update-initramfs", "etc/kernel/postinst.d/dracut"}
+DEBIAN_INITRAMFS_TOOLS = {"usr/sbin/mkinitramfs", "usr/sbin/update-initramfs", "etc/kernel/postinst.d/initramfs-tools"}
+DEBIAN_DRACUT = {"usr/bin/dracut", "usr/sbin/update-initramfs", "etc/kernel/postinst.d/dracut"}
 FEDORA = {"usr/bin/dracut", "usr/lib/kernel/install.d/50-dracut.install"}
 ARCH = {"usr/bin/mkinitcpio", "usr/share/libalpm/hooks/90-mkinitcpio-install.hook"}
 BOOSTER = {"usr/bin/booster", "usr/share/libalpm/hooks/90-booster-install.hook"}
@@ -26,9 +26,9 @@ MASK = "etc/pacman.d/hooks/90-mkinitcpio-install.hook"
 @pytest.mark.parametrize(
     ("files", "masks", "install_conf", "name"),
     [
-        (TOOLS_OF_DEBIAN, (), "", "initramfs-tools"),
-        (DRACUT_OF_DEBIAN, (), "", "dracut"),
-        (TOOLS_OF_DEBIAN | {"usr/bin/dracut"}, (), "", "initramfs-tools"),
+        (DEBIAN_INITRAMFS_TOOLS, (), "", "initramfs-tools"),
+        (DEBIAN_DRACUT, (), "", "dracut"),
+        (DEBIAN_INITRAMFS_TOOLS | {"usr/bin/dracut"}, (), "", "initramfs-tools"),
         (FEDORA, (), "", "dracut"),
         (ARCH, (), "", "mkinitcpio"),
         (ARCH | BOOSTER, (), "", None),
@@ -54,7 +54,7 @@ def test_generator(
         path.symlink_to("/dev/null")
     (tmp_path / "etc/kernel").mkdir(parents=True, exist_ok=True)
     (tmp_path / "etc/kernel/install.conf").write_text(install_conf, encoding="utf-8")
-    assert find_generator(Tree(str(tmp_path))) == name
+    assert detect_generator(Tree(str(tmp_path))) == name
 
 
 @pytest.mark.parametrize(
@@ -66,5 +66,5 @@ def test_generator(
         ((), None),
     ],
 )
-def test_microcode_is_no_initramfs(initrds: tuple[str, ...], image: str | None) -> None:
-    assert without_microcode(initrds) == image
+def test_microcode_is_not_an_initramfs(initrds: tuple[str, ...], image: str | None) -> None:
+    assert main_initramfs(initrds) == image

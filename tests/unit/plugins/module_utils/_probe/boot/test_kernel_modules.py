@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The modules that a kernel has."""
+"""The modules of a kernel."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ KINDS = [
     ("bare", LOADABLE),
     ("ext4", BUILT_IN),
     ("vfio-iommu-type1", BUILT_IN),
-    ("mdev", MISSING),  # named as a dependency only, which depmod never does
+    ("mdev", MISSING),  # only as a dependency, which depmod never writes
     ("vfio-platform", MISSING),
     ("pci", MISSING),
     ("vfio-pci-core", MISSING),
@@ -42,40 +42,40 @@ KINDS = [
 
 @pytest.fixture(params=["lib", "usr/lib"])
 def tree(tmp_path: Path, request: pytest.FixtureRequest) -> Tree:
-    folder = tmp_path / request.param / "modules/6.1.0"
-    folder.mkdir(parents=True)
-    (folder / "modules.dep").write_text(DEP)
-    (folder / "modules.builtin").write_text(BUILTIN)
-    (folder / "modules.alias").write_text("alias mdev vfio\n")
+    directory = tmp_path / request.param / "modules/6.1.0"
+    directory.mkdir(parents=True)
+    (directory / "modules.dep").write_text(DEP)
+    (directory / "modules.builtin").write_text(BUILTIN)
+    (directory / "modules.alias").write_text("alias mdev vfio\n")
     return Tree(str(tmp_path))
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)
 def test_kinds(tree: Tree, name: str, kind: str) -> None:
-    found = kernel_modules(tree, "6.1.0")
-    assert found is not None
-    assert found.kind(name) == kind
+    kernel = kernel_modules(tree, "6.1.0")
+    assert kernel is not None
+    assert kernel.kind(name) == kind
 
 
 @pytest.mark.parametrize(("name", "kind"), KINDS)
-def test_hooks_ask_for_the_loadable_and_no_others(name: str, kind: str, tmp_path: Path) -> None:
-    """What the hooks look for in modules.dep is what is read from it here."""
+def test_hooks_find_the_loadable_modules_and_no_others(name: str, kind: str, tmp_path: Path) -> None:
+    """The pattern that the hooks search for in modules.dep matches what is parsed here."""
     (tmp_path / "modules.dep").write_text(DEP)
     (words,) = modules(InitramfsRequest((), (name,)))
     script = f'set -- {words}; grep -qsE "$1" modules.dep'
     assert (subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False).returncode == 0) == (kind == LOADABLE)
 
 
-def test_no_folder_of_modules(tmp_path: Path) -> None:
+def test_no_modules_are_installed(tmp_path: Path) -> None:
     (tmp_path / "lib/modules/6.1.0").mkdir(parents=True)
     assert kernel_modules(Tree(str(tmp_path)), "6.1.0") is None
     assert kernel_modules(Tree(str(tmp_path)), "6.1.1") is None
 
 
-def test_nothing_is_built_in(tmp_path: Path) -> None:
-    folder = tmp_path / "lib/modules/6.1.0"
-    folder.mkdir(parents=True)
-    (folder / "modules.dep").write_text("")
-    found = kernel_modules(Tree(str(tmp_path)), "6.1.0")
-    assert found is not None
-    assert found.kind("vfio-pci") == MISSING
+def test_no_modules_are_built_in(tmp_path: Path) -> None:
+    directory = tmp_path / "lib/modules/6.1.0"
+    directory.mkdir(parents=True)
+    (directory / "modules.dep").write_text("")
+    kernel = kernel_modules(Tree(str(tmp_path)), "6.1.0")
+    assert kernel is not None
+    assert kernel.kind("vfio-pci") == MISSING

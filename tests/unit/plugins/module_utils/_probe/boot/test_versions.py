@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The order of kernel versions, and versions in names."""
+"""The order of kernel versions, and the version in the name of an image."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def test_order(ascending: list[str]) -> None:
 
 
 @given(st.lists(st.text(), max_size=5))
-def test_any_texts_have_an_order(texts: list[str]) -> None:
+def test_any_texts_can_be_sorted(texts: list[str]) -> None:
     assert len(sorted(texts, key=version_order)) == len(texts)
 
 
-def test_a_number_of_any_length_has_a_place() -> None:
+def test_numbers_of_any_length_are_compared() -> None:
     assert version_order("6." + "9" * 10_000) > version_order("6." + "9" * 9_999)
 
 
@@ -63,5 +63,5 @@ def test_version_in_name(path: str, version: str | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", "6", "6.1/..", "6.1 ", "linux", "6.1\n", "6.1.bak", "6.1" + "0" * 200])
-def test_what_is_no_version(text: str) -> None:
+def test_texts_that_are_not_versions(text: str) -> None:
     assert not is_version(text)
