@@ -46,7 +46,7 @@ def parse(text: str | None) -> CmdlineRecord:
 def render(record: CmdlineRecord) -> str:
     """Return the file's text for a record."""
     content = {
-        "about": "Kernel arguments managed by the Ansible collection vfio.workstation. It needs this file to remove them.",
+        "about": "Kernel arguments managed by the Ansible collection vfio.workstation; it needs this to remove them.",
         "format": FORMAT,
         "owners": {owner: list(units) for owner, units in record.owners.items()},
         "provided": list(record.provided),
