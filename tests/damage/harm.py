@@ -105,6 +105,11 @@ _SECOND_CHOICE = (
     "subsystem_vendor",
     "subsystem_device",
     "thread_siblings_list",
+    "core_cpus",
+    "thread_siblings",
+    "cpumap",
+    "shared_cpu_map",
+    "local_cpus",
     "offline",
 )
 _NOT_UTF8 = b"caf\xe9"

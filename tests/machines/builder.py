@@ -19,6 +19,15 @@ from .processors import logical_cpus, write_processors
 from .storage import Storage
 from .system import write_system
 
+#: The attributes with masks of CPUs, and the lists of the same CPUs.
+_MASKS = {
+    **{f"{scope}_cpus": f"{scope}_cpus_list" for scope in ("core", "die", "package")},
+    **{f"{scope}_siblings": f"{scope}_siblings_list" for scope in ("core", "thread")},
+    "cpumap": "cpulist",
+    "local_cpus": "local_cpulist",
+    "shared_cpu_map": "shared_cpu_list",
+}
+
 
 def build(name: str, root: str | os.PathLike[str]) -> str:
     """Write a described machine below a folder, and return the folder."""
@@ -43,6 +52,16 @@ def build_described(machine: dict[str, Any], root: str | os.PathLike[str]) -> st
         files.raw_link(path, target)
     for path in machine.get("removed", []):
         files.remove(path)
+    if machine.get("masks_only"):
+        _remove_lists(files.root)
     for path in machine.get("unreadable", []):
         os.chmod(files.here(path), 0)
     return files.root
+
+
+def _remove_lists(root: str) -> None:
+    """Remove the lists of CPUs that have a mask beside them, as in captures by hwloc-gather-topology."""
+    for folder, _folders, names in os.walk(root):
+        for name in names:
+            if name in _MASKS and _MASKS[name] in names:
+                os.unlink(f"{folder}/{_MASKS[name]}")

@@ -16,7 +16,7 @@ from ansible_collections.vfio.workstation.tests.machines import build, generate,
 from ansible_collections.vfio.workstation.tests.readers import read_hwloc, read_lscpu, read_lspci, read_serial_numbers
 from ansible_collections.vfio.workstation.tests.readers.contract import violations
 
-_BUILT = ("amd-desktop", "hybrid-laptop", "intel-server-apicv", "kvm-guest", "twin-gpus", "x3d")
+_BUILT = ("amd-desktop", "hybrid-laptop", "intel-server-apicv", "kvm-guest", "masks-only", "twin-gpus", "x3d")
 
 
 @pytest.mark.parametrize("name", _BUILT)

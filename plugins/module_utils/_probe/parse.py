@@ -19,6 +19,7 @@ _PCI_ADDRESS = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 _HEX = re.compile(r"(?:0[xX])?([0-9a-fA-F]+)")
 _INTEGER = re.compile(r"-?[0-9]{1,20}")
 _RANGE = re.compile(r"([0-9]{1,6})(?:-([0-9]{1,6}))?")
+_MASK = re.compile(r"([0-9a-fA-F]{1,8})((?:,[0-9a-fA-F]{8})*)")
 
 
 def is_pci_address(text: str) -> bool:
@@ -35,9 +36,10 @@ def address_order(address: str) -> tuple[int, str]:
 @functools.lru_cache(maxsize=_CACHED)
 def integer(text: str | None, least: int = 0, most: int = 2**63 - 1) -> int | None:
     """Return a decimal number within bounds, or None."""
-    if text is None or not _INTEGER.fullmatch(text.strip()):
+    digits = None if text is None else _stripped(text)
+    if digits is None or not _INTEGER.fullmatch(digits):
         return None
-    value = int(text)
+    value = int(digits)
     return value if least <= value <= most else None
 
 
@@ -59,7 +61,7 @@ def cpu_list(text: str | None) -> tuple[int, ...] | None:
     """
     if text is None:
         return None
-    text = text.strip()
+    text = _stripped(text)
     if text in ("", "(null)"):
         return ()
     numbers: set[int] = set()
@@ -72,6 +74,25 @@ def cpu_list(text: str | None) -> tuple[int, ...] | None:
             return None
         numbers.update(range(first, last + 1))
     return tuple(sorted(numbers))
+
+
+def cpu_mask(text: str | None) -> tuple[int, ...] | None:
+    """Return the numbers of a mask such as `00000001,0000000f`: 32-bit words, the highest first.
+
+    Source: "bitmap" in Documentation/core-api/printk-formats.rst.
+    """
+    match = _MASK.fullmatch(_stripped(text)) if text else None
+    if match is None:
+        return None
+    mask = int(match.group(0).replace(",", ""), 16)
+    if mask.bit_length() > MOST_IDS:
+        return None
+    return tuple(number for number in range(mask.bit_length()) if mask >> number & 1)
+
+
+def _stripped(text: str) -> str:
+    """Return text without surrounding white space, and without the NUL bytes that some captures have at the end."""
+    return text.strip().rstrip("\0").rstrip()
 
 
 def size_bytes(text: str | None) -> int | None:

@@ -18,7 +18,7 @@ from typing import Iterable, Mapping, NamedTuple
 from .._machine import Bar, Link, PciFunction, Use
 from .display import read_framebuffer
 from .names import PciNames
-from .parse import address_order, cpu_list, hex_digits, integer, is_pci_address, key_values
+from .parse import address_order, cpu_list, cpu_mask, hex_digits, integer, is_pci_address, key_values
 from .serial_number import serial_number
 from .tree import Folder, Tree
 
@@ -73,6 +73,8 @@ def read_functions(
         functions = {}
         for address, folder in tree.folders(_DEVICES, addresses):
             cpus = local_cpus(folder.text("local_cpulist"))
+            if cpus is None:
+                cpus = cpu_mask(folder.text("local_cpus"))
             context = _Context(group_of.get(address), cpus, uses.get(address, ()))
             functions[address] = _function(folder, kernel, names, context)
         functions.update(_displays(tree, functions))

@@ -13,7 +13,7 @@ import re
 from typing import Iterable, Mapping, NamedTuple
 
 from .._machine import Core, Cpus, L3Group
-from .parse import cpu_list, integer, size_bytes
+from .parse import cpu_list, cpu_mask, integer, size_bytes
 from .tree import Tree
 
 _CPUS = "/sys/devices/system/cpu"
@@ -71,13 +71,33 @@ def _nodes_of_cpus(tree: Tree) -> Mapping[int, int]:
 
 
 def node_cpus(tree: Tree, node: str) -> tuple[int, ...] | None:
-    """Return the CPUs of a node, such as `node0`, from its list, or from links in its folder before Linux 2.6.29."""
+    """Return the CPUs of a node, such as `node0`, from its list or its mask, or from the links in its folder."""
     folder = "/sys/devices/system/node/" + node
-    listed = cpu_list(tree.text(folder + "/cpulist"))
-    if listed is not None:
-        return listed
+    cpus = _listed_cpus(tree, folder + "/cpulist", folder + "/cpumap")
+    if cpus is not None:
+        return cpus
     linked = sorted(int(match.group(1)) for match in map(_CPU_FOLDER.fullmatch, tree.names(folder)) if match)
     return tuple(linked) or None
+
+
+def _listed_cpus(tree: Tree, list_path: str, mask_path: str) -> tuple[int, ...] | None:
+    """Return the CPUs of a list, or of the mask beside it: captures by hwloc and util-linux may have masks only."""
+    cpus = cpu_list(tree.text(list_path))
+    return cpu_mask(tree.text(mask_path)) if cpus is None else cpus
+
+
+def _siblings(tree: Tree, cpu: int) -> tuple[int, ...] | None:
+    topology = f"{_CPUS}/cpu{cpu}/topology"
+    # core_cpus was called thread_siblings before Linux 5.3; newer kernels have both.
+    for name in ("core_cpus", "thread_siblings"):
+        cpus = cpu_list(tree.text(f"{topology}/{name}_list"))
+        if cpus is not None:
+            return cpus
+    for name in ("core_cpus", "thread_siblings"):
+        cpus = cpu_mask(tree.text(f"{topology}/{name}"))
+        if cpus is not None:
+            return cpus
+    return None
 
 
 def _cores(
@@ -90,10 +110,7 @@ def _cores(
         if cpu in assigned:
             continue
         topology = f"{_CPUS}/cpu{cpu}/topology"
-        listed = cpu_list(tree.text(topology + "/core_cpus_list"))
-        if listed is None:  # before Linux 5.3
-            listed = cpu_list(tree.text(topology + "/thread_siblings_list"))
-        siblings = online_cpus.intersection(listed or ()) - assigned
+        siblings = online_cpus.intersection(_siblings(tree, cpu) or ()) - assigned
         if cpu not in siblings:
             continue
         assigned |= siblings
@@ -132,7 +149,7 @@ def _cache(tree: Tree, cpu: int, level: str, online: set[int]) -> _Cache | None:
     for index in sorted(tree.names(folder), key=lambda name: name != "index" + level):
         if not index.startswith("index") or tree.text(f"{folder}/{index}/level") != level:
             continue
-        sharers = cpu_list(tree.text(f"{folder}/{index}/shared_cpu_list"))
+        sharers = _listed_cpus(tree, f"{folder}/{index}/shared_cpu_list", f"{folder}/{index}/shared_cpu_map")
         if sharers is None or cpu not in sharers:
             return None
         return _Cache(

@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._probe import parse
-from ansible_collections.vfio.workstation.tests.machines.files import as_list
+from ansible_collections.vfio.workstation.tests.machines.files import as_list, as_mask
 
 ANY_TEXT = st.text(max_size=40)
 LIKE_NUMBERS = st.text("0123456789-+,x abcdefKMG\u0663\u00b2_", max_size=24)
@@ -40,6 +40,62 @@ def test_a_list_is_none_or_ascending_and_bounded(text: str) -> None:
     if cpus is not None:
         assert list(cpus) == sorted(set(cpus))
         assert all(0 <= number < parse.MOST_IDS for number in cpus)
+
+
+@given(st.frozensets(st.integers(0, 4095)), st.integers(1, 4096))
+def test_a_mask_has_the_same_cpus_as_the_list(numbers: frozenset[int], width: int) -> None:
+    mask = as_mask(numbers, max(width, max(numbers, default=0) + 1))
+    assert parse.cpu_mask(mask) == parse.cpu_list(as_list(numbers))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "\n",
+        ",",
+        "f,",
+        ",0000000f",
+        "1,f",
+        "000000001",
+        "0x1",
+        "-1",
+        "g",
+        "1 1",
+        "(null)",
+        "\u0663",
+        "1," + "0" * 65536,
+        "1" + ",00000000" * 2048,
+    ],
+)
+def test_a_damaged_mask_is_unknown_as_a_whole(text: str) -> None:
+    assert parse.cpu_mask(text) is None
+
+
+def test_a_mask_of_a_missing_file_is_unknown() -> None:
+    assert parse.cpu_mask(None) is None
+
+
+@given(ANY_TEXT | LIKE_NUMBERS)
+def test_a_mask_is_none_or_ascending_and_bounded(text: str) -> None:
+    cpus = parse.cpu_mask(text)
+    if cpus is not None:
+        assert list(cpus) == sorted(set(cpus))
+        assert all(0 <= number < parse.MOST_IDS for number in cpus)
+
+
+@pytest.mark.parametrize("end", ["\0", "\0\0\0", "\n\0", "\0\n"])
+def test_a_nul_byte_behind_a_number_is_not_part_of_it(end: str) -> None:
+    assert parse.integer("12" + end) == 12
+    assert parse.cpu_list("0-3,8" + end) == (0, 1, 2, 3, 8)
+    assert parse.cpu_mask("f" + end) == (0, 1, 2, 3)
+
+
+@pytest.mark.parametrize("text", ["1\x002", "\x001"])
+def test_a_nul_byte_elsewhere_is_invalid(text: str) -> None:
+    assert parse.integer(text) is None
+    assert parse.cpu_list(text) is None
+    assert parse.cpu_mask(text) is None
 
 
 @given(st.integers(0, 2**63 - 1))
