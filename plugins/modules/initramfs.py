@@ -146,7 +146,7 @@ images:
       description: Why it was made anew, or in check mode would be. Empty where it was right.
       type: list
       elements: str
-      sample: [it was not made from this request, it lacks vfio-pci]
+      sample: [it was not built from this request, it lacks vfio-pci]
 passed_over:
   description: Kernels whose image can't be made.
   returned: success, and when refused
@@ -160,7 +160,7 @@ passed_over:
     reason:
       description: Why.
       type: str
-      sample: it has no folder of modules
+      sample: it has no modules.dep below /lib/modules
 states:
   description: How far the request has come at the end of the run; in check mode, as things are.
   returned: success, and when refused
@@ -197,7 +197,7 @@ refusals:
       description: What was found.
       type: str
       sample: >-
-        kernel 6.12.48+deb13-cloud-amd64 has no module vfio-pci: its modules.dep and modules.builtin don't name it
+        kernel 6.12.48+deb13-cloud-amd64 has no module vfio-pci: it is in neither modules.dep nor modules.builtin
     danger:
       description: What would come of it.
       type: str
@@ -217,7 +217,7 @@ steps:
       argv: [mkinitramfs, -o, "{draft}", 6.12.48+deb13-amd64]
       check: initramfs 6.12.48+deb13-amd64
       effect: staged
-      reason: the initramfs of kernel 6.12.48+deb13-amd64 does not hold what it is to hold
+      reason: rebuild the initramfs of kernel 6.12.48+deb13-amd64, which differs from the request
 tools:
   description: The tools that were run.
   returned: success

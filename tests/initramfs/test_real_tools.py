@@ -219,7 +219,7 @@ def test_a_file_gone_from_the_store_is_no_obstacle_to_a_kernel(start: Start, sui
     chroot.run("rm", "-r", "/etc/vfio-workstation/initramfs")
     make(chroot, generator, version)
     found = chroot.module(REQUEST, check=True)
-    assert any("was not made from this request" in text for text in found.values["images"][0]["lacks"])
+    assert any("was not built from this request" in text for text in found.values["images"][0]["lacks"])
     assert chroot.module(REQUEST).values["states"]["staged"]
 
 

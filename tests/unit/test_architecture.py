@@ -324,7 +324,7 @@ BROKEN = [
     (upward_imports, "_machine/a.py", "from .._probe.tree import Tree"),
     (upward_imports, "_machine/a.py", "from .._plan import refusals"),
     (upward_imports, "_probe/a.py", "from .._plan.refusals import refuse"),
-    (upward_imports, "_probe/boot/a.py", "from ..._plan.boot.initramfs.decide import relevant"),
+    (upward_imports, "_probe/boot/a.py", "from ..._plan.boot.initramfs.decide import relevant_names"),
     (upward_imports, "_probe/boot/a.py", "if TYPE_CHECKING:\n    from ..._plan.refusals import refuse"),
     (upward_imports, "_plan/boot/loaders/a.py", "from ...._apply.files import write"),
     (upward_imports, "_plan/a.py", f"from {COLLECTION_UTILS}_apply import run"),

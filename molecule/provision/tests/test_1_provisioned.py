@@ -62,7 +62,7 @@ FILES = {
     "./etc/vfio-workstation/initramfs/*-05-vfio-workstation.rules",
     "./etc/vfio-workstation/kernel-cmdline.json",
     "./var/lib/vfio-workstation",
-    "./var/lib/vfio-workstation/initramfs-seen.json",
+    "./var/lib/vfio-workstation/initramfs-listings.json",
 }
 _PAGES = {
     "./etc/systemd/system/dev-hugepages1G.mount",

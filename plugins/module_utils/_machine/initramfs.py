@@ -40,7 +40,7 @@ class Image(NamedTuple):
     names: frozenset[str] | None  # paths in the image, as far as they are relevant; None where it can't be listed
 
 
-class PassedOver(NamedTuple):
+class SkippedKernel(NamedTuple):
     """A kernel that is skipped because no initramfs can be built for it, with the reason."""
 
     version: str
@@ -54,4 +54,4 @@ STORE = "/etc/vfio-workstation/initramfs"
 #: Folder in an image that has an empty file named after the digest of the request that the image was built from.
 MARKERS = "usr/lib/vfio-workstation"
 #: Cache of what images contain, so that an unchanged image is not unpacked again.
-SEEN_FILE = "/var/lib/vfio-workstation/initramfs-seen.json"
+LISTINGS_FILE = "/var/lib/vfio-workstation/initramfs-listings.json"

@@ -17,24 +17,24 @@ from .._apply import run as run_tool
 from .._apply.cache import remove_cache, write_cache
 from .._apply.transaction import Check
 from .._machine import Boot, Kernel
-from .._machine.initramfs import RECORD_FILE, SEEN_FILE, File, Image, InitramfsRecord, InitramfsRequest
+from .._machine.initramfs import LISTINGS_FILE, RECORD_FILE, File, Image, InitramfsRecord, InitramfsRequest
 from .._machine.plan import CONFIGURED, RECORD, STAGED, Refusal, RemoveFile, States, Step, WriteFile
-from .._plan.boot.initramfs.choose import generator
+from .._plan.boot.initramfs.choose import choose_generator
 from .._plan.boot.initramfs.decide import (
     InitramfsDecision,
     decide,
-    due,
-    faults,
-    held,
-    lacking,
-    relevant,
-    together,
-    with_owner,
+    differences,
+    expected_content,
+    merged_request,
+    present_content,
+    relevant_names,
+    request_problems,
+    with_request,
 )
-from .._plan.boot.initramfs.images import Images, read_images, seen_text
+from .._plan.boot.initramfs.images import ImageInventory, cache_text, read_images
 from .._plan.boot.initramfs.rebuild import check_name
 from .._plan.boot.initramfs.record import parse_record, record_text
-from .._plan.boot.initramfs.store import marker
+from .._plan.boot.initramfs.store import marker_path
 from .._plan.refusals import refuse
 from .._probe.boot.boot_chain import read_boot
 from .._probe.tree import FILE_LIMIT, Tree
@@ -42,7 +42,7 @@ from .converge import Outcome, converge
 from .owner import check_owner
 
 if TYPE_CHECKING:
-    from .._plan.boot.initramfs.choose import InitramfsGenerator
+    from .._plan.boot.initramfs.protocol import InitramfsGenerator
 
 _MODE = re.compile(r"0?[0-7]{3}")
 _STAMP_FIELDS = ("st_dev", "st_ino", "st_size", "st_mtime_ns")
@@ -86,7 +86,7 @@ def check_parameters(params: dict[str, Any]) -> list[str]:
     if params["state"] == "present" and not params["files"] and not params["modules"]:
         errors.append("files, modules: both lists are empty. Name something, or set state=absent to take all out.")
     if not wrong:
-        errors.extend(faults(_request(params)))
+        errors.extend(request_problems(_request(params)))
     return errors
 
 
@@ -128,22 +128,22 @@ class InitramfsRun:
             boot: What it boots.
         """
         before = _read_record(tree)
-        maker = generator(tree)
+        maker = choose_generator(tree)
         if before is None:
             return _refused(tree, refuse("record_damaged", f"{RECORD_FILE} is not as this collection writes it."))
-        after = with_owner(before, self._owner, self._request)
+        after = with_request(before, self._owner, self._request)
         if isinstance(maker, Refusal):
             if not before.owners and not after.owners:  # nothing of ours is anywhere, and nothing is wanted
                 return Outcome(tree, (), (), States(True, True, None), _values(None, (), ()), (), ())
             return _refused(tree, maker)
-        wanted = together(after)
+        wanted = merged_request(after)
         # What is to go is looked for too, to be shown.
-        interest = together(InitramfsRecord({"before": together(before), "then": wanted}))
+        interest = merged_request(InitramfsRecord({"before": merged_request(before), "then": wanted}))
         config = tuple(maker.config_steps(wanted))
         is_clean = not after.owners and not config and not tree.exists(RECORD_FILE)
         kernels = () if is_clean else boot.kernels
         found = read_images(tree, kernels, interest, lambda path: self._names(maker, tree, path))
-        decision = decide(after, self._owner, marker(wanted), found.images)
+        decision = decide(after, self._owner, marker_path(wanted), found.images)
         for image in found.images:
             self.checks[check_name(image.version)] = functools.partial(self._check, maker, wanted, image)
         refusals = [*decision.refusals, *(_unmakeable(maker, boot.kernels) if after.owners else ())]
@@ -156,9 +156,9 @@ class InitramfsRun:
             tuple(refusals),
             steps,
             _states(bool(refusals), config, decision),
-            _values(maker.name, _shown(found, decision, interest, wanted), found.passed_over),
+            _values(maker.name, _shown(found, decision, interest, wanted), found.skipped),
             tuple(_diffs(decision, interest, wanted)),
-            tuple(f"kernel {one.version} is passed over: {one.reason}" for one in found.passed_over),
+            tuple(f"kernel {one.version} is passed over: {one.reason}" for one in found.skipped),
         )
 
     def _names(self, maker: InitramfsGenerator, tree: Tree, path: str) -> frozenset[str] | None:
@@ -175,15 +175,15 @@ class InitramfsRun:
         names = self._names(maker, Tree(self._root), draft)
         if names is None:
             return ("its content can't be listed",)
-        return tuple(lacking(image._replace(names=relevant(names, wanted)), wanted, marker(wanted)))
+        return tuple(differences(image._replace(names=relevant_names(names, wanted)), wanted, marker_path(wanted)))
 
-    def _note(self, found: Images, is_kept: bool) -> None:
+    def _note(self, found: ImageInventory, is_kept: bool) -> None:
         if not self._remembers:
             return
         if not is_kept:
-            remove_cache(SEEN_FILE)
-        elif found.seen != found.seen_before:
-            write_cache(SEEN_FILE, seen_text(found.seen))
+            remove_cache(LISTINGS_FILE)
+        elif found.listings != found.cached:
+            write_cache(LISTINGS_FILE, cache_text(found.listings))
 
 
 def _read_record(tree: Tree) -> InitramfsRecord | None:
@@ -228,15 +228,15 @@ def _values(name: str | None, images: Sequence[dict[str, Any]], passed_over: Seq
 
 
 def _shown(
-    found: Images, decision: InitramfsDecision, interest: InitramfsRequest, wanted: InitramfsRequest
+    found: ImageInventory, decision: InitramfsDecision, interest: InitramfsRequest, wanted: InitramfsRequest
 ) -> list[dict[str, Any]]:
     return [
         {
             "kernel": image.version,
             "path": image.path,
-            "before": list(held(image, interest)),
-            "after": list(due(image, wanted)),
-            "lacks": list(decision.lacks[image.version]),
+            "before": list(present_content(image, interest)),
+            "after": list(expected_content(image, wanted)),
+            "lacks": list(decision.differences[image.version]),
         }
         for image in found.images
     ]
@@ -251,6 +251,6 @@ def _diffs(
         yield {
             "before_header": header,
             "after_header": header,
-            "before": "".join(name + "\n" for name in held(image, interest)),
-            "after": "".join(name + "\n" for name in due(image, wanted)),
+            "before": "".join(name + "\n" for name in present_content(image, interest)),
+            "after": "".join(name + "\n" for name in expected_content(image, wanted)),
         }

@@ -22,8 +22,8 @@ from .._plan.boot import cmdline_record as records
 from .._plan.boot.argument_rules import argument_notes
 from .._plan.boot.check_arguments import argument_clashes, argument_problem
 from .._plan.boot.cmdline_change import CmdlineDecision, CmdlineRequest, decide, is_active, retired_units
-from .._plan.boot.loaders.choose import choose
-from .._plan.boot.loaders.protocol import BootLoader, Context
+from .._plan.boot.loaders.choose import choose_loader
+from .._plan.boot.loaders.protocol import BootLoader, LoaderContext
 from .._plan.refusals import CODES, refuse
 from .._probe.boot.boot_chain import read_boot
 from .._probe.boot.systemd_boot import esp_mount_points
@@ -126,8 +126,8 @@ def look(tree: Tree, request: CmdlineRequest, boot: Boot) -> CmdlineObservation:
     except records.DamagedRecord as error:
         damaged = refuse("record_damaged", f"{RECORD_FILE} can't be read: {error}.")
         return CmdlineObservation(Outcome(tree, (damaged,), (), States(False, False, None), values, (), ()))
-    context = Context(esp_mount_points(tree), tuple(kernel.version for kernel in boot.kernels), boot.secure_boot)
-    loader = choose(tree, boot.loader, context)
+    context = LoaderContext(esp_mount_points(tree), tuple(kernel.version for kernel in boot.kernels), boot.secure_boot)
+    loader = choose_loader(tree, boot.loader, context)
     if isinstance(loader, Refusal):
         if not request.all_units and not record.owners:  # nothing of ours anywhere: nothing to take out
             return CmdlineObservation(Outcome(tree, (), (), States(True, True, True), values, (), ()))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every generator of initramfs images that we configure can be asked, and which one makes this machine's."""
+"""The choice of the initramfs generator."""
 
 from __future__ import annotations
 
@@ -17,33 +17,9 @@ from .initramfs_tools import InitramfsTools
 from .mkinitcpio import Mkinitcpio
 
 if TYPE_CHECKING:
-    from typing import Protocol, Sequence
-
-    from ...._machine.initramfs import Image, InitramfsRequest
-    from ...._machine.plan import Refusal, Step
+    from ...._machine.plan import Refusal
     from ...._probe.tree import Tree
-
-    class InitramfsGenerator(Protocol):
-        """A program that makes initramfs images, and its configuration. It reads; it never writes or runs."""
-
-        @property
-        def name(self) -> str:
-            """As `host_info` names it."""
-
-        def refusals(self) -> Sequence[Refusal]:
-            """Return why nothing can be put into this machine's images safely; none where it can."""
-
-        def config_steps(self, request: InitramfsRequest) -> Sequence[Step]:
-            """Return what makes every image made from now on hold a request, and nothing else of ours."""
-
-        def rebuild_steps(self, image: Image) -> Sequence[Step]:
-            """Return what makes an image anew; each draft's check is `check_name` of its kernel."""
-
-        def listing(self, path: str) -> tuple[str, ...]:
-            """Return the command line that lists an image."""
-
-        def names(self, output: str) -> frozenset[str]:
-            """Return the names in what that command printed."""
+    from .protocol import InitramfsGenerator
 
 
 _ON_NIXOS = (
@@ -52,8 +28,8 @@ _ON_NIXOS = (
 )
 
 
-def generator(tree: Tree) -> InitramfsGenerator | Refusal:
-    """Return the generator that a kernel's installation calls on this machine, or why there is none for us."""
+def choose_generator(tree: Tree) -> InitramfsGenerator | Refusal:
+    """Return the generator that is called when a kernel is installed, or a refusal if it is unknown or unsupported."""
     manager = find_manager(tree, esp_mount_points(tree))
     if manager is not None and manager.name == NIXOS:
         return refuse("initramfs_unsupported", f"NixOS builds the initramfs: {manager.evidence}", remedy=_ON_NIXOS)
@@ -64,5 +40,5 @@ def generator(tree: Tree) -> InitramfsGenerator | Refusal:
         return Dracut(tree)
     if name == "mkinitcpio":
         return Mkinitcpio(tree)
-    seen = "it is not clear which program makes this machine's initramfs" if name is None else f"{name} makes it"
+    seen = "it is unclear which program builds this host's initramfs" if name is None else f"{name} builds it"
     return refuse("initramfs_unsupported", seen)

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""dracut: a module of ours in dracut's folder of modules, see dracut.modules(7).
+"""dracut: configured by a dracut module of this collection, see dracut.modules(7).
 
-A drop-in in dracut.conf.d would not do: `install_items` puts a file in where it lies on the machine, and when the
-drop-in is read the kernel's version is not always known, so that a module which it lacks would be asked for.
+A drop-in in dracut.conf.d is not enough. `install_items` copies a file to the path that it has on the host; and when
+drop-ins are read, the kernel's version is not always known, so kernel modules that it lacks could not be left out.
 """
 
 from __future__ import annotations
@@ -15,39 +15,39 @@ from typing import TYPE_CHECKING
 
 from ...._machine.plan import DRAFT
 from ...refusals import refuse
-from .rebuild import rebuilding
-from .store import clearing_steps, copies, file_steps, marker, modules, store_steps
+from .rebuild import replacement_steps
+from .store import cleanup_steps, copy_arguments, hook_steps, marker_path, module_arguments, store_steps
 
 if TYPE_CHECKING:
     from ...._machine.initramfs import Image, InitramfsRequest
     from ...._machine.plan import Refusal, Step
     from ...._probe.tree import Tree
 
-_MODULES = "/usr/lib/dracut/modules.d"
-MODULE = _MODULES + "/90vfio-workstation/module-setup.sh"
+_MODULES_FOLDER = "/usr/lib/dracut/modules.d"
+MODULE = _MODULES_FOLDER + "/90vfio-workstation/module-setup.sh"
 _PLUGIN = "/usr/lib/kernel/install.d/50-dracut.install"
-_DEBIANS = "/etc/kernel/postinst.d/dracut"
+_DEBIAN_HOOK = "/etc/kernel/postinst.d/dracut"
 _SCRIPT_LIMIT = 1 << 20
 
-# As `ls -l` prints it, by cpio.
+# A line of lsinitrd, in the format of `ls -l`.
 _LINE = re.compile(r"[-dlbcps][-rwxsStT]{9}\s+\d+\s+\S+\s+\S+\s+(?:\d+,\s*)?\d+\s+\S+\s+\d+\s+[\d:]+\s(.+)")
 
-# dracut reads the file into its own shell, next to those of other modules: hence the long names. It stops when one of
-# these functions fails, and with it the installation of a kernel. So what can't be put in is warned of, and the marker
-# stays out: the next run of the collection sees that.
-_HEAD = """\
+# dracut sources the file beside those of other modules, hence the long function names. If one of these functions fails,
+# so does dracut, and with it the installation of a kernel. So a file that can't be copied causes a warning, and the
+# marker is left out: the next run of the collection rebuilds an image without it.
+_TEMPLATE = """\
 #!/bin/bash
-# Written by the Ansible collection vfio.workstation, by its module initramfs. Changes by hand do not last.
+# Made by the Ansible collection vfio.workstation (module initramfs). Manual changes are overwritten.
 
-_vfio_workstation_put() {
-    local place="${initdir}$2"
+_vfio_workstation_copy() {
+    local target="${initdir}$2"
 
-    mkdir -p "${place%%/*}" && rm -f "$place" && cp "$1" "$place" && chmod "$3" "$place" && return
-    dwarn "vfio-workstation: $2 could not be put in"
+    mkdir -p "${target%%/*}" && rm -f "$target" && cp "$1" "$target" && chmod "$3" "$target" && return
+    dwarn "vfio-workstation: could not copy $2 into the initramfs"
     _vfio_workstation_complete=no
 }
 
-# A module that is built in, or that this kernel does not have, is never asked for.
+# Adds a kernel module if modules.dep lists it: not if it is built in, nor if this kernel lacks it.
 _vfio_workstation_add() {
     if grep -qsE "$1" "${srcmods}/modules.dep"; then
         hostonly='' instmods "$2"
@@ -68,7 +68,7 @@ installkernel() {
 
 install() {
     _vfio_workstation_complete=yes
-%(puts)s    if [[ $_vfio_workstation_complete == yes ]]; then
+%(copies)s    if [[ $_vfio_workstation_complete == yes ]]; then
         mkdir -p "${initdir}/%(folder)s"
         : > "${initdir}/%(marker)s"
     fi
@@ -78,10 +78,10 @@ install() {
 
 
 class Dracut:
-    """dracut as it is set up on a machine.
+    """dracut as it is configured on a host.
 
     Args:
-        tree: The machine.
+        tree: The host.
     """
 
     name = "dracut"
@@ -90,51 +90,52 @@ class Dracut:
         self._tree = tree
 
     def refusals(self) -> list[Refusal]:
-        """Return why nothing can be put into this machine's images safely; none where it can."""
+        """Return why this host's images can't be extended safely; nothing if they can."""
         if self._tree.exists("/run/ostree-booted"):
-            return [refuse("initramfs_unsupported", "/run/ostree-booted is there: rpm-ostree makes the initramfs")]
-        if not self._tree.exists(_MODULES):
-            return [refuse("initramfs_unsupported", f"dracut is installed, and {_MODULES} is not there")]
+            return [refuse("initramfs_unsupported", "/run/ostree-booted exists: rpm-ostree builds the initramfs")]
+        if not self._tree.exists(_MODULES_FOLDER):
+            return [refuse("initramfs_unsupported", f"dracut is installed, but {_MODULES_FOLDER} does not exist")]
         return []
 
     def config_steps(self, request: InitramfsRequest) -> list[Step]:
-        """Return what makes every image made from now on hold a request, and nothing else of ours."""
-        module = file_steps(self._tree, MODULE, _module(request), 0o755, "puts files and modules into every initramfs")
-        return [*store_steps(self._tree, request), *module, *clearing_steps(self._tree, request)]
+        """Return the steps after which every newly built image holds the request, and nothing of an earlier one."""
+        module = hook_steps(self._tree, MODULE, _module(request), 0o755)
+        return [*store_steps(self._tree, request), *module, *cleanup_steps(self._tree, request)]
 
     def rebuild_steps(self, image: Image) -> list[Step]:
-        """Return what makes an image anew."""
-        # dracut copies an image to its place in place: a power cut would leave half of one. And it would call the hooks
-        # of boot loaders with the draft's name, from release 106 on.
-        argv = ["env", "NO_POST_UPDATE_HOOKS=1", "dracut", "--force", *self._usual_arguments(), DRAFT, image.version]
-        hooks = "post-update.d" in (self._tree.text("/usr/bin/dracut", _SCRIPT_LIMIT) or "")
-        return rebuilding(self._tree, image, tuple(argv), "/boot/initrd.img-" + image.version, hooks)
+        """Return the steps that rebuild an image."""
+        # By itself dracut overwrites an image in place: a power cut would leave half of it. Since release 106 it also
+        # calls the hooks of boot loaders, which would get the draft's name.
+        command = ("env", "NO_POST_UPDATE_HOOKS=1", "dracut", "--force")
+        argv = (*command, *self._installation_options(), DRAFT, image.version)
+        calls_hooks = "post-update.d" in (self._tree.text("/usr/bin/dracut", _SCRIPT_LIMIT) or "")
+        return replacement_steps(self._tree, image, argv, "/boot/initrd.img-" + image.version, calls_hooks)
 
     def listing(self, path: str) -> tuple[str, ...]:
         """Return the command line that lists an image."""
         return ("lsinitrd", path)
 
     def names(self, output: str) -> frozenset[str]:
-        """Return the names in what that command printed: among other things, lines as of `ls -l`."""
+        """Return the file names in the output of that command, which are in its lines in the format of `ls -l`."""
         matches = map(_LINE.fullmatch, output.splitlines())
         return frozenset(match.group(1).partition(" -> ")[0] for match in matches if match)
 
-    def _usual_arguments(self) -> list[str]:
-        """Return the arguments with which a kernel's installation calls dracut, so that the image stays as it was."""
-        if self._tree.exists(_DEBIANS):
+    def _installation_options(self) -> list[str]:
+        """Return dracut's options at the installation of a kernel, so that the image keeps its other content."""
+        if self._tree.exists(_DEBIAN_HOOK):
             return []
         plugin = self._tree.text(_PLUGIN) or ""
         return ["--add-confdir", "hostonly"] if "--add-confdir hostonly" in plugin else []
 
 
 def _module(request: InitramfsRequest) -> str | None:
-    name = marker(request)
-    if name is None:
+    marker = marker_path(request)
+    if marker is None:
         return None
     values = {
-        "adds": "".join(f"    _vfio_workstation_add {words}\n" for words in modules(request)),
-        "puts": "".join(f"    _vfio_workstation_put {words}\n" for words in copies(request)),
-        "folder": name.rpartition("/")[0],
-        "marker": name,
+        "adds": "".join(f"    _vfio_workstation_add {arguments}\n" for arguments in module_arguments(request)),
+        "copies": "".join(f"    _vfio_workstation_copy {arguments}\n" for arguments in copy_arguments(request)),
+        "folder": marker.rpartition("/")[0],
+        "marker": marker,
     }
-    return _HEAD % values
+    return _TEMPLATE % values

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""initramfs-tools of Debian and Ubuntu: a hook of ours in /etc/initramfs-tools/hooks, see initramfs-tools(7).
+"""initramfs-tools of Debian and Ubuntu: configured by a hook in /etc/initramfs-tools/hooks, see initramfs-tools(7).
 
-Images are made by mkinitramfs rather than by update-initramfs, which calls it, but renames the draft before that is on
-the disk (it calls sync afterwards), and which does nothing and succeeds when /boot is read-only or when
-update-initramfs.conf says `update_initramfs=no`.
+Images are built by mkinitramfs, not by update-initramfs, which calls mkinitramfs: update-initramfs renames the draft
+before its content is on the disk (it calls sync afterwards), and it succeeds without doing anything if /boot is
+read-only or if update-initramfs.conf has `update_initramfs=no`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ...._machine.plan import DRAFT
-from .rebuild import rebuilding
-from .store import clearing_steps, copies, file_steps, marker, modules, store_steps
+from .rebuild import replacement_steps
+from .store import cleanup_steps, copy_arguments, hook_steps, marker_path, module_arguments, store_steps
 
 if TYPE_CHECKING:
     from ...._machine.initramfs import Image, InitramfsRequest
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 HOOK = "/etc/initramfs-tools/hooks/vfio-workstation"
 
-# A hook that fails takes the installation of a kernel with it. So what can't be put in is warned of, and the marker
-# stays out: the next run of the collection sees that.
+# If a hook fails, so does the installation of a kernel. So a file that can't be copied causes a warning, and the marker
+# is left out: the next run of the collection rebuilds an image without it.
 _HEAD = """\
 #!/bin/sh
-# Written by the Ansible collection vfio.workstation, by its module initramfs. Changes by hand do not last.
+# Made by the Ansible collection vfio.workstation (module initramfs). Manual changes are overwritten.
 
 case "${1:-}" in
 prereqs)
@@ -41,14 +41,14 @@ esac
 
 complete=yes
 
-put() {
-    place="${DESTDIR}$2"
-    mkdir -p "${place%/*}" && rm -f "$place" && cp "$1" "$place" && chmod "$3" "$place" && return
-    echo "W: vfio-workstation: $2 could not be put in" >&2
+copy() {
+    target="${DESTDIR}$2"
+    mkdir -p "${target%/*}" && rm -f "$target" && cp "$1" "$target" && chmod "$3" "$target" && return
+    echo "W: vfio-workstation: could not copy $2 into the initramfs" >&2
     complete=no
 }
 
-# A module that is built in, or that this kernel does not have, is never asked for.
+# Adds a kernel module if modules.dep lists it: not if it is built in, nor if this kernel lacks it.
 add() {
     if grep -qsE "$1" "/lib/modules/${version}/modules.dep"; then
         manual_add_modules "$2"
@@ -65,10 +65,10 @@ fi
 
 
 class InitramfsTools:
-    """initramfs-tools as it is set up on a machine.
+    """initramfs-tools as it is configured on a host.
 
     Args:
-        tree: The machine.
+        tree: The host.
     """
 
     name = "initramfs-tools"
@@ -77,31 +77,32 @@ class InitramfsTools:
         self._tree = tree
 
     def refusals(self) -> list[Refusal]:
-        """None: whatever is configured, hooks are called."""
+        """Return nothing: hooks are called whatever the configuration is."""
         return []
 
     def config_steps(self, request: InitramfsRequest) -> list[Step]:
-        """Return what makes every image made from now on hold a request, and nothing else of ours."""
-        hook = file_steps(self._tree, HOOK, _hook(request), 0o755, "puts files and modules into every initramfs")
-        return [*store_steps(self._tree, request), *hook, *clearing_steps(self._tree, request)]
+        """Return the steps after which every newly built image holds the request, and nothing of an earlier one."""
+        hook = hook_steps(self._tree, HOOK, _hook(request), 0o755)
+        return [*store_steps(self._tree, request), *hook, *cleanup_steps(self._tree, request)]
 
     def rebuild_steps(self, image: Image) -> list[Step]:
-        """Return what makes an image anew."""
+        """Return the steps that rebuild an image."""
         argv = ("mkinitramfs", "-o", DRAFT, image.version)
-        return rebuilding(self._tree, image, argv, "/boot/initrd.img-" + image.version, hooks=True)
+        return replacement_steps(self._tree, image, argv, "/boot/initrd.img-" + image.version, calls_hooks=True)
 
     def listing(self, path: str) -> tuple[str, ...]:
         """Return the command line that lists an image."""
         return ("lsinitramfs", path)
 
     def names(self, output: str) -> frozenset[str]:
-        """Return the names in what that command printed: one a line."""
+        """Return the file names in the output of that command: one on each line."""
         return frozenset(output.splitlines())
 
 
 def _hook(request: InitramfsRequest) -> str | None:
-    name = marker(request)
-    if name is None:
+    marker = marker_path(request)
+    if marker is None:
         return None
-    lines = [f"put {words}\n" for words in copies(request)] + [f"add {words}\n" for words in modules(request)]
-    return _HEAD + "".join(lines) + _TAIL % {"folder": name.rpartition("/")[0], "marker": name}
+    calls = [f"copy {arguments}\n" for arguments in copy_arguments(request)]
+    calls += [f"add {arguments}\n" for arguments in module_arguments(request)]
+    return _HEAD + "".join(calls) + _TAIL % {"folder": marker.rpartition("/")[0], "marker": marker}

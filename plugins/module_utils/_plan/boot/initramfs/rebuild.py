@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Making an image anew: first a draft, which is looked into, then by rename in the old one's place."""
+"""The steps that rebuild an image: the generator writes a draft, which is checked and then replaces the image."""
 
 from __future__ import annotations
 
@@ -23,36 +23,37 @@ def check_name(version: str) -> str:
     return "initramfs " + version
 
 
-def rebuilding(tree: Tree, image: Image, argv: tuple[str, ...], usual: str, hooks: bool) -> list[Step]:
-    """Return the steps by which a kernel's image is made anew.
+def replacement_steps(tree: Tree, image: Image, argv: tuple[str, ...], usual: str, calls_hooks: bool) -> list[Step]:
+    """Return the steps that rebuild a kernel's image.
 
     Args:
-        tree: The machine.
-        image: The one that the kernel boots with.
-        argv: Makes the draft.
-        usual: Where the generator's own tools put the image of this kernel.
-        hooks: Whether those tools call the hooks of boot loaders afterwards.
+        tree: The host.
+        image: The image that the kernel boots with.
+        argv: The command that builds the draft.
+        usual: The path at which the generator's own tools put the image of this kernel.
+        calls_hooks: Whether those tools call the hooks of boot loaders afterwards.
     """
     check = check_name(image.version)
-    reason = f"the initramfs of kernel {image.version} does not hold what it is to hold"
-    copied = tree.exists(usual) and not _same(tree, usual, image.path)
-    if not copied:
+    reason = f"rebuild the initramfs of kernel {image.version}, which differs from the request"
+    if not tree.exists(usual) or _is_same_file(tree, usual, image.path):
         steps: list[Step] = [GenerateFile(image.path, argv, check, STAGED, reason)]
-        if hooks and tree.names(_HOOKS):
-            argv = ("run-parts", f"--arg={image.version}", f"--arg={image.path}", _HOOKS)
-            steps.append(RunTool(argv, STAGED, "boot loaders take the image over from there"))
+        if calls_hooks and tree.names(_HOOKS):
+            hooks = ("run-parts", f"--arg={image.version}", f"--arg={image.path}", _HOOKS)
+            steps.append(RunTool(hooks, STAGED, "let boot loaders copy the new image"))
         return steps
-    # What the machine boots with is a copy, as kernel-install makes it; its hook would copy over the old one, and a
-    # power cut would leave half of it.
+    # The host boots with a copy, as kernel-install makes it. kernel-install's hook would overwrite that copy in place,
+    # and a power cut would leave half of it.
     copy = ("cp", "--", usual, DRAFT)
     return [
         GenerateFile(usual, argv, check, STAGED, reason),
-        GenerateFile(image.path, copy, check, STAGED, f"kernel {image.version} boots with a copy of {usual}"),
+        GenerateFile(
+            image.path, copy, check, STAGED, f"update the copy of {usual} that kernel {image.version} boots with"
+        ),
     ]
 
 
-def _same(tree: Tree, one: str, other: str) -> bool:
-    first, second = tree.status(one), tree.status(other)
-    if first is None or second is None:
+def _is_same_file(tree: Tree, path: str, other_path: str) -> bool:
+    status, other = tree.status(path), tree.status(other_path)
+    if status is None or other is None:
         return False
-    return (first.st_dev, first.st_ino) == (second.st_dev, second.st_ino)
+    return (status.st_dev, status.st_ino) == (other.st_dev, other.st_ino)

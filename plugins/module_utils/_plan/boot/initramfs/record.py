@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The record of who wants what in the initramfs, as text."""
+"""The record of every owner's request, as the text of its file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from ...._machine.initramfs import File, InitramfsRecord, InitramfsRequest
-from .decide import faults
+from .decide import request_problems
 
 _FORMAT = 1
 
@@ -25,7 +25,7 @@ def record_text(record: InitramfsRecord) -> str:
 
 
 def parse_record(text: str) -> InitramfsRecord | None:
-    """Return the record in a text, or None where it is none of ours."""
+    """Return the record that a text holds, or None if it is not a valid record."""
     try:
         content = json.loads(text)
         if content["format"] != _FORMAT:
@@ -36,10 +36,11 @@ def parse_record(text: str) -> InitramfsRecord | None:
 
 
 def _request(value: Any) -> InitramfsRequest:
-    files = tuple(File(_text(one["path"]), _text(one["content"]), _mode(one["mode"])) for one in value["files"])
+    files = tuple(File(_text(file["path"]), _text(file["content"]), _mode(file["mode"])) for file in value["files"])
     request = InitramfsRequest(files, tuple(_text(name) for name in value["modules"]))
-    if faults(request):
-        raise ValueError(faults(request))
+    problems = request_problems(request)
+    if problems:
+        raise ValueError(problems)
     return request
 
 

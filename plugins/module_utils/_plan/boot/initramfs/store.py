@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where the files of a request are stored on the host, for the hooks of the initramfs generators to copy."""
+"""The files that generators' hooks need on the host: the hook itself, and the content of every requested file."""
 
 from __future__ import annotations
 
@@ -26,73 +26,73 @@ _STORED = re.compile(rf"[0-9a-f]{{{_DIGITS}}}-[^/]+")
 _CONTENT_LIMIT = 8 << 20
 
 
-def digest(request: InitramfsRequest) -> str:
-    """Return what tells a request from any other; "" for that for nothing."""
+def request_digest(request: InitramfsRequest) -> str:
+    """Return a digest of the request; "" if it is empty."""
     if not request.files and not request.modules:
         return ""
-    text = json.dumps([[list(file) for file in request.files], list(request.modules)])
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]
+    return _digest([[list(file) for file in request.files], list(request.modules)])
 
 
-def marker(request: InitramfsRequest) -> str | None:
-    """Return the name of the file that tells, inside of an image, the request that it was built from."""
-    name = digest(request)
-    return f"{MARKERS}/{name}" if name else None
+def marker_path(request: InitramfsRequest) -> str | None:
+    """Return the path, in an image, of the empty file whose name is the request's digest; None if it is empty."""
+    digest = request_digest(request)
+    return f"{MARKERS}/{digest}" if digest else None
 
 
-def stored(file: File) -> str:
-    """Return where a file's content lies on the machine.
+def stored_path(file: File) -> str:
+    """Return the path on the host at which a requested file's content is stored.
 
-    The name changes with the content: a hook that names an older one never gets the newer by mistake, when the machine
-    goes down between the two being written.
+    The name depends on the content. So a hook that names an older version never copies a newer one, even if the host
+    loses power after the one and before the other was written.
     """
-    name = hashlib.sha256(json.dumps(list(file)).encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]
-    return f"{STORE}/{name}-{posixpath.basename(file.path)}"
+    return f"{STORE}/{_digest(list(file))}-{posixpath.basename(file.path)}"
 
 
 def store_steps(tree: Tree, request: InitramfsRequest) -> list[Step]:
-    """Return what is to be written before a hook may name it."""
+    """Return the steps that store the requested files; they come before the step that names them in a hook."""
     return [
-        WriteFile(stored(file), file.content, CONFIGURED, f"{file.path} is to be in every initramfs", file.mode)
+        WriteFile(stored_path(file), file.content, CONFIGURED, f"store {file.path} for every initramfs", file.mode)
         for file in request.files
-        if not _is_stored(tree, file)
+        if not _has_content(tree, stored_path(file), file.content, file.mode)
     ]
 
 
-def clearing_steps(tree: Tree, request: InitramfsRequest) -> list[Step]:
-    """Return what is to be removed once no hook names it."""
-    wanted = {stored(file) for file in request.files}
-    left = (f"{STORE}/{name}" for name in tree.names(STORE) if _STORED.fullmatch(name))
-    return [RemoveFile(path, CONFIGURED, "no initramfs is to hold it any more") for path in left if path not in wanted]
+def cleanup_steps(tree: Tree, request: InitramfsRequest) -> list[Step]:
+    """Return the steps that remove stored files of earlier requests; they come after the step that updates the hook."""
+    requested = {stored_path(file) for file in request.files}
+    stored = (f"{STORE}/{name}" for name in tree.names(STORE) if _STORED.fullmatch(name))
+    reason = "it is no longer requested in the initramfs"
+    return [RemoveFile(path, CONFIGURED, reason) for path in stored if path not in requested]
 
 
-def file_steps(tree: Tree, path: str, content: str | None, mode: int, reason: str) -> list[Step]:
-    """Return what makes a file of ours have a content and mode, or be gone (None); nothing where that is so."""
+def hook_steps(tree: Tree, path: str, content: str | None, mode: int) -> list[Step]:
+    """Return the step that writes a file of a generator's hook, or removes it if the content is None; or no step."""
     if content is None:
+        reason = "nothing is requested in the initramfs any more"
         return [RemoveFile(path, CONFIGURED, reason)] if tree.exists(path) else []
-    if _holds(tree, path, content, mode):
+    if _has_content(tree, path, content, mode):
         return []
-    return [WriteFile(path, content, CONFIGURED, reason, mode)]
+    return [WriteFile(path, content, CONFIGURED, "add the requested files and modules to every new image", mode)]
 
 
-def copies(request: InitramfsRequest) -> Iterator[str]:
-    """Yield for each file the words that follow a hook's command for copying: from, to, mode."""
+def copy_arguments(request: InitramfsRequest) -> Iterator[str]:
+    """Yield for each file the arguments of a hook's copy function, quoted for a shell: source, target, mode."""
     for file in request.files:
-        yield f"{shlex.quote(stored(file))} {shlex.quote(file.path)} {file.mode:04o}"
+        yield f"{shlex.quote(stored_path(file))} {shlex.quote(file.path)} {file.mode:04o}"
 
 
-def modules(request: InitramfsRequest) -> Iterator[str]:
-    """Yield for each module the words that follow a hook's command: its line in modules.dep, its name."""
+def module_arguments(request: InitramfsRequest) -> Iterator[str]:
+    """Yield for each module the arguments of a hook's function, quoted for a shell: pattern in modules.dep, name."""
     for name in request.modules:
         pattern = re.sub("[-_]", "[-_]", name)
         yield f"{shlex.quote(f'(^|/){pattern}[.]ko([.][a-z0-9]+)?:')} {shlex.quote(name)}"
 
 
-def _is_stored(tree: Tree, file: File) -> bool:
-    return _holds(tree, stored(file), file.content, file.mode)
+def _digest(value: object) -> str:
+    return hashlib.sha256(json.dumps(value).encode("utf-8", "surrogateescape")).hexdigest()[:_DIGITS]
 
 
-def _holds(tree: Tree, path: str, content: str, mode: int) -> bool:
+def _has_content(tree: Tree, path: str, content: str, mode: int) -> bool:
     status = tree.status(path)
     if status is None or status.st_mode & 0o7777 != mode:
         return False

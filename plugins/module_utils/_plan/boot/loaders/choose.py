@@ -20,7 +20,7 @@ from .uki import Uki, is_in_use
 
 if TYPE_CHECKING:
     from ...._probe.tree import Tree
-    from .protocol import BootLoader, Context
+    from .protocol import BootLoader, LoaderContext
 
 
 #: What to do on a machine whose boot entries another program writes, by its name.
@@ -35,7 +35,7 @@ _REMEDIES = {
 }
 
 
-def choose(tree: Tree, loader: str | None, context: Context) -> BootLoader | Refusal:
+def choose_loader(tree: Tree, loader: str | None, context: LoaderContext) -> BootLoader | Refusal:
     """Return the machine's boot loader as something that can be changed, or why there is none.
 
     Args:

@@ -31,7 +31,7 @@ from .grub_files import DROP_IN, FALLBACK_ID, LINUX_SCRIPT, SCRIPT, UNSAFE, VARI
 
 if TYPE_CHECKING:
     from ...._probe.tree import Tree
-    from .protocol import Context
+    from .protocol import LoaderContext
 
 DEFAULTS = "/etc/default/grub"
 _DROP_INS = "/etc/default/grub.d"
@@ -62,7 +62,7 @@ class Grub:
     name = "grub"
     has_fallback = True
 
-    def __init__(self, tree: Tree, context: Context) -> None:
+    def __init__(self, tree: Tree, context: LoaderContext) -> None:
         self._tree = tree
         self._context = context
         self._tool = next((tool for tool in _TOOLS if tree.exists(tool)), None)

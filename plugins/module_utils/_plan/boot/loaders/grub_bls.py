@@ -28,7 +28,7 @@ from .type1_entries import GRUB, Type1Entries
 
 if TYPE_CHECKING:
     from ...._probe.tree import Tree
-    from .protocol import Context
+    from .protocol import LoaderContext
 
 _DEFAULTS = "/etc/default/grub"
 _VARIABLE = "GRUB_CMDLINE_LINUX"
@@ -51,7 +51,7 @@ class GrubBls:
     name = "grub (boot loader specification)"
     has_fallback = True
 
-    def __init__(self, tree: Tree, context: Context) -> None:
+    def __init__(self, tree: Tree, context: LoaderContext) -> None:
         self._tree = tree
         self._context = context
         self._folder = next((folder for folder in reversed(grub.DIRECTORIES) if tree.exists(folder + "/grubenv")), "")

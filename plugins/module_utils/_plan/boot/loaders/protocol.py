@@ -48,7 +48,7 @@ class BootLoader(Protocol):
         """
 
 
-class Context(NamedTuple):
+class LoaderContext(NamedTuple):
     """What a boot loader's class is given besides the tree."""
 
     esps: tuple[str, ...]  # folders of the mounted EFI system partitions

@@ -22,7 +22,7 @@ from .type1_entries import SYSTEMD_BOOT, Type1Entries
 if TYPE_CHECKING:
     from ...._probe.boot.entry import Entry
     from ...._probe.tree import Tree
-    from .protocol import Context
+    from .protocol import LoaderContext
 
 _ENTRIES = "/loader/entries"
 _SYSTEM = re.compile(r"^ID=[\"']?([^\"'\n]*)", re.MULTILINE)  # os-release(5)
@@ -39,7 +39,7 @@ class SystemdBoot:
     name = "systemd-boot"
     has_fallback = True
 
-    def __init__(self, tree: Tree, context: Context) -> None:
+    def __init__(self, tree: Tree, context: LoaderContext) -> None:
         self._tree = tree
         self._context = context
         self._partitions = boot_partitions(context.esps)

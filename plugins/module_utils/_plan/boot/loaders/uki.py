@@ -22,7 +22,7 @@ from .kernel_install import cmdline_problems, cmdline_source, cmdline_steps, set
 if TYPE_CHECKING:
     from ...._probe.boot.entry import Entry
     from ...._probe.tree import Tree
-    from .protocol import Context
+    from .protocol import LoaderContext
 
 _TOOLS = ("/usr/bin/ukify", "/usr/lib/systemd/ukify")
 _CONFIGURATION = "/etc/kernel/uki.conf"
@@ -61,7 +61,7 @@ class Uki:
     name = "uki"
     has_fallback = False
 
-    def __init__(self, tree: Tree, context: Context) -> None:
+    def __init__(self, tree: Tree, context: LoaderContext) -> None:
         self._tree = tree
         self._context = context
         self._tool = next((tool for tool in _TOOLS if tree.exists(tool)), None)
@@ -252,6 +252,6 @@ class Uki:
         return GenerateFile(entry.path, argv, "uki", STAGED, f"build {entry.id} with the arguments")
 
 
-def is_in_use(tree: Tree, context: Context) -> bool:
+def is_in_use(tree: Tree, context: LoaderContext) -> bool:
     """Tell whether an installed kernel boots as a unified kernel image, under whatever boot loader and of any maker."""
     return any(entry.version in context.kernels for entry in Uki(tree, context).entries if entry.version)

@@ -209,7 +209,7 @@ def test_a_plan_is_one_that_the_other_rules_take_and_a_refusal_is_nothing_but_th
     requested = [unit for of_owner in found.arguments.values() for unit in of_owner]
     assert list(units(requested)) == requested
     assert [contradiction(one, other) for one in requested for other in requested if contradiction(one, other)] == []
-    assert [initramfs.faults(request) for request in found.initramfs.values()] == [[]] * len(found.initramfs)
+    assert [initramfs.request_problems(request) for request in found.initramfs.values()] == [[]] * len(found.initramfs)
     assert set(found.arguments) == set(sections)
     # With what it recorded, it comes to the same.
     again = plan_host(host, wanted(**sections), found.record)

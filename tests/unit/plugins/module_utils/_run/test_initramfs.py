@@ -14,8 +14,8 @@ import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._apply import ApplyFailed, ToolFailed, Transaction
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramfs import (
+    LISTINGS_FILE,
     RECORD_FILE,
-    SEEN_FILE,
     File,
     InitramfsRequest,
 )
@@ -63,7 +63,7 @@ class Machine:
         draft, version = Path(argv[2]), argv[3]
         hook = self.root / "etc/initramfs-tools/hooks/vfio-workstation"
         text = hook.read_text() if hook.exists() else ""
-        names = ["etc/passwd", *re.findall(r"^put \S+ /(\S+)", text, re.MULTILINE)]
+        names = ["etc/passwd", *re.findall(r"^copy \S+ /(\S+)", text, re.MULTILINE)]
         names += re.findall(r'^ +: >"\${DESTDIR}/(.+)"', text, re.MULTILINE)
         modules = (self.root / f"lib/modules/{version}/modules.dep").read_text()
         for name in re.findall(r"^add \S+ (\S+)", text, re.MULTILINE):
@@ -204,7 +204,7 @@ def test_no_generator(machine: Machine) -> None:
 
 def test_what_is_noted_is_for_root_alone(machine: Machine) -> None:
     machine.run()
-    for path in (RECORD_FILE, SEEN_FILE):
+    for path in (RECORD_FILE, LISTINGS_FILE):
         assert (machine.root / path[1:]).stat().st_mode & 0o777 == 0o600
 
 
@@ -226,7 +226,7 @@ PARAMETERS: dict[str, Any] = {
         ({"files": [{"path": "a", "content": "", "mode": "0644"}]}, "files: a is not an absolute path"),
         ({"files": [{"path": "/a", "content": "", "mode": "u=rw"}]}, "'u=rw' of /a is not of three octal digits"),
         ({"files": [{"path": "/a", "content": "", "mode": "4755"}]}, "'4755' of /a is not of three octal digits"),
-        ({"modules": ["vfio-pci.ko"]}, "vfio-pci.ko is not the name of a module"),
+        ({"modules": ["vfio-pci.ko"]}, "vfio-pci.ko is not a valid module name"),
     ],
 )
 def test_parameters(change: dict[str, Any], said: str | None) -> None:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in the images, and what is requested, decides which are made anew."""
+"""The decision which images to rebuild, the validation of requests, and the record of them."""
 
 from __future__ import annotations
 
@@ -29,77 +29,79 @@ REQUEST = InitramfsRequest((RULE, MERGED), ("vfio-pci",))
 RECORD = InitramfsRecord({"devices": REQUEST})
 MARKER = f"{MARKERS}/0123456789abcdef"
 OBJECT = "usr/lib/modules/6.1.0/kernel/drivers/vfio/pci/vfio-pci.ko.xz"
-HELD = {MARKER, "etc/udev/rules.d/10-a.rules", "usr/lib/udev/b", OBJECT}
+PRESENT = {MARKER, "etc/udev/rules.d/10-a.rules", "usr/lib/udev/b", OBJECT}
 
 
 def image(names: set[str] | None, kind: str = LOADABLE) -> Image:
-    held = None if names is None else frozenset(names)
-    return Image("6.1.0", "/boot/initrd.img-6.1.0", 1000, {"vfio_pci": kind}, held)
+    content = None if names is None else frozenset(names)
+    return Image("6.1.0", "/boot/initrd.img-6.1.0", 1000, {"vfio_pci": kind}, content)
 
 
-def test_an_image_that_is_right_is_left_alone() -> None:
-    decision = rule.decide(RECORD, "devices", MARKER, [image(HELD)])
-    assert (decision.refusals, decision.rebuild, decision.lacks) == ((), (), {"6.1.0": ()})
+def test_an_image_that_matches_the_request_is_kept() -> None:
+    decision = rule.decide(RECORD, "devices", MARKER, [image(PRESENT)])
+    assert (decision.refusals, decision.rebuild, decision.differences) == ((), (), {"6.1.0": ()})
 
 
-@pytest.mark.parametrize("missing", sorted(HELD))
-def test_an_image_that_lacks_anything_is_made_anew(missing: str) -> None:
-    decision = rule.decide(RECORD, "devices", MARKER, [image(HELD - {missing}), image(HELD)._replace(version="6.2.0")])
-    assert decision.rebuild[0] == image(HELD - {missing})
+@pytest.mark.parametrize("missing", sorted(PRESENT))
+def test_an_image_that_lacks_anything_is_rebuilt(missing: str) -> None:
+    decision = rule.decide(
+        RECORD, "devices", MARKER, [image(PRESENT - {missing}), image(PRESENT)._replace(version="6.2.0")]
+    )
+    assert decision.rebuild[0] == image(PRESENT - {missing})
 
 
 def test_a_module_of_another_kernel_does_not_count() -> None:
-    names = HELD - {OBJECT} | {OBJECT.replace("6.1.0", "6.2.0")}
-    assert rule.decide(RECORD, "devices", MARKER, [image(names)]).lacks == {"6.1.0": ("it lacks vfio-pci",)}
+    names = PRESENT - {OBJECT} | {OBJECT.replace("6.1.0", "6.2.0")}
+    assert rule.decide(RECORD, "devices", MARKER, [image(names)]).differences == {"6.1.0": ("it lacks vfio-pci",)}
 
 
-def test_what_was_made_from_another_request_is_made_anew() -> None:
-    names = HELD | {f"{MARKERS}/fedcba9876543210"}
+def test_an_image_built_from_another_request_is_rebuilt() -> None:
+    names = PRESENT | {f"{MARKERS}/fedcba9876543210"}
     assert rule.decide(RECORD, "devices", MARKER, [image(names)]).rebuild
     assert rule.decide(InitramfsRecord({}), "devices", None, [image({f"{MARKERS}/fedcba9876543210"})]).rebuild
     assert not rule.decide(InitramfsRecord({}), "devices", None, [image({"etc/passwd"})]).rebuild
 
 
-def test_an_image_that_cannot_be_listed_is_made_anew_only_where_something_is_wanted() -> None:
+def test_an_image_that_can_not_be_listed_is_rebuilt_only_if_something_is_requested() -> None:
     assert rule.decide(RECORD, "devices", MARKER, [image(None)]).rebuild
     assert not rule.decide(InitramfsRecord({}), "devices", None, [image(None)]).rebuild
 
 
-def test_a_module_that_is_built_in_is_not_looked_for() -> None:
-    decision = rule.decide(RECORD, "devices", MARKER, [image(HELD - {OBJECT}, BUILT_IN)])
+def test_a_built_in_module_is_not_expected_in_the_image() -> None:
+    decision = rule.decide(RECORD, "devices", MARKER, [image(PRESENT - {OBJECT}, BUILT_IN)])
     assert (decision.refusals, decision.rebuild) == ((), ())
 
 
 def test_a_module_that_a_kernel_lacks_is_refused() -> None:
-    (refusal,) = rule.decide(RECORD, "devices", MARKER, [image(HELD, MISSING)]).refusals
+    (refusal,) = rule.decide(RECORD, "devices", MARKER, [image(PRESENT, MISSING)]).refusals
     assert refusal.code == "kernel_lacks_module"
     assert "6.1.0" in refusal.seen
     assert "vfio-pci" in refusal.seen
-    assert rule.decide(InitramfsRecord({}), "devices", None, [image(HELD, MISSING)]).refusals == ()
+    assert rule.decide(InitramfsRecord({}), "devices", None, [image(PRESENT, MISSING)]).refusals == ()
 
 
-def test_no_image_at_all_is_refused_where_something_is_wanted() -> None:
+def test_a_request_without_any_image_is_refused() -> None:
     (refusal,) = rule.decide(RECORD, "devices", MARKER, []).refusals
     assert refusal.code == "initramfs_unsupported"
     assert rule.decide(InitramfsRecord({}), "devices", None, []).refusals == ()
 
 
-def test_two_owners_that_want_different_files_at_one_place() -> None:
-    record = rule.with_owner(RECORD, "other", InitramfsRequest((RULE._replace(content="# b\n"),)))
-    (refusal,) = rule.decide(record, "other", MARKER, [image(HELD)]).refusals
+def test_two_owners_that_request_different_files_at_one_path() -> None:
+    record = rule.with_request(RECORD, "other", InitramfsRequest((RULE._replace(content="# b\n"),)))
+    (refusal,) = rule.decide(record, "other", MARKER, [image(PRESENT)]).refusals
     assert refusal.code == "initramfs_conflict"
     assert RULE.path in refusal.seen
-    same = rule.with_owner(RECORD, "other", InitramfsRequest((RULE,)))
-    assert rule.decide(same, "other", MARKER, [image(HELD)]).refusals == ()
+    same = rule.with_request(RECORD, "other", InitramfsRequest((RULE,)))
+    assert rule.decide(same, "other", MARKER, [image(PRESENT)]).refusals == ()
 
 
-def test_owners_are_put_together() -> None:
-    record = rule.with_owner(RECORD, "another", InitramfsRequest((RULE,), ("nvme", "vfio_pci")))
-    both = rule.together(record)
-    assert both.files == (RULE, MERGED)
-    assert len(both.modules) == 2
-    assert rule.together(rule.with_owner(record, "another", InitramfsRequest())) == rule.together(RECORD)
-    assert rule.with_owner(RECORD, "devices", InitramfsRequest()) == InitramfsRecord({})
+def test_requests_of_all_owners_are_merged() -> None:
+    record = rule.with_request(RECORD, "another", InitramfsRequest((RULE,), ("nvme", "vfio_pci")))
+    merged = rule.merged_request(record)
+    assert merged.files == (RULE, MERGED)
+    assert len(merged.modules) == 2
+    assert rule.merged_request(rule.with_request(record, "another", InitramfsRequest())) == rule.merged_request(RECORD)
+    assert rule.with_request(RECORD, "devices", InitramfsRequest()) == InitramfsRecord({})
 
 
 @pytest.mark.parametrize(
@@ -115,18 +117,18 @@ def test_owners_are_put_together() -> None:
         (".", "."),
     ],
 )
-def test_names(name: str, plain: str) -> None:
+def test_plain_names(name: str, plain: str) -> None:
     assert rule.plain_name(name) == plain
 
 
 def test_relevant_names() -> None:
     names = {"lib/modules/6.1.0/kernel/drivers/vfio/pci/vfio-pci.ko.xz", "./etc/udev/rules.d/10-a.rules", "etc/passwd"}
     names |= {"lib/udev/b", MARKER, "lib/modules/6.1.0/kernel/fs/vfat.ko", "etc/vfio-pci.ko"}
-    assert rule.relevant(names, REQUEST) == HELD
+    assert rule.relevant_names(names, REQUEST) == PRESENT
 
 
 @pytest.mark.parametrize(
-    "wanted",
+    "invalid",
     [
         InitramfsRequest((RULE._replace(path="etc/a"),)),
         InitramfsRequest((RULE._replace(path="/etc/../a"),)),
@@ -145,12 +147,12 @@ def test_relevant_names() -> None:
         InitramfsRequest((), ("a\n",)),
     ],
 )
-def test_requests_that_nobody_can_mean(wanted: InitramfsRequest) -> None:
-    assert len(rule.faults(wanted)) == 1
+def test_invalid_requests(invalid: InitramfsRequest) -> None:
+    assert len(rule.request_problems(invalid)) == 1
 
 
-def test_a_request_without_faults() -> None:
-    assert rule.faults(REQUEST) == []
+def test_a_valid_request() -> None:
+    assert rule.request_problems(REQUEST) == []
 
 
 texts = st.text()
@@ -189,5 +191,5 @@ def test_no_text_breaks_the_reader_of_records(text: str) -> None:
         "[" * 100000,
     ],
 )
-def test_what_is_no_record(text: str) -> None:
+def test_texts_that_are_not_a_valid_record(text: str) -> None:
     assert parse_record(text) is None

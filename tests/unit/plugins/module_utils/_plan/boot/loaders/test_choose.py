@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import Refusal
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.initramfs.choose import generator
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.choose import choose
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import Context
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.initramfs.choose import choose_generator
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.choose import choose_loader
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import LoaderContext
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 
 ENTRY = "title openSUSE\nversion 1@6.14.4-1-default\nlinux /a\ninitrd /b\noptions root=UUID=5e0f quiet\n"
@@ -69,7 +69,7 @@ def plant(root: Path, files: dict[str, str]) -> Tree:
 @pytest.mark.parametrize("name", MANAGED)
 def test_a_manager_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
     files, loader, words = MANAGED[name]
-    refusal = choose(plant(tmp_path, files), loader, Context(("/boot/efi",), ("6.14.4-1-default",), None))
+    refusal = choose_loader(plant(tmp_path, files), loader, LoaderContext(("/boot/efi",), ("6.14.4-1-default",), None))
     assert isinstance(refusal, Refusal)
     assert refusal.code == "bootloader_unsupported"
     manager, evidence, remedy = words
@@ -80,11 +80,11 @@ def test_a_manager_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
 
 def test_sdbootutil_installed_beside_grub_manages_nothing(tmp_path: Path) -> None:
     tree = plant(tmp_path, {"/usr/bin/sdbootutil": "", "/boot/grub2/grub.cfg": ""})
-    assert "sdbootutil" not in str(choose(tree, "grub", Context((), ("6.14.4-1-default",), None)))
+    assert "sdbootutil" not in str(choose_loader(tree, "grub", LoaderContext((), ("6.14.4-1-default",), None)))
 
 
 def test_on_nixos_the_initramfs_is_the_configurations_too(tmp_path: Path) -> None:
-    refusal = generator(plant(tmp_path, {"/etc/NIXOS": "", "/usr/bin/dracut": ""}))
+    refusal = choose_generator(plant(tmp_path, {"/etc/NIXOS": "", "/usr/bin/dracut": ""}))
     assert isinstance(refusal, Refusal)
     assert refusal.code == "initramfs_unsupported"
     assert "NixOS" in refusal.seen

@@ -25,7 +25,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loader
     SCRIPT,
     drop_in,
 )
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import Context
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import LoaderContext
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 
 VERSION = "6.1.0-28-amd64"
@@ -70,7 +70,7 @@ def plant(root: Path, files: dict[str, str], drop_ins: bool = True) -> Tree:
 
 
 def grub(tree: Tree, *kernels: str) -> Grub:
-    return Grub(tree, Context((), kernels or (VERSION,), None))
+    return Grub(tree, LoaderContext((), kernels or (VERSION,), None))
 
 
 OURS = ("intel_iommu=on", "iommu=pt")

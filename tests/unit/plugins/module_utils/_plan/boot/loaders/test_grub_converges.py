@@ -26,7 +26,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan imp
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot import cmdline_record as records
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.cmdline_change import CmdlineRequest, decide
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.grub import Grub
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import Context
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import LoaderContext
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 
 # Each with the folder of grub.cfg, the tool, and whether it reads drop-ins.
@@ -118,7 +118,7 @@ class Machine:
         return {str(path.relative_to(self.root)): (path.stat().st_mode, path.read_bytes()) for path in places}
 
     def loader(self) -> Grub:
-        return Grub(Tree(str(self.root)), Context((), tuple(self.kernels), None))
+        return Grub(Tree(str(self.root)), LoaderContext((), tuple(self.kernels), None))
 
     def due(
         self, request: CmdlineRequest

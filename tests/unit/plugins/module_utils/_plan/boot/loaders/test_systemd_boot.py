@@ -15,7 +15,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan imp
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot import cmdline_record as records
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.cmdline_change import CmdlineRequest, decide
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.kernel_install import PLUGIN
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import Context
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import LoaderContext
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.systemd_boot import SystemdBoot
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 
@@ -68,7 +68,7 @@ def arch(root: Path, files: dict[str, bytes] | None = None) -> SystemdBoot:
 
 
 def read(root: Path) -> SystemdBoot:
-    return SystemdBoot(Tree(str(root)), Context(("/boot",), (ARCH,), None))
+    return SystemdBoot(Tree(str(root)), LoaderContext(("/boot",), (ARCH,), None))
 
 
 def carry_out(root: Path, steps: list[Step]) -> None:

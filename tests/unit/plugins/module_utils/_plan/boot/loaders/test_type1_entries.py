@@ -32,7 +32,10 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loader
     EARLY_PLUGIN,
     PLUGIN,
 )
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import BootLoader, Context
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import (
+    BootLoader,
+    LoaderContext,
+)
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.systemd_boot import SystemdBoot
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.type1_entries import (
     with_options,
@@ -84,7 +87,7 @@ def systemd_boot(root: Path, files: dict[str, str] | None = None) -> SystemdBoot
         CMDLINE: "root=UUID=b ro  quiet\n",
         **(files or {}),
     }
-    return SystemdBoot(plant(root, everything), Context(("/efi",), ("6.12.1",), None))
+    return SystemdBoot(plant(root, everything), LoaderContext(("/efi",), ("6.12.1",), None))
 
 
 def fedora(root: Path, files: dict[str, str] | None = None) -> GrubBls:
@@ -99,7 +102,7 @@ def fedora(root: Path, files: dict[str, str] | None = None) -> GrubBls:
         CMDLINE: "root=UUID=b ro rhgb\n",
         **(files or {}),
     }
-    return GrubBls(plant(root, everything), Context((), ("6.12.1",), None))
+    return GrubBls(plant(root, everything), LoaderContext((), ("6.12.1",), None))
 
 
 def carry_out(root: Path, steps: list[Step]) -> None:
@@ -123,11 +126,11 @@ def converge(
 ) -> tuple[CmdlineRecord, BootLoader]:
     """Bring a request about, and see that nothing is left to do."""
     esps = ("/efi",) if make is SystemdBoot else ()
-    loader = make(Tree(str(root)), Context(esps, ("6.12.1",), None))
+    loader = make(Tree(str(root)), LoaderContext(esps, ("6.12.1",), None))
     decision = decide(request, record, loader.sources, loader.entries)
     assert decision.refusals == ()
     carry_out(root, list(loader.steps(decision.change)))
-    again = make(Tree(str(root)), Context(esps, ("6.12.1",), None))
+    again = make(Tree(str(root)), LoaderContext(esps, ("6.12.1",), None))
     assert list(again.steps(decide(request, decision.record, again.sources, again.entries).change)) == []
     return decision.record, again
 
@@ -190,7 +193,7 @@ def test_the_fallback_of_grub_sorts_last(tmp_path: Path, version: str) -> None:
     rescue = {f"/boot/loader/entries/{MACHINE}-0-rescue.conf": RESCUE}
     modules = {f"/lib/modules/{one}/modules.dep": "" for one in (older, version)}
     tree = plant(tmp_path, {"/etc/machine-id": MACHINE, CMDLINE: "ro\n", **files, **rescue, **modules})
-    context = Context((), (version, older), None)
+    context = LoaderContext((), (version, older), None)
     loader = GrubBls(tree, context)
     carry_out(tmp_path, list(loader.steps(decide(REQUEST, records.EMPTY, loader.sources, loader.entries).change)))
     entries = GrubBls(Tree(str(tmp_path)), context).entries
@@ -322,7 +325,7 @@ def test_any_entry_comes_back_to_the_byte(lines: list[str], end: str, is_ended: 
 
 def test_a_kernel_without_an_entry_is_refused_with_the_way_out(tmp_path: Path) -> None:
     systemd_boot(tmp_path, {"/boot/vmlinuz-6.13.0": "", "/lib/modules/6.13.0/modules.dep": ""})
-    loader = SystemdBoot(Tree(str(tmp_path)), Context(("/efi",), ("6.13.0", "6.12.1"), None))
+    loader = SystemdBoot(Tree(str(tmp_path)), LoaderContext(("/efi",), ("6.13.0", "6.12.1"), None))
     (refusal,) = loader.refusals()
     assert "kernel-install add 6.13.0" in refusal.remedy
 

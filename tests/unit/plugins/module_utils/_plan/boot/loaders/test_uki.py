@@ -16,8 +16,8 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_con
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import GenerateFile, Refusal, WriteFile
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot import cmdline_record as records
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.cmdline_change import CmdlineRequest, decide
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.choose import choose
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import Context
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.choose import choose_loader
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import LoaderContext
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.systemd_boot import SystemdBoot
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.uki import Uki
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
@@ -64,7 +64,7 @@ def plant(root: Path, files: dict[str, bytes | str]) -> Tree:
 
 
 def uki(tree: Tree, secure_boot: bool | None = None) -> Uki:
-    return Uki(tree, Context(("/efi",), (VERSION,), secure_boot))
+    return Uki(tree, LoaderContext(("/efi",), (VERSION,), secure_boot))
 
 
 def test_an_image_is_built_as_kernel_install_builds_it(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_only_what_kernel_install_made_for_this_system_is_built(tmp_path: Path) 
 
 def test_a_kernel_without_an_image_is_refused(tmp_path: Path) -> None:
     tree = plant(tmp_path, {"/boot/vmlinuz-6.13.1": ""})
-    (refusal,) = Uki(tree, Context(("/efi",), ("6.13.1", VERSION), None)).refusals()
+    (refusal,) = Uki(tree, LoaderContext(("/efi",), ("6.13.1", VERSION), None)).refusals()
     assert (refusal.code, "6.13.1" in refusal.seen) == ("bootloader_broken", True)
 
 
@@ -209,7 +209,7 @@ def test_entries_and_images_of_the_same_kernels_are_refused(tmp_path: Path) -> N
     entry = f"title a\nversion {VERSION}\nlinux /vmlinuz\noptions root=UUID=a\n"
     path = f"/efi/loader/entries/token-{VERSION}.conf"
     tree = plant(tmp_path, {path: entry})
-    found = choose(tree, "systemd-boot", Context(("/efi",), (VERSION,), None))
+    found = choose_loader(tree, "systemd-boot", LoaderContext(("/efi",), (VERSION,), None))
     assert isinstance(found, SystemdBoot)
     assert any(IMAGE in one.seen for one in found.refusals())
 
@@ -217,7 +217,7 @@ def test_entries_and_images_of_the_same_kernels_are_refused(tmp_path: Path) -> N
 def test_images_of_another_maker_under_systemd_boot_are_refused_as_images(tmp_path: Path) -> None:
     tree = plant(tmp_path, {"/etc/kernel/install.conf": "", "/etc/mkinitcpio.d/linux.preset": PRESET})
     (tmp_path / IMAGE.lstrip("/")).rename(tmp_path / "efi/EFI/Linux/arch-linux.efi")
-    found = choose(tree, "systemd-boot", Context(("/efi",), (VERSION,), None))
+    found = choose_loader(tree, "systemd-boot", LoaderContext(("/efi",), (VERSION,), None))
     assert isinstance(found, Uki)
     (refusal,) = found.refusals()
     assert refusal.code == "bootloader_unsupported"
@@ -225,14 +225,14 @@ def test_images_of_another_maker_under_systemd_boot_are_refused_as_images(tmp_pa
 
 
 def test_systemd_boot_with_images_only_is_changed_through_them(tmp_path: Path) -> None:
-    context = Context(("/efi",), (VERSION,), None)
-    assert isinstance(choose(plant(tmp_path, {}), "systemd-boot", context), Uki)
-    assert isinstance(choose(Tree(str(tmp_path)), "uki", context), Uki)
+    context = LoaderContext(("/efi",), (VERSION,), None)
+    assert isinstance(choose_loader(plant(tmp_path, {}), "systemd-boot", context), Uki)
+    assert isinstance(choose_loader(Tree(str(tmp_path)), "uki", context), Uki)
 
 
 @pytest.mark.parametrize("name", ["limine", "refind", "extlinux", "syslinux", "efistub", None])
 def test_other_boot_loaders_are_refused_by_name(tmp_path: Path, name: str | None) -> None:
-    refusal = choose(Tree(str(tmp_path)), name, Context((), (), None))
+    refusal = choose_loader(Tree(str(tmp_path)), name, LoaderContext((), (), None))
     assert isinstance(refusal, Refusal)
     assert refusal.code == "bootloader_unsupported"
     assert (name or "can't be told") in refusal.seen
@@ -247,7 +247,7 @@ def test_other_boot_loaders_are_refused_by_name(tmp_path: Path, name: str | None
     ],
 )
 def test_those_who_write_anothers_entries_are_refused_by_name(tmp_path: Path, name: str, file: str) -> None:
-    refusal = choose(plant(tmp_path, {file: ""}), "grub", Context((), (), None))
+    refusal = choose_loader(plant(tmp_path, {file: ""}), "grub", LoaderContext((), (), None))
     assert isinstance(refusal, Refusal)
     assert name in refusal.seen
 
