@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramfs import InitramfsRequest
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.kernel_module import BUILT_IN, LOADABLE, MISSING
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.initramfs.store import modules
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.initramfs.store import module_arguments
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.boot.kernel_modules import kernel_modules
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 
@@ -61,7 +61,7 @@ def test_kinds(tree: Tree, name: str, kind: str) -> None:
 def test_hooks_find_the_loadable_modules_and_no_others(name: str, kind: str, tmp_path: Path) -> None:
     """The pattern that the hooks search for in modules.dep matches what is parsed here."""
     (tmp_path / "modules.dep").write_text(DEP)
-    (words,) = modules(InitramfsRequest((), (name,)))
+    (words,) = module_arguments(InitramfsRequest((), (name,)))
     script = f'set -- {words}; grep -qsE "$1" modules.dep'
     assert (subprocess.run(["sh", "-c", script], cwd=tmp_path, check=False).returncode == 0) == (kind == LOADABLE)
 
