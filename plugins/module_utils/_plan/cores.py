@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which cores serve a guest best: fast before slow, few caches before many, and the larger cache of two."""
+"""Choice of cores for guests: performance cores first, from as few L3 caches as possible, from larger caches first."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _EFFICIENCY = "efficiency"
 
 
 class Pool(NamedTuple):
-    """Cores that share a node and an L3, or whose L3 is not known."""
+    """Cores of one NUMA node that share an L3 cache, or whose L3 cache is unknown."""
 
     node: int | None
     l3: str | None
-    size: int  # of the L3, in bytes; 0 where that is not known
-    with_host: bool  # the host's own core is in it
+    size: int  # of the L3 cache, in bytes; 0 if unknown
+    with_host: bool  # whether the core reserved for the host has the same node and L3 cache
     cores: tuple[Core, ...]
 
 
-def pools(cores: Sequence[Core], of_host: Core, machine: Machine) -> tuple[Pool, ...]:
-    """Return cores by node and L3, in the order of their CPUs."""
-    found: dict[tuple[int | None, str | None], list[Core]] = {}
-    for core in sorted(cores, key=lambda one: one.cpus):
-        found.setdefault((core.node, core.l3), []).append(core)
+def pools(cores: Sequence[Core], host_core: Core, machine: Machine) -> tuple[Pool, ...]:
+    """Return cores grouped by node and L3 cache, in the order of their CPUs."""
+    members_of: dict[tuple[int | None, str | None], list[Core]] = {}
+    for core in sorted(cores, key=lambda core: core.cpus):
+        members_of.setdefault((core.node, core.l3), []).append(core)
     return tuple(
-        Pool(node, l3, _size(machine, l3), (of_host.node, of_host.l3) == (node, l3), tuple(members))
-        for (node, l3), members in found.items()
+        Pool(node, l3, _size(machine, l3), (host_core.node, host_core.l3) == (node, l3), tuple(members))
+        for (node, l3), members in members_of.items()
     )
 
 
@@ -40,76 +40,79 @@ def _size(machine: Machine, l3: str | None) -> int:
 
 
 def take(
-    machine: Machine, free: Sequence[Core], nodes: Sequence[int], of_host: Core, count: int | None, spare: int
+    machine: Machine, free: Sequence[Core], nodes: Sequence[int], host_core: Core, count: int | None, most: int
 ) -> tuple[Core, ...]:
     """Return the cores for guests.
 
     Args:
         machine: The machine.
-        free: Cores that may be taken: at least one, and at least `count`.
-        nodes: The devices' nodes, the most important first; none where every node is as good.
-        of_host: The core that the host always keeps.
-        count: How many; None: those of one cache.
-        spare: More than that are never taken.
+        free: The cores to choose from: at least one, and at least `count`.
+        nodes: The nodes of the devices, the most important first; empty if no node is preferred.
+        host_core: The core that is always reserved for the host.
+        count: The number of cores; None: those of one pool.
+        most: The largest number of cores when `count` is None.
     """
     fast = [core for core in free if core.kind != _EFFICIENCY]
     if count is None:
-        best = min(pools(fast or free, of_host, machine), key=lambda pool: _most(pool, nodes))
-        return _last(best.cores, min(spare, len(best.cores)))
-    chosen = _fewest(pools(fast, of_host, machine), nodes, min(count, len(fast)))
+        best = min(pools(fast or free, host_core, machine), key=lambda pool: _rank_whole(pool, nodes))
+        return _last(best.cores, min(most, len(best.cores)))
+    chosen = _from_fewest_pools(pools(fast, host_core, machine), nodes, min(count, len(fast)))
     if len(chosen) < count:
         slow = [core for core in free if core.kind == _EFFICIENCY]
-        chosen = (*chosen, *_fewest(pools(slow, of_host, machine), nodes, count - len(chosen)))
+        chosen = (*chosen, *_from_fewest_pools(pools(slow, host_core, machine), nodes, count - len(chosen)))
     return tuple(sorted(chosen, key=lambda core: core.cpus))
 
 
 def _distance(node: int | None, nodes: Sequence[int]) -> int:
+    """Return the position of a node among the preferred ones; their number if it is none of them."""
     return nodes.index(node) if node in nodes else len(nodes)
 
 
-def _most(pool: Pool, nodes: Sequence[int]) -> tuple[object, ...]:
-    """Rank a pool that is to be had as a whole: near, with a large cache, with many cores."""
+def _rank_whole(pool: Pool, nodes: Sequence[int]) -> tuple[object, ...]:
+    """Return the rank of a pool that is used as a whole; the best is lowest."""
     return _distance(pool.node, nodes), -pool.size, -len(pool.cores), pool.with_host, pool.cores[0].cpus
 
 
-def _fewest(found: Sequence[Pool], nodes: Sequence[int], count: int) -> tuple[Core, ...]:
-    """Return so many cores out of as few pools as hold them, all on one node if one has that many."""
+def _from_fewest_pools(candidates: Sequence[Pool], nodes: Sequence[int], count: int) -> tuple[Core, ...]:
+    """Return `count` cores from as few pools as possible, all on one node if a node has that many."""
     by_node: dict[int | None, list[Pool]] = {}
-    for pool in found:
+    for pool in candidates:
         by_node.setdefault(pool.node, []).append(pool)
     best: tuple[tuple[object, ...], tuple[Core, ...]] | None = None
     for node, members in by_node.items():
         if sum(len(pool.cores) for pool in members) >= count:
-            chosen, used = _greedy(members, nodes, count)
-            rank = (_distance(node, nodes), used, any(pool.with_host for pool in members), -1 if node is None else node)
+            chosen, pool_count = _greedy(members, nodes, count)
+            with_host = any(pool.with_host for pool in members)
+            rank = (_distance(node, nodes), pool_count, with_host, -1 if node is None else node)
             if best is None or rank < best[0]:
                 best = (rank, chosen)
-    return best[1] if best else _greedy(found, nodes, count)[0]
+    return best[1] if best else _greedy(candidates, nodes, count)[0]
 
 
-def _greedy(found: Sequence[Pool], nodes: Sequence[int], count: int) -> tuple[tuple[Core, ...], int]:
-    """Return cores, and of how many pools: large ones until one holds the rest."""
+def _greedy(candidates: Sequence[Pool], nodes: Sequence[int], count: int) -> tuple[tuple[Core, ...], int]:
+    """Return cores, and the number of pools that they are from: the largest pools until one has all the rest."""
     chosen: list[Core] = []
-    left = list(found)
-    used = 0
-    while left and len(chosen) < count:
+    unused = list(candidates)
+    while unused and len(chosen) < count:
         missing = count - len(chosen)
-        best = min(left, key=lambda pool: _fit(pool, nodes, missing))
-        left.remove(best)
+        best = min(unused, key=lambda pool: _rank_part(pool, nodes, missing))
+        unused.remove(best)
         chosen.extend(_last(best.cores, min(len(best.cores), missing)))
-        used += 1
-    return tuple(chosen), used
+    return tuple(chosen), len(candidates) - len(unused)
 
 
-def _fit(pool: Pool, nodes: Sequence[int], missing: int) -> tuple[object, ...]:
-    """Rank a pool of which some cores are wanted: one that has them all, near, with a large cache, without the host."""
+def _rank_part(pool: Pool, nodes: Sequence[int], missing: int) -> tuple[object, ...]:
+    """Return the rank of a pool to take up to `missing` cores from; the best is lowest.
+
+    Pools that have enough cores come first; then it goes by node, cache size, and absence of the host's core.
+    """
     enough = len(pool.cores) >= missing
-    # Of those that are too small, the one with the most cores leaves the fewest caches to add.
+    # Of the pools with too few cores, the one with the most leaves the fewest caches to add.
     size = len(pool.cores) if enough else -len(pool.cores)
     first = () if enough else (size,)
     return (not enough, _distance(pool.node, nodes), *first, -pool.size, pool.with_host, size, pool.cores[0].cpus)
 
 
 def _last(cores: Sequence[Core], count: int) -> tuple[Core, ...]:
-    """Return the last of cores: the first ones, next to CPU 0, stay with the host."""
+    """Return the last `count` cores: the first ones, next to CPU 0, stay with the host."""
     return tuple(cores[len(cores) - count :])

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From a request for CPUs to those that guests get, in whole cores, or to refusals."""
+"""The CPUs for guests that a request results in, always whole cores, or why it is refused."""
 
 from __future__ import annotations
 
-from typing import Iterator, NamedTuple, Sequence
+from typing import Collection, Iterator, NamedTuple, Sequence
 
 from .._machine import Core, Machine
 from .._machine.desired import BOOT, CpuIsolationRequest
@@ -16,108 +16,111 @@ from .cores import Pool, pools, take
 from .notation import numbers_text, size_text
 from .refusals import refuse
 
-#: What the host keeps of machines with so many cores, unless told: two are better, and more than a small one can spare.
+#: Number of cores from which two are reserved for the host unless requested otherwise; smaller machines reserve one.
 _TWO_FROM = 4
 
 
 class CpuResult(NamedTuple):
-    """The plan, with what speaks against it."""
+    """The plan, and the reasons to refuse it."""
 
     plan: CpuPlan | None
     refusals: tuple[Refusal, ...]
 
 
 def plan_cpus(machine: Machine, request: CpuIsolationRequest, near: Sequence[int]) -> CpuResult:
-    """Return the CPUs that guests get.
+    """Return the CPUs for guests.
 
     Args:
         machine: The machine.
-        request: What is wanted.
-        near: Nodes of the devices that guests get, the most important first; none where no node is nearer.
+        request: The request.
+        near: NUMA nodes of the guests' devices, the most important first; empty if no node is preferred.
     """
     online = machine.cpus.online
     if not isinstance(request.cpus, str) and not request.cpus:
-        return CpuResult(CpuPlan((), online or (), (), request.mode, "No CPU is kept for guests."), ())
+        return CpuResult(CpuPlan((), online or (), (), request.mode, "No CPU is reserved for guests."), ())
     if not online or not machine.cpus.cores:
-        seen = "Which CPUs are online, and which share a core, can't be told (/sys/devices/system/cpu)"
+        seen = "/sys/devices/system/cpu does not tell which CPUs are online, or which of them share a core"
         return CpuResult(None, (refuse("cpus_unknown", seen),))
     if isinstance(request.cpus, str):
         return _auto(machine, request, near)
     return _listed(machine, request, request.cpus)
 
 
-def hosts_core(machine: Machine) -> Core:
-    """Return the core that the host always keeps: CPU 0's, where the kernel's own threads and timers are at home.
+def host_core(machine: Machine) -> Core:
+    """Return the core that is always reserved for the host: that of CPU 0, which runs kernel threads and timers.
 
-    Where CPU 0 is offline, the core of the lowest CPU takes its place.
+    Where CPU 0 is offline, it is the core of the lowest CPU.
     """
     return min(machine.cpus.cores, key=lambda core: core.cpus)
 
 
-def _keep(machine: Machine, request: CpuIsolationRequest) -> int:
+def _reserved(machine: Machine, request: CpuIsolationRequest) -> int:
+    """Return how many cores are reserved for the host."""
     if request.keep_for_host is not None:
         return request.keep_for_host
-    # Who writes a list has decided; one core is what no host does without.
+    # A list of CPUs is an explicit choice, but any host needs one core.
     return 2 if isinstance(request.cpus, str) and len(machine.cpus.cores) >= _TWO_FROM else 1
 
 
 def _listed(machine: Machine, request: CpuIsolationRequest, cpus: Sequence[int]) -> CpuResult:
-    refusals = list(_list_refusals(machine, cpus, _keep(machine, request)))
+    refusals = list(_list_refusals(machine, cpus, _reserved(machine, request)))
     reason = f"CPUs {numbers_text(cpus)} are for guests: they are named in the list."
     return CpuResult(_plan(machine, request, tuple(cpus), reason), tuple(refusals))
 
 
-def _list_refusals(machine: Machine, cpus: Sequence[int], keep: int) -> Iterator[Refusal]:
-    wanted = set(cpus)
+def _list_refusals(machine: Machine, cpus: Sequence[int], reserved: int) -> Iterator[Refusal]:
+    requested = set(cpus)
     online = machine.cpus.online or ()
-    missing = wanted.difference(online)
-    if missing:
-        seen = f"CPU {numbers_text(missing)} is named, and online are {numbers_text(online)}"
+    offline = requested.difference(online)
+    if offline:
+        seen = f"The list has {_cpus_text(offline)}, but only {numbers_text(online)} are online"
         yield refuse("cpus_unknown", seen)
-    loose = wanted.difference(missing, *(core.cpus for core in machine.cpus.cores))
-    if loose:
-        yield refuse("cpus_unknown", f"CPU {numbers_text(loose)} is named, and the kernel does not tell its siblings")
-    split = [set(core.cpus) for core in machine.cpus.cores if wanted.intersection(core.cpus)]
-    split = [cpus for cpus in split if not wanted >= cpus]
+    without_core = requested.difference(offline, *(core.cpus for core in machine.cpus.cores))
+    if without_core:
+        seen = f"The list has {_cpus_text(without_core)}, whose siblings the kernel does not report"
+        yield refuse("cpus_unknown", seen)
+    touched = [set(core.cpus) for core in machine.cpus.cores if requested.intersection(core.cpus)]
+    split = {cpu for core_cpus in touched if not requested >= core_cpus for cpu in core_cpus}
     if split:
-        of_them = {cpu for cpus in split for cpu in cpus}
-        inside, outside = numbers_text(of_them & wanted), numbers_text(of_them - wanted)
-        yield refuse("cpus_split_core", f"CPU {inside} is named, and not its sibling, CPU {outside}")
-    left = [core for core in machine.cpus.cores if not wanted.intersection(core.cpus)]
-    first = hosts_core(machine)
-    if wanted.intersection(first.cpus):
-        seen = f"The list has CPU {numbers_text(wanted.intersection(first.cpus))}, of the core that the host needs"
+        inside, outside = _cpus_text(split & requested), _cpus_text(split - requested)
+        yield refuse("cpus_split_core", f"The list has {inside}, but not {outside} of the same core")
+    left = [core for core in machine.cpus.cores if not requested.intersection(core.cpus)]
+    of_host = requested.intersection(host_core(machine).cpus)
+    if of_host:
+        seen = f"The list has {_cpus_text(of_host)} of the core that is reserved for the host"
         yield refuse("cpus_leave_none_for_host", seen)
-    elif len(left) < keep:
-        seen = f"The list leaves {len(left)} of {len(machine.cpus.cores)} cores to the host, which keeps {keep}"
+    elif len(left) < reserved:
+        count = len(machine.cpus.cores)
+        seen = f"The list leaves {len(left)} of {count} cores to the host, which needs {reserved}"
         yield refuse("cpus_leave_none_for_host", seen)
 
 
 def _auto(machine: Machine, request: CpuIsolationRequest, near: Sequence[int]) -> CpuResult:
     cores = machine.cpus.cores
-    keep = _keep(machine, request)
-    spare = len(cores) - keep
-    if spare < 1:
-        seen = f"The machine has {len(cores)} {'core' if len(cores) == 1 else 'cores'}, and the host keeps {keep}"
+    reserved = _reserved(machine, request)
+    most = len(cores) - reserved
+    if most < 1:
+        seen = f"The machine has {_count_text(len(cores))}, and the host needs {reserved}"
         return CpuResult(None, (refuse("cpus_leave_none_for_host", seen),))
     nodes = _nodes(machine, near)
-    free = [core for core in cores if core != hosts_core(machine) and (not nodes or core.node in nodes)]
-    if request.cores is not None and request.cores > min(spare, len(free)):
-        where = f" on node {numbers_text(nodes)}, where the devices are" if nodes else ""
-        seen = f"{request.cores} cores are wanted; beside those of the host there are {min(spare, len(free))}{where}"
+    free = [core for core in cores if core != host_core(machine) and (not nodes or core.node in nodes)]
+    if request.cores is not None and request.cores > min(most, len(free)):
+        where = f" on node {numbers_text(nodes)}, which the devices are on" if nodes else ""
+        available = _count_text(min(most, len(free)))
+        seen = f"Requested: {_count_text(request.cores)}; available besides those of the host: {available}{where}"
         return CpuResult(None, (refuse("cpus_too_few", seen),))
     if not free:
-        seen = f"Node {numbers_text(nodes)}, where the devices are, has no core that the host can spare"
+        seen = f"Node {numbers_text(nodes)}, which the devices are on, has no core besides those of the host"
         return CpuResult(None, (refuse("cpus_too_few", seen),))
-    chosen = take(machine, free, nodes, hosts_core(machine), request.cores, spare)
+    chosen = take(machine, free, nodes, host_core(machine), request.cores, most)
     cpus = tuple(sorted(cpu for core in chosen for cpu in core.cpus))
     return CpuResult(_plan(machine, request, cpus, _reason(machine, chosen, nodes)), ())
 
 
 def _nodes(machine: Machine, near: Sequence[int]) -> tuple[int, ...]:
-    """Return the devices' nodes that have cores; none where every node is as good."""
-    there = {core.node for core in machine.cpus.cores}
-    return tuple(node for node in dict.fromkeys(near) if node in there)
+    """Return the nodes of devices that have cores; empty if no node is preferred."""
+    with_cores = {core.node for core in machine.cpus.cores}
+    return tuple(node for node in dict.fromkeys(near) if node in with_cores)
 
 
 def _plan(machine: Machine, request: CpuIsolationRequest, cpus: tuple[int, ...], reason: str) -> CpuPlan:
@@ -126,7 +129,7 @@ def _plan(machine: Machine, request: CpuIsolationRequest, cpus: tuple[int, ...],
 
 
 def _arguments(cpus: Sequence[int]) -> tuple[str, ...]:
-    """Return what keeps the scheduler, managed interrupts, the tick and RCU's callbacks off CPUs from boot on.
+    """Return the kernel arguments that keep the scheduler, managed interrupts, the tick and RCU callbacks off CPUs.
 
     Source: Documentation/admin-guide/kernel-parameters.txt, isolcpus=, nohz_full=, rcu_nocbs=.
     """
@@ -135,30 +138,37 @@ def _arguments(cpus: Sequence[int]) -> tuple[str, ...]:
 
 
 def _reason(machine: Machine, chosen: Sequence[Core], nodes: Sequence[int]) -> str:
-    """Say in one sentence why these."""
+    """Return one sentence that explains the choice."""
     cpus = numbers_text(cpu for core in chosen for cpu in core.cpus)
     kinds = {core.kind for core in chosen}
     (kind,) = kinds if len(kinds) == 1 else (None,)
     parts = [f"{len(chosen)} whole {f'{kind} ' if kind else ''}{'core' if len(chosen) == 1 else 'cores'}"]
     if len(kinds) > 1:
         parts[0] += " of both kinds"
-    parts.append(_caches(machine, pools(chosen, hosts_core(machine), machine)))
+    parts.append(_caches(machine, pools(chosen, host_core(machine), machine)))
     if nodes:
         parts.append(f"on the devices' node {numbers_text(core.node for core in chosen if core.node is not None)}")
     left = len(machine.cpus.cores) - len(chosen)
-    first = hosts_core(machine).cpus
-    kept = f"{'CPU' if len(first) == 1 else 'CPUs'} {numbers_text(first)}"
-    parts.append(f"and the host keeps {left} {'core' if left == 1 else 'cores'}, {kept} among them")
+    parts.append(f"and the host keeps {_count_text(left)}, {_cpus_text(host_core(machine).cpus)} among them")
     return f"CPUs {cpus} are for guests: {', '.join(part for part in parts if part)}."
 
 
-def _caches(machine: Machine, found: Sequence[Pool]) -> str:
-    named = [pool for pool in found if pool.l3 is not None]
-    if not named or len(named) < len(found):
+def _cpus_text(cpus: Collection[int]) -> str:
+    return f"{'CPU' if len(cpus) == 1 else 'CPUs'} {numbers_text(cpus)}"
+
+
+def _count_text(count: int) -> str:
+    return f"{count} {'core' if count == 1 else 'cores'}"
+
+
+def _caches(machine: Machine, chosen: Sequence[Pool]) -> str:
+    """Return how many L3 caches the pools have; "" if that is unknown."""
+    named = [pool for pool in chosen if pool.l3 is not None]
+    if not named or len(named) < len(chosen):
         return ""
     if len(named) > 1:
         return f"in {len(named)} L3 caches"
     group = machine.cpus.l3_groups.get(named[0].l3 or "")
     size = f" of {size_text(group.size_bytes)}" if group and group.size_bytes else ""
-    alone = "the only" if len(machine.cpus.l3_groups) == 1 else "one"
-    return f"in {alone} L3 cache{size}"
+    article = "the only" if len(machine.cpus.l3_groups) == 1 else "one"
+    return f"in {article} L3 cache{size}"

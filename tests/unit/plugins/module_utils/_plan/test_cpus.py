@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which CPUs guests get."""
+"""The CPUs for guests that a request results in."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import Cpus
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import CpuIsolationRequest
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.cpus import CpuResult, hosts_core, plan_cpus
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.cpus import CpuResult, host_core, plan_cpus
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.notation import numbers_text
 from ansible_collections.vfio.workstation.tests.machines.values import cores, machine
 
@@ -29,72 +29,72 @@ TWO_NODES = [{"count": 4, "node": 0}, {"count": 4, "node": 0}, {"count": 4, "nod
 NO_CACHES = [{"count": 4, "l3": False, "threads": 1}]
 
 
-def planned(there: Cpus, near: tuple[int, ...] = (), **wanted: Any) -> CpuResult:
-    return plan_cpus(machine(cpus=there), CpuIsolationRequest(**wanted), near)
+def planned(cpus_: Cpus, near: tuple[int, ...] = (), **options: Any) -> CpuResult:
+    return plan_cpus(machine(cpus=cpus_), CpuIsolationRequest(**options), near)
 
 
 @pytest.mark.parametrize(
-    ("clusters", "near", "wanted", "expected"),
+    ("clusters", "near", "options", "expected"),
     [
-        (ONE_CACHE, (), {}, "4-15"),  # two whole cores for the host
+        (ONE_CACHE, (), {}, "4-15"),  # two whole cores are reserved for the host
         (ONE_CACHE, (), {"keep_for_host": 1}, "2-15"),
         (ONE_CACHE, (), {"keep_for_host": 7}, "14-15"),
         (ONE_CACHE, (), {"cores": 2}, "12-15"),
-        (X3D, (), {}, "2-15"),  # the larger cache, all but CPU 0's core: the host's other core is in the other
+        (X3D, (), {}, "2-15"),  # the larger cache except CPU 0's core; the host's second core is in the other cache
         (X3D, (), {"cores": 6}, "4-15"),
-        (X3D, (), {"cores": 8}, "16-31"),  # only the smaller cache has so many free
+        (X3D, (), {"cores": 8}, "16-31"),  # only the smaller cache has that many cores available
         (X3D, (), {"cores": 10}, "12-31"),
-        (LIKE_CACHES, (), {}, "8-15"),  # the cache that the host's core is not in
+        (LIKE_CACHES, (), {}, "8-15"),  # the cache without the host's core
         (LIKE_CACHES, (), {"cores": 3}, "10-15"),
         (LIKE_CACHES, (), {"keep_for_host": 6}, "12-15"),
-        (HYBRID, (), {}, "2-11"),  # fast cores only, and the slow ones are the host's
-        (HYBRID, (), {"cores": 7}, "2-11,20-21"),  # and then slow ones
+        (HYBRID, (), {}, "2-11"),  # performance cores only; the efficiency cores stay with the host
+        (HYBRID, (), {"cores": 7}, "2-11,20-21"),  # efficiency cores once there are no more performance cores
         (TWO_NODES, (), {}, "8-15"),
         (TWO_NODES, (1,), {}, "16-23"),
         (TWO_NODES, (1, 0), {"cores": 6}, "16-23,28-31"),
         (TWO_NODES, (0,), {"cores": 6}, "4-15"),
         (TWO_NODES, (), {"cores": 8}, "16-31"),  # all on one node, not spread over two
-        (TWO_NODES, (7,), {}, "8-15"),  # a node without cores is no help
+        (TWO_NODES, (7,), {}, "8-15"),  # a node without cores is ignored
         (NO_CACHES, (), {}, "2-3"),
         ([{"count": 2, "threads": 1}], (), {}, "1"),
         ([{"count": 3}], (), {}, "2-5"),
     ],
 )
-def test_auto(clusters: list[dict[str, Any]], near: tuple[int, ...], wanted: dict[str, Any], expected: str) -> None:
-    result = planned(cores(clusters), near, **wanted)
+def test_auto(clusters: list[dict[str, Any]], near: tuple[int, ...], options: dict[str, Any], expected: str) -> None:
+    result = planned(cores(clusters), near, **options)
     assert result.refusals == ()
     assert result.plan is not None
     assert numbers_text(result.plan.guests) == expected
 
 
 @pytest.mark.parametrize(
-    ("clusters", "near", "wanted", "code", "seen"),
+    ("clusters", "near", "options", "code", "seen"),
     [
         ([{"count": 1}], (), {}, "cpus_leave_none_for_host", "1 core"),
         (ONE_CACHE, (), {"keep_for_host": 8}, "cpus_leave_none_for_host", "8 cores"),
-        (ONE_CACHE, (), {"cores": 7}, "cpus_too_few", "there are 6"),
+        (ONE_CACHE, (), {"cores": 7}, "cpus_too_few", "host: 6 cores"),
         (TWO_NODES, (1,), {"cores": 9}, "cpus_too_few", "node 1"),
         ([{"count": 1, "node": 0}, {"count": 4, "node": 1}], (0,), {}, "cpus_too_few", "Node 0"),
         (ONE_CACHE, (), {"cpus": (4, 5, 99)}, "cpus_unknown", "99"),
-        (ONE_CACHE, (), {"cpus": (4, 5, 6)}, "cpus_split_core", "CPU 6 is named, and not its sibling, CPU 7"),
-        (ONE_CACHE, (), {"cpus": (0, 1)}, "cpus_leave_none_for_host", "CPU 0-1"),
+        (ONE_CACHE, (), {"cpus": (4, 5, 6)}, "cpus_split_core", "The list has CPU 6, but not CPU 7 of the same core"),
+        (ONE_CACHE, (), {"cpus": (0, 1)}, "cpus_leave_none_for_host", "CPUs 0-1"),
         (ONE_CACHE, (), {"cpus": (2, 3, 4, 5), "keep_for_host": 7}, "cpus_leave_none_for_host", "6 of 8"),
     ],
 )
 def test_refused(
-    clusters: list[dict[str, Any]], near: tuple[int, ...], wanted: dict[str, Any], code: str, seen: str
+    clusters: list[dict[str, Any]], near: tuple[int, ...], options: dict[str, Any], code: str, seen: str
 ) -> None:
-    (refusal,) = planned(cores(clusters), near, **wanted).refusals
+    (refusal,) = planned(cores(clusters), near, **options).refusals
     assert refusal.code == code
     assert seen in refusal.seen
 
 
-def test_what_is_not_known_is_not_guessed() -> None:
+def test_unknown_topology_is_not_guessed() -> None:
     whole = cores(ONE_CACHE)
     for cpus in (whole._replace(online=None), whole._replace(cores=())):
-        assert [one.code for one in planned(cpus).refusals] == ["cpus_unknown"]
+        assert [refusal.code for refusal in planned(cpus).refusals] == ["cpus_unknown"]
     without_siblings = whole._replace(cores=whole.cores[:-1])
-    assert [one.code for one in planned(without_siblings, cpus=(14, 15)).refusals] == ["cpus_unknown"]
+    assert [refusal.code for refusal in planned(without_siblings, cpus=(14, 15)).refusals] == ["cpus_unknown"]
     result = planned(without_siblings)
     assert result.plan is not None
     assert not {14, 15}.intersection(result.plan.guests)
@@ -104,11 +104,11 @@ def test_without_cpu_0_the_lowest_core_stays_with_the_host() -> None:
     cpus = cores(ONE_CACHE)
     first, *rest = cpus.cores
     without = cpus._replace(online=tuple(range(2, 16)), offline=first.cpus, cores=tuple(rest))
-    assert [one.code for one in planned(without, cpus=(2, 3)).refusals] == ["cpus_leave_none_for_host"]
+    assert [refusal.code for refusal in planned(without, cpus=(2, 3)).refusals] == ["cpus_leave_none_for_host"]
     assert planned(without, cpus=(4, 5)).refusals == ()
 
 
-def test_a_list_is_taken_as_it_is() -> None:
+def test_a_list_is_used_unchanged() -> None:
     result = planned(cores(ONE_CACHE), cpus=(4, 5, 8, 9), mode="boot")
     assert result.refusals == ()
     assert result.plan is not None
@@ -116,7 +116,7 @@ def test_a_list_is_taken_as_it_is() -> None:
     assert result.plan.arguments == ("isolcpus=domain,managed_irq,4-5,8-9", "nohz_full=4-5,8-9", "rcu_nocbs=4-5,8-9")
 
 
-def test_dynamic_mode_has_no_arguments_and_none_gives_all_back() -> None:
+def test_dynamic_mode_needs_no_arguments_and_an_empty_list_reserves_nothing() -> None:
     dynamic = planned(cores(ONE_CACHE)).plan
     nothing = planned(cores(ONE_CACHE), cpus=(), mode="boot").plan
     assert dynamic is not None
@@ -162,7 +162,7 @@ CLUSTERS = st.lists(
 )
 REQUESTS = st.builds(
     CpuIsolationRequest,
-    cpus=st.just("auto") | st.frozensets(st.integers(0, 40)).map(lambda found: tuple(sorted(found))),
+    cpus=st.just("auto") | st.frozensets(st.integers(0, 40)).map(lambda numbers: tuple(sorted(numbers))),
     keep_for_host=st.none() | st.integers(1, 8),
     cores=st.none() | st.integers(1, 12),
     mode=st.sampled_from(["dynamic", "boot"]),
@@ -171,12 +171,12 @@ REQUESTS = st.builds(
 
 @settings(deadline=None)
 @given(CLUSTERS, REQUESTS, st.lists(st.integers(0, 3), max_size=2).map(tuple), st.randoms())
-def test_whatever_is_planned_leaves_whole_cores_to_both(
-    clusters: list[dict[str, Any]], wanted: CpuIsolationRequest, near: tuple[int, ...], random: Any
+def test_any_plan_gives_whole_cores_to_host_and_guests(
+    clusters: list[dict[str, Any]], isolation: CpuIsolationRequest, near: tuple[int, ...], random: Any
 ) -> None:
     host = machine(cpus=cores(clusters))
-    result = plan_cpus(host, wanted, near)
-    assert plan_cpus(host, wanted, near) == result
+    result = plan_cpus(host, isolation, near)
+    assert plan_cpus(host, isolation, near) == result
     if result.refusals:
         return
     assert result.plan is not None
@@ -185,20 +185,20 @@ def test_whatever_is_planned_leaves_whole_cores_to_both(
         assert guests.issuperset(core.cpus) or not guests.intersection(core.cpus)
     assert sorted((*result.plan.guests, *result.plan.host)) == list(host.cpus.online or ())
     if not guests:
-        assert wanted.cpus == ()
+        assert isolation.cpus == ()
         return
-    assert not guests.intersection(hosts_core(host).cpus)
+    assert not guests.intersection(host_core(host).cpus)
     left = [core for core in host.cpus.cores if not guests.intersection(core.cpus)]
-    assert len(left) >= (wanted.keep_for_host or 1)
-    if wanted.cpus == "auto":
-        assert wanted.cores in (None, len(host.cpus.cores) - len(left))
+    assert len(left) >= (isolation.keep_for_host or 1)
+    if isolation.cpus == "auto":
+        assert isolation.cores in (None, len(host.cpus.cores) - len(left))
         nodes = {core.node for core in host.cpus.cores}
         if nodes.intersection(near):
             assert {core.node for core in host.cpus.cores if guests.intersection(core.cpus)} <= set(near)
-        # Nothing hangs on the order in which the kernel lists cores.
+        # The order in which the kernel lists cores does not matter.
         shuffled = list(host.cpus.cores)
         random.shuffle(shuffled)
-        assert plan_cpus(host._replace(cpus=host.cpus._replace(cores=tuple(shuffled))), wanted, near) == result
+        assert plan_cpus(host._replace(cpus=host.cpus._replace(cores=tuple(shuffled))), isolation, near) == result
 
 
 @settings(deadline=None)
@@ -209,6 +209,6 @@ def test_slow_cores_come_after_all_fast_ones(clusters: list[dict[str, Any]], cou
     if result.plan is None:
         return
     taken = [core for core in host.cpus.cores if set(core.cpus) <= set(result.plan.guests)]
-    left = [core for core in host.cpus.cores if core not in taken and core != hosts_core(host)]
+    left = [core for core in host.cpus.cores if core not in taken and core != host_core(host)]
     if any(core.kind == "efficiency" for core in taken):
         assert all(core.kind == "efficiency" for core in left)
