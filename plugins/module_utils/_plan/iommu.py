@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which kernel arguments put the IOMMU on, or why none does."""
+"""Kernel arguments that enable the IOMMU, and why it can't be enabled."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ _INTEL_ON = "intel_iommu=on"
 
 
 def iommu_arguments(machine: Machine, *, pass_through: bool = False) -> tuple[str, ...]:
-    """Return what must stand on the command line for the IOMMU to be on.
+    """Return the kernel arguments that the IOMMU needs to be enabled.
 
-    Intel's is off unless the kernel was built with CONFIG_INTEL_IOMMU_DEFAULT_ON. One that is on without the argument
-    needs none; one that is on with it may be so because of it, and it stays. AMD's is on by default, and `amd_iommu=on`
-    is no option (drivers/iommu/amd/init.c, parse_amd_iommu_options()).
+    Intel's IOMMU is off unless the kernel was built with CONFIG_INTEL_IOMMU_DEFAULT_ON, so it needs the argument unless
+    it is enabled without it. AMD's is on by default, and `amd_iommu=on` is no valid option
+    (parse_amd_iommu_options() in drivers/iommu/amd/init.c).
 
     Args:
         machine: The machine.
-        pass_through: Whether the host's own drivers get identity mapping. Devices of guests stay translated.
+        pass_through: Whether the host's own devices get identity mapping. Guests' devices are always translated.
     """
-    found = []
+    arguments = []
     if machine.iommu.kind == "intel" and (
         machine.iommu.state != "enabled" or _running_has(machine, "intel_iommu", "on")
     ):
-        found.append(_INTEL_ON)
+        arguments.append(_INTEL_ON)
     if pass_through:
-        found.append("iommu=pt")
-    return tuple(found)
+        arguments.append("iommu=pt")
+    return tuple(arguments)
 
 
 def iommu_refusals(machine: Machine) -> Iterator[Refusal]:
-    """Yield why the IOMMU can't be put on."""
+    """Yield a refusal if the IOMMU can't be enabled."""
     iommu = machine.iommu
     if iommu.state in _STATES:
         yield refuse(_STATES[iommu.state], f"IOMMU: {iommu.reason}")
@@ -56,16 +56,16 @@ def iommu_refusals(machine: Machine) -> Iterator[Refusal]:
 
 
 def virtualization_refusals(machine: Machine) -> Iterator[Refusal]:
-    """Yield why no guest can run here, however many devices there are for it."""
+    """Yield a refusal if the processor can't run guests."""
     virtualization = machine.cpu.virtualization
     if virtualization.state in _CPU_STATES:
         yield refuse(_CPU_STATES[virtualization.state], f"Processor: {virtualization.reason}")
 
 
 def _arguments_help(machine: Machine) -> bool:
-    """Tell whether another command line may put the IOMMU on: ours, or this one without what switches it off.
+    """Tell whether another command line may enable the IOMMU: one with our arguments, or without one that disables it.
 
-    Whatever switches it off contradicts our arguments, so that the command line's own rule deals with it.
+    An argument that disables it contradicts ours, which is refused as cmdline_conflict.
     """
     names = ("iommu", "intel_iommu", "amd_iommu")
     if any(_running_has(machine, name, "off") for name in names):
@@ -75,4 +75,4 @@ def _arguments_help(machine: Machine) -> bool:
 
 def _running_has(machine: Machine, name: str, word: str) -> bool:
     arguments = parse(machine.boot.running.cmdline or "").arguments
-    return any(one.name == name and word in (one.value or "").split(",") for one in arguments)
+    return any(argument.name == name and word in (argument.value or "").split(",") for argument in arguments)

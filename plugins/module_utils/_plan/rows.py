@@ -54,7 +54,7 @@ def rows(machine: Machine, desired: Desired, plan: HostPlan, seen: Seen) -> Iter
             plan, seen, ACCESS, "access", _access_text(desired.access), "set" if is_there else "not set", is_there
         )
     for option in kvm_now(machine, desired.kvm, seen.kvm_values) if desired.kvm is not None else ():
-        wanted = "on" if option.wanted else "off"
+        wanted = "on" if option.requested else "off"
         now = f"{option.module}.{option.parameter} is {option.now or 'not there'}"
         yield _row(plan, seen, KVM, option.name, wanted, now, option.active)
     if desired.arguments:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""KVM's options: the file as modprobe reads it, what this machine can't have, and what is in effect."""
+"""KVM's options: the file as modprobe reads it, unsupported options, and the values in effect."""
 
 from __future__ import annotations
 
@@ -40,36 +40,39 @@ NOW = {
 AMD = machine()
 
 
-def made(vendor: str | None, extension: str | None, name: str | None, supported: bool | None) -> Machine:
+def processor(vendor: str | None, extension: str | None, name: str | None, supported: bool | None) -> Machine:
     virtualization = AMD.cpu.virtualization._replace(
         extension=extension, interrupt_virtualization=InterruptVirtualization(name, supported, False)
     )
     return AMD._replace(cpu=AMD.cpu._replace(vendor=vendor, virtualization=virtualization))
 
 
-INTEL = made("intel", "vmx", "apicv", True)
-OLD_INTEL = made("intel", "vmx", "apicv", False)
-OLD_AMD = made("amd", "svm", "avic", False)
-UNTOLD = made("intel", "vmx", "apicv", None)
-WITHOUT_FLAG = made("intel", None, None, None)
-ARM = made("arm", None, None, None)
+INTEL = processor("intel", "vmx", "apicv", True)
+OLD_INTEL = processor("intel", "vmx", "apicv", False)
+OLD_AMD = processor("amd", "svm", "avic", False)
+UNKNOWN = processor("intel", "vmx", "apicv", None)
+WITHOUT_FLAG = processor("intel", None, None, None)
+ARM = processor("arm", None, None, None)
 
 
 def read(text: str) -> dict[str, str]:
     """Read a file of modprobe.d(5)."""
-    found = {}
+    options = {}
     for line in text.splitlines():
         if not line.startswith("#"):
             command, module, *settings_ = line.split()
             assert command == "options"
-            found.update(
-                {f"{module}.{name}": value for name, _equals, value in (one.partition("=") for one in settings_)}
+            options.update(
+                {
+                    f"{module}.{name}": value
+                    for name, _equals, value in (setting.partition("=") for setting in settings_)
+                }
             )
-    return found
+    return options
 
 
 def read_by_modprobe(text: str, folder: Path) -> dict[str, str]:
-    """Have modprobe read a file, where it is installed."""
+    """Have modprobe read the file, if it is installed."""
     tool = shutil.which("modprobe", path="/usr/sbin:/sbin:/usr/bin:/bin")
     if tool is None:
         return read(text)
@@ -79,7 +82,7 @@ def read_by_modprobe(text: str, folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(
-    ("there", "wanted", "options"),
+    ("host", "kvm", "options"),
     [
         (
             AMD,
@@ -105,27 +108,29 @@ def read_by_modprobe(text: str, folder: Path) -> dict[str, str]:
         ),
     ],
 )
-def test_the_file(there: Machine, wanted: KvmRequest, options: dict[str, str], tmp_path: Path) -> None:
-    (file,) = kvm_files(there, wanted)
+def test_modprobe_reads_the_requested_options(
+    host: Machine, kvm: KvmRequest, options: dict[str, str], tmp_path: Path
+) -> None:
+    (file,) = kvm_files(host, kvm)
     assert file.path == KVM_FILE
     assert is_ours(file.content)
     assert read(file.content) == options
     assert read_by_modprobe(file.content, tmp_path) == options
-    assert dict(argument.split("=") for argument in kvm_arguments(there, wanted)) == options
+    assert dict(argument.split("=") for argument in kvm_arguments(host, kvm)) == options
 
 
-def test_nothing_spoken_of_is_no_file() -> None:
+def test_without_requested_options_there_is_no_file() -> None:
     assert kvm_files(AMD, KvmRequest()) == ()
     assert kvm_arguments(AMD, KvmRequest()) == ()
     assert list(kvm_refusals(ARM, KvmRequest(), {})) == []
 
 
 @pytest.mark.parametrize(
-    ("there", "wanted", "values", "words"),
+    ("host", "kvm", "values", "words"),
     [
         (AMD, ALL_ON, NOW, []),
         (INTEL, ALL_ON, NOW, []),
-        (UNTOLD, ALL_ON, NOW, []),
+        (UNKNOWN, ALL_ON, NOW, []),
         (AMD, ALL_ON, {}, []),
         (OLD_AMD, ALL_ON, NOW, ["AVIC"]),
         (OLD_INTEL, ALL_ON, NOW, ["APICv"]),
@@ -136,22 +141,22 @@ def test_nothing_spoken_of_is_no_file() -> None:
         (AMD, KvmRequest(report_ignored_msrs=False), {"kvm.ignore_msrs": "N"}, []),
     ],
 )
-def test_what_a_machine_can_not_have(
-    there: Machine, wanted: KvmRequest, values: dict[str, str], words: list[str]
+def test_unsupported_options_are_refused(
+    host: Machine, kvm: KvmRequest, values: dict[str, str], words: list[str]
 ) -> None:
-    refusals = list(kvm_refusals(there, wanted, values))
+    refusals = list(kvm_refusals(host, kvm, values))
     assert [refusal.code for refusal in refusals] == ["kvm_option_unsupported"] * len(words)
     assert all(word in refusal.seen for word, refusal in zip(words, refusals, strict=True))
 
 
-def test_without_virtualization_that_is_the_refusal() -> None:
+def test_disabled_virtualization_is_refused_first() -> None:
     off = machine(virtualization_state="disabled_by_firmware")
     (refusal,) = kvm_refusals(off, KvmRequest(nested=True), {})
     assert refusal.code == "cpu_virtualization_disabled_by_firmware"
 
 
 @pytest.mark.parametrize(
-    ("there", "wanted", "values", "active"),
+    ("host", "kvm", "values", "active"),
     [
         (AMD, ALL_ON, NOW, {"ignore_msrs": False, "report_ignored_msrs": True, "nested": True, "avic": False}),
         (AMD, ALL_OFF, NOW, {"ignore_msrs": True, "report_ignored_msrs": False, "nested": False, "avic": True}),
@@ -161,29 +166,29 @@ def test_without_virtualization_that_is_the_refusal() -> None:
         (ARM, KvmRequest(nested=True), NOW, {}),
     ],
 )
-def test_what_is_in_effect(
-    there: Machine, wanted: KvmRequest, values: dict[str, str], active: dict[str, bool | None]
+def test_values_in_effect(
+    host: Machine, kvm: KvmRequest, values: dict[str, str], active: dict[str, bool | None]
 ) -> None:
-    options = kvm_now(there, wanted, values)
+    options = kvm_now(host, kvm, values)
     assert {option.parameter: option.active for option in options} == active
     assert all(option.now == values.get(f"{option.module}.{option.parameter}") for option in options)
 
 
-def test_what_to_do_until_it_is_in_effect() -> None:
+def test_options_that_are_not_active_yet_have_a_remedy() -> None:
     assert kvm_remedies(kvm_now(INTEL, KvmRequest(nested=True), NOW)) == ()
     assert kvm_remedies(kvm_now(INTEL, KvmRequest(nested=True), {})) == ()
-    (told,) = kvm_remedies(kvm_now(AMD, ALL_ON, NOW))
-    assert "kvm_amd.avic is N" in told
-    assert "modprobe -r kvm_amd kvm && modprobe kvm_amd" in told
-    assert "nested" not in told
-    (told,) = kvm_remedies(kvm_now(AMD, KvmRequest(ignore_msrs=True), NOW))
-    assert "1 to /sys/module/kvm/parameters/ignore_msrs" in told
+    (remedy,) = kvm_remedies(kvm_now(AMD, ALL_ON, NOW))
+    assert "kvm_amd.avic is N" in remedy
+    assert "modprobe -r kvm_amd kvm && modprobe kvm_amd" in remedy
+    assert "nested" not in remedy
+    (remedy,) = kvm_remedies(kvm_now(AMD, KvmRequest(ignore_msrs=True), NOW))
+    assert "1 to /sys/module/kvm/parameters/ignore_msrs" in remedy
 
 
 @pytest.mark.parametrize(
     ("path", "text", "cmdline", "words"),
     [
-        ("/etc/modprobe.d/kvm.conf", "options kvm_amd nested=0", "", []),  # before ours: ours counts
+        ("/etc/modprobe.d/kvm.conf", "options kvm_amd nested=0", "", []),  # read before ours, which overrides it
         ("/etc/modprobe.d/zz.conf", "options kvm-amd nested=0", "", ["zz.conf sets kvm_amd.nested=0"]),
         ("/usr/lib/modprobe.d/zz.conf", "options \\\nkvm_amd \\\n avic=1 nested=0", "", ["kvm_amd.nested=0"]),
         ("/etc/modprobe.d/zz.conf", "options kvm_amd nested", "", []),
@@ -195,20 +200,20 @@ def test_what_to_do_until_it_is_in_effect() -> None:
         ("/etc/modprobe.d/a.conf", "", "kvm_amd.nested", []),
     ],
 )
-def test_what_counts_for_more_than_ours(path: str, text: str, cmdline: str, words: list[str]) -> None:
-    found = list(kvm_overridden(kvm_now(AMD, KvmRequest(nested=True), NOW), {path: text}, cmdline))
-    assert len(found) == len(words)
-    assert all(word in one for word, one in zip(words, found, strict=True))
+def test_settings_that_override_ours_are_reported(path: str, text: str, cmdline: str, words: list[str]) -> None:
+    notes = list(kvm_overridden(kvm_now(AMD, KvmRequest(nested=True), NOW), {path: text}, cmdline))
+    assert len(notes) == len(words)
+    assert all(word in note for word, note in zip(words, notes, strict=True))
 
 
 REQUESTS = st.builds(KvmRequest, *[st.sampled_from([None, True, False])] * 4)
 
 
 @settings(deadline=None)
-@given(REQUESTS, st.sampled_from([AMD, INTEL, OLD_AMD, UNTOLD]))
-def test_loaded_with_the_file_everything_is_in_effect(wanted: KvmRequest, there: Machine) -> None:
-    text = "".join(file.content for file in kvm_files(there, wanted))
-    options = kvm_now(there, wanted, {name: "Y" if value == "1" else "N" for name, value in read(text).items()})
-    assert len(options) == sum(value is not None for value in wanted)
+@given(REQUESTS, st.sampled_from([AMD, INTEL, OLD_AMD, UNKNOWN]))
+def test_modules_loaded_with_the_file_have_all_options_active(kvm: KvmRequest, host: Machine) -> None:
+    text = "".join(file.content for file in kvm_files(host, kvm))
+    options = kvm_now(host, kvm, {name: "Y" if value == "1" else "N" for name, value in read(text).items()})
+    assert len(options) == sum(value is not None for value in kvm)
     assert all(option.active for option in options)
     assert kvm_remedies(options) == ()
