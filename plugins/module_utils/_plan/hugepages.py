@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From how many huge pages are wanted to what is asked of the kernel, at boot and at run time, or to refusals.
+"""The huge pages that requests result in, allocated at boot or in the running system, or why they are refused.
 
 Source: Documentation/admin-guide/mm/hugetlbpage.rst.
 """
@@ -19,24 +19,24 @@ from .._machine.plan import Refusal
 from .notation import numbers_text, page_size_text, size_text
 from .refusals import refuse
 
-#: What huge pages leave to the host, unless a person says otherwise: an eighth of all memory, and no less than 2 GiB.
-#: That is our own rule, between Nova's 4 GiB for a host that does nothing else and the 1 GiB with which a small desktop
-#: still comes up; page cache, QEMU itself (some hundred MiB a guest) and the desktop live in it.
+#: Memory that is left for the host unless memory_for_host is set: 1/8 of all memory, but at least 2 GiB.
+#: The rule is our own: between the 4 GiB that Nova reserves on a dedicated host, and the 1 GiB that a small desktop
+#: needs to start. The page cache, the desktop, and some hundred MiB for each QEMU process use this memory.
 HOST_SHARE, HOST_LEAST = 8, 2 << 30
-#: What stays on each node in any case, as a share of its memory: the kernel's own tables and buffers are node-local.
+#: 1/16 of the memory of each node must stay free in any case: the kernel's tables and buffers are node-local.
 NODE_SHARE = 16
-#: Pages up to this size come from the buddy allocator in the running system (x86: orders up to 10, 4 MiB); larger ones
-#: need memory in one piece, which is certain at boot only.
+#: The buddy allocator has pages up to this size in the running system (x86: order 10, 4 MiB). Larger ones need
+#: contiguous memory, which is only certain at boot.
 _LARGEST_AT_RUN_KB = 4096
-#: Memory that is in use is fragmented: above this part of a node, pages are asked for at boot whatever their size.
+#: Used memory is fragmented: more than 1/2 of a node's memory is allocated at boot, whatever the size of the pages.
 _RUN_PART = 2
-#: Linux 5.16 counts pages per node on the command line (commit b5389086ad7b, November 2021); older ones take the node
-#: for the count (hugepages_setup() in mm/hugetlb.c).
+#: From Linux 5.16 on the command line can have counts per node (commit b5389086ad7b, November 2021); older kernels read
+#: the node as the count (hugepages_setup() in mm/hugetlb.c).
 _PER_NODE_SINCE = (5, 16)
 
 
 class HugePagesResult(NamedTuple):
-    """The plan, with what speaks against it."""
+    """The plan, the reasons to refuse it, and notes for the user."""
 
     plan: HugePagesPlan
     refusals: tuple[Refusal, ...]
@@ -44,68 +44,69 @@ class HugePagesResult(NamedTuple):
 
 
 class _Spread(NamedTuple):
-    """One request, with its pages by node."""
+    """A request, and its pages by node."""
 
     request: HugePagesRequest
-    pages: dict[int | None, int]  # None: wherever the kernel likes
+    pages: dict[int | None, int]  # None: the kernel chooses the node
     at: str
 
 
 def plan_hugepages(
     machine: Machine, requests: Sequence[HugePagesRequest], near: Sequence[int], memory_for_host: int | None = None
 ) -> HugePagesResult:
-    """Return what to ask of the kernel.
+    """Return the huge pages to allocate.
 
     Args:
         machine: The machine.
-        requests: The pages that are wanted.
-        near: Nodes of devices and CPUs that guests get, the most important first.
-        memory_for_host: Bytes that must be left; None: the rule above.
+        requests: The requests, one for each page size or set of nodes.
+        near: Nodes of the guests' devices and CPUs, the most important first.
+        memory_for_host: Bytes to leave for the host; None: HOST_SHARE and HOST_LEAST apply.
     """
     refusals = [*_unsupported(machine, requests), *_unknown_nodes(machine, requests)]
     notes: list[str] = []
     spreads = []
     sizes = sizes_kb(machine)
-    # Those that can be at all: what they come to may be too much as well, and is told of at the same time.
+    # The valid requests are checked against the memory too, so that all mistakes are reported at once.
     for request in requests:
-        if request.size_kb not in sizes or _nodes_not_there(machine, request):
+        if request.size_kb not in sizes or _missing_nodes(machine, request):
             continue
-        nodes, note = _nodes(machine, request, near)
-        notes.extend(note)
+        nodes, node_notes = _nodes(machine, request, near)
+        notes.extend(node_notes)
         pages = _spread(request.pages, nodes)
         spreads.append(_Spread(request, pages, _when(machine, request, pages)))
     refusals.extend(_too_many(machine, spreads, memory_for_host))
-    arguments, refused = _arguments(machine, [one for one in spreads if one.at == AT_BOOT])
-    refusals.extend(refused)
+    arguments, kernel_refusals = _arguments(machine, [spread for spread in spreads if spread.at == AT_BOOT])
+    refusals.extend(kernel_refusals)
     plan = HugePagesPlan(arguments, tuple(_counts(spreads, AT_BOOT)), tuple(_counts(spreads, AT_RUN)))
     return HugePagesResult(plan, tuple(refusals), tuple(notes))
 
 
 def sizes_kb(machine: Machine) -> tuple[int, ...]:
-    """Return the page sizes that the machine has, in kB."""
+    """Return the page sizes that the machine supports, in kB."""
     return tuple(sorted({int(size) for node in machine.memory.nodes.values() for size in node.hugepages}))
 
 
 def _unsupported(machine: Machine, requests: Sequence[HugePagesRequest]) -> Iterator[Refusal]:
     sizes = sizes_kb(machine)
-    has = ", ".join(map(page_size_text, sizes)) or "none (no /sys/kernel/mm/hugepages)"
+    supported = ", ".join(map(page_size_text, sizes)) or "none (there is no /sys/kernel/mm/hugepages)"
     for request in requests:
         if request.size_kb not in sizes:
-            seen = f"Huge pages of {page_size_text(request.size_kb)} are wanted, and the machine has these sizes: {has}"
+            size = page_size_text(request.size_kb)
+            seen = f"Huge pages of {size} are requested, but the machine only supports these sizes: {supported}"
             yield refuse("hugepage_size_unsupported", seen)
 
 
 def _unknown_nodes(machine: Machine, requests: Sequence[HugePagesRequest]) -> Iterator[Refusal]:
-    has = ", ".join(machine.memory.nodes) or "none"
+    existing = ", ".join(machine.memory.nodes) or "none"
     for request in requests:
-        unknown = _nodes_not_there(machine, request)
-        if unknown:
-            seen = f"Huge pages are wanted on node {numbers_text(unknown)}, and the machine has nodes {has}"
+        missing = _missing_nodes(machine, request)
+        if missing:
+            seen = f"Huge pages are requested on node {numbers_text(missing)}; nodes of the machine: {existing}"
             yield refuse("memory_node_unknown", seen)
 
 
-def _nodes_not_there(machine: Machine, request: HugePagesRequest) -> list[int]:
-    """Return the nodes that a request names and the machine does not have."""
+def _missing_nodes(machine: Machine, request: HugePagesRequest) -> list[int]:
+    """Return the requested nodes that the machine does not have."""
     named = request.nodes if isinstance(request.nodes, tuple) else ()
     return [node for node in named if str(node) not in machine.memory.nodes]
 
@@ -115,7 +116,7 @@ def _with_memory(machine: Machine) -> list[int]:
 
 
 def _nodes(machine: Machine, request: HugePagesRequest, near: Sequence[int]) -> tuple[list[int | None], list[str]]:
-    """Return the nodes of a request, and what to say of them."""
+    """Return the nodes for a request (None: the kernel chooses), and notes on the choice."""
     if request.nodes is None:
         return [None], []
     if isinstance(request.nodes, tuple):
@@ -124,17 +125,19 @@ def _nodes(machine: Machine, request: HugePagesRequest, near: Sequence[int]) -> 
     chosen: list[int | None] = [node for node in dict.fromkeys(near) if node in usable]
     if chosen or len(usable) < 2:
         return chosen or [*usable[:1]] or [None], []
-    # Without anything to be near to, one node with CPUs: a guest's memory on two costs it more than it gains.
+    # No node is preferred: choose one that has CPUs, as memory on two nodes costs a guest more than it gains.
     with_cpus = [node for node in usable if machine.memory.nodes[str(node)].cpus]
     node = (with_cpus or usable)[0]
     size = page_size_text(request.size_kb)
-    return [node], [f"Huge pages of {size} are on node {node}: no device or CPU of a guest says where they should be"]
+    return [node], [
+        f"Huge pages of {size} are allocated on node {node}: no device or CPU of a guest determines the node"
+    ]
 
 
 def _spread(count: int, nodes: Sequence[int | None]) -> dict[int | None, int]:
-    """Return pages by node, as even as can be; the first ones get what is left over."""
-    each, left = divmod(count, len(nodes))
-    pages = {node: each + (position < left) for position, node in enumerate(nodes)}
+    """Return pages by node, distributed evenly; the first nodes get the remainder."""
+    each, remainder = divmod(count, len(nodes))
+    pages = {node: each + (position < remainder) for position, node in enumerate(nodes)}
     return {node: number for node, number in pages.items() if number}
 
 
@@ -153,8 +156,8 @@ def _when(machine: Machine, request: HugePagesRequest, pages: dict[int | None, i
 def _total(machine: Machine, node: int | None) -> int | None:
     if node is None:
         return _all_memory(machine)
-    known: MemoryNode | None = machine.memory.nodes.get(str(node))
-    return known.total_bytes if known else None
+    memory_node: MemoryNode | None = machine.memory.nodes.get(str(node))
+    return memory_node.total_bytes if memory_node else None
 
 
 def _all_memory(machine: Machine) -> int | None:
@@ -166,38 +169,41 @@ def _all_memory(machine: Machine) -> int | None:
 
 
 def _too_many(machine: Machine, spreads: Sequence[_Spread], memory_for_host: int | None) -> Iterator[Refusal]:
-    """Yield where the host would have too little left: as a whole, and node by node."""
-    asked: dict[int | None, int] = {}
+    """Yield a refusal if too little memory is left for the host: for the machine, and for each node."""
+    bytes_by_node: dict[int | None, int] = {}
     for spread in spreads:
         for node, count in spread.pages.items():
-            asked[node] = asked.get(node, 0) + count * spread.request.size_kb * 1024
-    if not asked:
+            bytes_by_node[node] = bytes_by_node.get(node, 0) + count * spread.request.size_kb * 1024
+    if not bytes_by_node:
         return
     total = _all_memory(machine)
-    wanted = sum(asked.values())
+    requested = sum(bytes_by_node.values())
     if total is None:
-        yield refuse(
-            "hugepages_exceed_memory", f"{size_text(wanted)} are wanted; how much memory there is can't be told"
-        )
+        seen = f"{size_text(requested)} are requested, but the machine's amount of memory is unknown"
+        yield refuse("hugepages_exceed_memory", seen)
         return
     least = max(HOST_LEAST, total // HOST_SHARE) if memory_for_host is None else memory_for_host
-    if wanted > total - least:
-        rule = "" if memory_for_host is not None else " (an eighth, and no less than 2 GiB)"
-        seen = f"{size_text(wanted)} are wanted of {size_text(total)}, and {size_text(least)}{rule} are the host's"
+    if requested > total - least:
+        rule = "" if memory_for_host is not None else " (an eighth, but at least 2 GiB)"
+        seen = (
+            f"{size_text(requested)} of {size_text(total)} are requested, but the host needs {size_text(least)}{rule}"
+        )
         yield refuse("hugepages_exceed_memory", seen)
         if len(machine.memory.nodes) < 2:
             return
-    for node, amount in asked.items():
-        there = _total(machine, node)
-        if node is None or (there is not None and amount <= there - there // NODE_SHARE):
+    for node, amount in bytes_by_node.items():
+        node_total = _total(machine, node)
+        if node is None or (node_total is not None and amount <= node_total - node_total // NODE_SHARE):
             continue
-        holds = "how much it has can't be told" if there is None else f"it has {size_text(there)}"
-        seen = f"{size_text(amount)} are wanted on node {node}, and {holds}, a sixteenth of which stays free"
-        yield refuse("hugepages_exceed_memory", seen)
+        if node_total is None:
+            reason = "whose amount of memory is unknown"
+        else:
+            reason = f"which has {size_text(node_total)}, a sixteenth of which must stay free"
+        yield refuse("hugepages_exceed_memory", f"{size_text(amount)} are requested on node {node}, {reason}")
 
 
 def _arguments(machine: Machine, spreads: Sequence[_Spread]) -> tuple[tuple[str, ...], list[Refusal]]:
-    """Return a unit for each size, and why old kernels would not understand it."""
+    """Return an argument unit for each page size, and a refusal if installed kernels are too old for it."""
     by_size: dict[int, dict[int | None, int]] = {}
     for spread in spreads:
         by_size.setdefault(spread.request.size_kb, {}).update(spread.pages)
@@ -211,14 +217,15 @@ def _arguments(machine: Machine, spreads: Sequence[_Spread]) -> tuple[tuple[str,
         else:
             count = ",".join(f"{node}:{pages[node]}" for node in sorted(node for node in pages if node is not None))
             if old:
-                seen = f"Huge pages of {name} are wanted by node, which Linux 5.16 and later know: {', '.join(old)}"
+                versions = ", ".join(old)
+                seen = f"Huge pages of {name} are requested per node, which needs Linux 5.16; older kernels: {versions}"
                 refusals.append(refuse("hugepages_need_newer_kernel", seen))
         units.append(f"hugepagesz={name} hugepages={count}")
     return tuple(units), refusals
 
 
 def _kernels_without_nodes(machine: Machine) -> list[str]:
-    """Return the installed kernels, or failing those the running one, that are older than counts per node."""
+    """Return the installed kernels (if none is known, the running one) that do not support counts per node."""
     installed = [kernel.version for kernel in machine.boot.kernels]
     versions = installed or [version for version in [machine.boot.running.version] if version is not None]
     old = []

@@ -12,7 +12,7 @@ from .._machine import Machine, cmdline
 from .._machine.desired import AccessRequest, Desired
 from .._machine.host_plan import CpuPlan, HostPlan, Row, RuntimePages
 from .host_plan import ACCESS, ARGUMENTS, CPU_ISOLATION, DEVICES, HUGEPAGES, IOMMU, KVM, owner_of
-from .hugepages_files import pages_there
+from .hugepages_files import allocated_pages
 from .kvm_options import kvm_now
 from .notation import numbers_text, page_size_text
 from .udev_rule import DRIVER
@@ -116,7 +116,7 @@ def _hugepages_rows(machine: Machine, plan: HostPlan, seen: Seen) -> Iterator[Ro
     for pages in (*plan.hugepages.at_boot, *plan.hugepages.runtime):
         by_size.setdefault(pages.size_kb, []).append(pages)
     for size, wanted in sorted(by_size.items(), reverse=True):
-        there = [pages_there(machine, one) for one in wanted]
+        there = [allocated_pages(machine, one) for one in wanted]
         enough = [None if now is None else now >= one.pages for one, now in zip(wanted, there)]
         effect = False if False in enough else None if None in enough else True
         name = page_size_text(size)

@@ -16,10 +16,10 @@ from .._plan.hugepages_files import (
     HUGE_PAGE_SIZES_KB,
     RELOAD_TOOL,
     TMPFILES_FILE,
+    allocated_pages,
     count_path,
     counts_in,
     mount_unit_path,
-    pages_there,
     start_tool,
     stop_tool,
 )
@@ -96,7 +96,7 @@ class Live:
             yield WriteAttribute(count_path(one), str(one.pages), ACTIVE, "allocate huge pages in the running system")
 
     def _lacks(self, pages: RuntimePages) -> bool:
-        there = pages_there(self._machine, pages)
+        there = allocated_pages(self._machine, pages)
         return there is not None and there < pages.pages
 
     def _pages_back(self) -> Iterator[Step]:

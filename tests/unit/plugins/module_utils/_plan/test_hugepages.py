@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How many huge pages are asked for, where, and when."""
+"""The huge pages that requests result in."""
 
 from __future__ import annotations
 
@@ -23,17 +23,21 @@ OLD, NEW = "5.15.0-91-generic", "6.12.43-amd64"
 
 
 def planned(
-    there: Memory, *requests: HugePagesRequest, near: tuple[int, ...] = (), least: int | None = None, **changes: Any
+    host_memory: Memory,
+    *requests: HugePagesRequest,
+    near: tuple[int, ...] = (),
+    least: int | None = None,
+    **changes: Any,
 ) -> HugePagesResult:
-    return plan_hugepages(machine(memory=there, **changes), requests, near, least)
+    return plan_hugepages(machine(memory=host_memory, **changes), requests, near, least)
 
 
 @pytest.mark.parametrize(
-    ("there", "near", "wanted", "arguments", "runtime"),
+    ("host_memory", "near", "pages", "arguments", "runtime"),
     [
         (memory(32), (), HugePagesRequest(BIG, 16), "hugepagesz=1G hugepages=16", ()),
         (memory(32), (), HugePagesRequest(SMALL, 512), "", (RuntimePages(0, SMALL, 512),)),
-        # More than half of a node is never in one piece later on.
+        # More than half of a node's memory is allocated at boot.
         (memory(32), (), HugePagesRequest(SMALL, 10240), "hugepagesz=2M hugepages=10240", ()),
         (memory(32), (), HugePagesRequest(SMALL, 512, at="boot"), "hugepagesz=2M hugepages=512", ()),
         (memory(32), (), HugePagesRequest(BIG, 2, at="run"), "", (RuntimePages(0, BIG, 2),)),
@@ -45,23 +49,27 @@ def planned(
         (memory(32, 32), (1,), HugePagesRequest(SMALL, 8, nodes=None), "", (RuntimePages(None, SMALL, 8),)),
         (memory(32, 32), (1,), HugePagesRequest(SMALL, 8), "", (RuntimePages(1, SMALL, 8),)),
         (memory(32, 32), (), HugePagesRequest(BIG, 8), "hugepagesz=1G hugepages=0:8", ()),
-        # Where nothing is: the first node has no memory, so that the other is the only one.
+        # The first node has no memory, so that the other one is the only node.
         (memory(0, 32), (0,), HugePagesRequest(BIG, 8), "hugepagesz=1G hugepages=8", ()),
         (memory(32, first=1), (), HugePagesRequest(BIG, 8), "hugepagesz=1G hugepages=8", ()),
     ],
 )
 def test_plans(
-    there: Memory, near: tuple[int, ...], wanted: HugePagesRequest, arguments: str, runtime: tuple[RuntimePages, ...]
+    host_memory: Memory,
+    near: tuple[int, ...],
+    pages: HugePagesRequest,
+    arguments: str,
+    runtime: tuple[RuntimePages, ...],
 ) -> None:
-    result = planned(there, wanted, near=near)
+    result = planned(host_memory, pages, near=near)
     assert result.refusals == ()
     assert " ".join(result.plan.arguments) == arguments
     assert result.plan.runtime == runtime
-    assert sum(one.pages for one in (*result.plan.at_boot, *result.plan.runtime)) == wanted.pages
+    assert sum(allocated.pages for allocated in (*result.plan.at_boot, *result.plan.runtime)) == pages.pages
 
 
 @pytest.mark.parametrize(
-    ("there", "requests", "code", "seen"),
+    ("host_memory", "requests", "code", "seen"),
     [
         (memory(32, pools=(SMALL,)), [HugePagesRequest(BIG, 1)], "hugepage_size_unsupported", "these sizes: 2M"),
         (memory(32, pools=()), [HugePagesRequest(SMALL, 1)], "hugepage_size_unsupported", "none"),
@@ -73,60 +81,60 @@ def test_plans(
             memory(32),
             [HugePagesRequest(BIG, 14), HugePagesRequest(SMALL, 8192)],
             "hugepages_exceed_memory",
-            "30 GiB are wanted",
+            "30 GiB of 32 GiB are requested",
         ),
         (memory(32, 32), [HugePagesRequest(BIG, 1, (0, 3))], "memory_node_unknown", "node 3"),
         (memory(32)._replace(total_bytes=None), [HugePagesRequest(BIG, 29)], "hugepages_exceed_memory", "32 GiB"),
     ],
 )
-def test_refused(there: Memory, requests: list[HugePagesRequest], code: str, seen: str) -> None:
-    (refusal,) = planned(there, *requests).refusals
+def test_refused(host_memory: Memory, requests: list[HugePagesRequest], code: str, seen: str) -> None:
+    (refusal,) = planned(host_memory, *requests).refusals
     assert refusal.code == code
     assert seen in refusal.seen
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_mistakes_are_reported_at_once() -> None:
     requests = [HugePagesRequest(16 << 20, 1), HugePagesRequest(BIG, 1, (7,)), HugePagesRequest(BIG, 31)]
     codes = [refusal.code for refusal in planned(memory(32), *requests).refusals]
     assert codes == ["hugepage_size_unsupported", "memory_node_unknown", "hugepages_exceed_memory"]
 
 
-def test_what_the_host_keeps_can_be_set() -> None:
+def test_the_memory_for_the_host_can_be_set() -> None:
     assert planned(memory(8), HugePagesRequest(BIG, 7), least=GIB).refusals == ()
     assert planned(memory(8), HugePagesRequest(BIG, 7), least=2 * GIB).refusals
-    # and yet each node keeps something
+    # A part of each node stays free in any case.
     assert planned(memory(8, 8), HugePagesRequest(BIG, 8, (1,)), least=0).refusals
 
 
 def test_unknown_memory_is_refused() -> None:
-    there = memory(32)
-    unknown = there._replace(total_bytes=None, nodes={"0": there.nodes["0"]._replace(total_bytes=None)})
+    known = memory(32)
+    unknown = known._replace(total_bytes=None, nodes={"0": known.nodes["0"]._replace(total_bytes=None)})
     (refusal,) = planned(unknown, HugePagesRequest(BIG, 1)).refusals
-    assert (refusal.code, "can't be told" in refusal.seen) == ("hugepages_exceed_memory", True)
+    assert (refusal.code, "is unknown" in refusal.seen) == ("hugepages_exceed_memory", True)
 
 
-def test_old_kernels_do_not_count_by_node() -> None:
-    wanted = HugePagesRequest(BIG, 4, (1,))
-    (refusal,) = planned(memory(32, 32), wanted, kernels=(NEW, OLD)).refusals
+def test_counts_per_node_need_a_new_kernel() -> None:
+    pages = HugePagesRequest(BIG, 4, (1,))
+    (refusal,) = planned(memory(32, 32), pages, kernels=(NEW, OLD)).refusals
     assert refusal.code == "hugepages_need_newer_kernel"
     assert OLD in refusal.seen
     assert NEW not in refusal.seen
-    assert planned(memory(32, 32), wanted, kernels=(NEW,)).refusals == ()
-    assert planned(memory(32, 32), wanted._replace(nodes=None), kernels=(OLD,)).refusals == ()
-    assert planned(memory(32), wanted._replace(nodes=(0,)), kernels=(OLD,)).refusals == ()
+    assert planned(memory(32, 32), pages, kernels=(NEW,)).refusals == ()
+    assert planned(memory(32, 32), pages._replace(nodes=None), kernels=(OLD,)).refusals == ()
+    assert planned(memory(32), pages._replace(nodes=(0,)), kernels=(OLD,)).refusals == ()
     assert (
         planned(memory(32, 32), HugePagesRequest(SMALL, 4, (1,)), kernels=(OLD,)).refusals == ()
-    )  # sysfs always could
+    )  # sysfs has always had counts per node
 
 
-def test_sizes_are_ordered_and_nodes_of_one_size_are_put_together() -> None:
+def test_sizes_are_sorted_and_nodes_of_one_size_are_merged() -> None:
     requests = [HugePagesRequest(SMALL, 4, at="boot"), HugePagesRequest(BIG, 8, (0,)), HugePagesRequest(BIG, 2, (1,))]
     plan = planned(memory(32, 32), *requests, near=(1,)).plan
     assert plan.arguments == ("hugepagesz=1G hugepages=0:8,1:2", "hugepagesz=2M hugepages=1:4")
     assert units(plan.arguments) == plan.arguments
 
 
-def test_a_guess_at_the_node_is_told() -> None:
+def test_a_default_node_is_reported() -> None:
     assert "node 0" in planned(memory(32, 32), HugePagesRequest(BIG, 8)).notes[0]
     assert planned(memory(32, 32), HugePagesRequest(BIG, 8), near=(1,)).notes == ()
 
@@ -143,23 +151,23 @@ def test_a_guess_at_the_node_is_told() -> None:
             at=st.sampled_from(["auto", "boot", "run"]),
         ),
         max_size=3,
-        unique_by=lambda wanted: wanted.size_kb,
+        unique_by=lambda pages: pages.size_kb,
     ),
     st.lists(st.integers(0, 4), max_size=2).map(tuple),
 )
-def test_whatever_is_planned_is_all_that_was_asked_and_fits(
+def test_any_plan_has_all_requested_pages_and_fits(
     sizes: list[int], requests: list[HugePagesRequest], near: tuple[int, ...]
 ) -> None:
-    there = memory(*sizes)
-    result = planned(there, *requests, near=near)
-    assert planned(there, *requests, near=near) == result
+    host_memory = memory(*sizes)
+    result = planned(host_memory, *requests, near=near)
+    assert planned(host_memory, *requests, near=near) == result
     if result.refusals:
         return
     placed = (*result.plan.at_boot, *result.plan.runtime)
-    for wanted in requests:
-        assert sum(one.pages for one in placed if one.size_kb == wanted.size_kb) == wanted.pages
-    amount = sum(one.pages * one.size_kb * 1024 for one in placed)
+    for request in requests:
+        assert sum(pages.pages for pages in placed if pages.size_kb == request.size_kb) == request.pages
+    amount = sum(pages.pages * pages.size_kb * 1024 for pages in placed)
     assert not placed or amount <= sum(sizes) * GIB - 2 * GIB
     for number, size in enumerate(sizes):
-        on_node = sum(one.pages * one.size_kb * 1024 for one in placed if one.node == number)
+        on_node = sum(pages.pages * pages.size_kb * 1024 for pages in placed if pages.node == number)
         assert on_node <= size * GIB * 15 // 16

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Huge pages of the running system: the files, held against tmpfiles.d(5) and systemd's own tools where installed."""
+"""Huge pages of the running system: the files, as tmpfiles.d(5) describes them and as systemd's tools read them."""
 
 from __future__ import annotations
 
@@ -42,29 +42,29 @@ def plan(*runtime: RuntimePages, at_boot: tuple[RuntimePages, ...] = ()) -> Huge
     return HugePagesPlan((), at_boot, runtime)
 
 
-def contents(wanted: HugePagesPlan, mounts: str | None = SYSTEMD, ours: tuple[int, ...] = ()) -> dict[str, str]:
-    files = hugepages_files(wanted, mounts, ours)
+def contents(pages: HugePagesPlan, mounts: str | None = SYSTEMD, ours: tuple[int, ...] = ()) -> dict[str, str]:
+    files = hugepages_files(pages, mounts, ours)
     assert all(is_ours(file.content) and file.mode == 0o644 for file in files)
     assert len({file.path for file in files}) == len(files)
     return {file.path: file.content for file in files}
 
 
 def unit(text: str) -> dict[str, dict[str, str]]:
-    """Read a unit file: settings by section, each there once."""
-    found: dict[str, dict[str, str]] = {}
+    """Return the settings of a unit file by section; each must be set once."""
+    settings_: dict[str, dict[str, str]] = {}
     section = ""
     for line in text.splitlines():
         if line.startswith("["):
             section = line.strip("[]")
-            found[section] = {}
+            settings_[section] = {}
         elif line and not line.startswith("#"):
             name, _equals, value = line.partition("=")
-            assert found[section].setdefault(name, value) == value or name == "Documentation"
-    return found
+            assert settings_[section].setdefault(name, value) == value or name == "Documentation"
+    return settings_
 
 
 def by_rule(text: str, root: Path) -> None:
-    """Do what systemd-tmpfiles --boot does with lines of type w: write to a file that exists, with an argument."""
+    """Apply lines of type w as systemd-tmpfiles --boot does: write the argument to a file if it exists."""
     for line in text.splitlines():
         if not line.startswith("#"):
             kind, path, mode, user, group, age, argument = line.split()
@@ -74,7 +74,7 @@ def by_rule(text: str, root: Path) -> None:
 
 
 def by_tool(text: str, root: Path, *options: str) -> None:
-    """Have systemd-tmpfiles do it, where it is installed."""
+    """Have systemd-tmpfiles apply the lines, if it is installed."""
     tool = shutil.which("systemd-tmpfiles", path=TOOLS)
     if tool is None:
         by_rule(text, root)
@@ -100,14 +100,14 @@ def test_counts_are_written_where_the_kernel_reads_them(write: Callable[[str, Pa
     for path in paths:
         (tmp_path / path[1:]).parent.mkdir(parents=True)
         (tmp_path / path[1:]).write_text("0")
-    # A node that is not there is passed over.
+    # A node that does not exist is skipped.
     text = contents(plan(NODE_0, RuntimePages(7, SMALL, 8), ANYWHERE))[TMPFILES_FILE]
     write(text, tmp_path)
     assert {path: (tmp_path / path[1:]).read_text() for path in paths} == paths
     assert not (tmp_path / "sys/devices/system/node/node7").exists()
 
 
-def test_only_a_boot_writes_counts(tmp_path: Path) -> None:
+def test_counts_are_only_written_at_boot(tmp_path: Path) -> None:
     path = tmp_path / count_path(NODE_0)[1:]
     path.parent.mkdir(parents=True)
     path.write_text("600")
@@ -120,11 +120,11 @@ def test_only_a_boot_writes_counts(tmp_path: Path) -> None:
 def test_the_largest_pages_come_first() -> None:
     lines = contents(plan(NODE_1, NODE_0, ANYWHERE, RuntimePages(0, BIG, 1)))[TMPFILES_FILE].splitlines()[1:]
     paths = [line.split()[1] for line in lines]
-    assert paths == [count_path(one) for one in (ANYWHERE, RuntimePages(0, BIG, 1), NODE_0, NODE_1)]
+    assert paths == [count_path(pages) for pages in (ANYWHERE, RuntimePages(0, BIG, 1), NODE_0, NODE_1)]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "mounts", "ours", "sizes"),
+    ("pages", "mounts", "ours", "sizes"),
     [
         (plan(NODE_0), SYSTEMD, (), []),
         (plan(ANYWHERE), SYSTEMD, (), [BIG]),
@@ -133,18 +133,18 @@ def test_the_largest_pages_come_first() -> None:
         (plan(NODE_0, ANYWHERE), "", (), [SMALL, BIG]),
         (plan(NODE_0, ANYWHERE), None, (), [SMALL, BIG]),
         (plan(ANYWHERE), "none /mnt/huge hugetlbfs rw,pagesize=1024M 0 0", (), []),
-        (plan(ANYWHERE), "none /dev/hugepages1G hugetlbfs rw,pagesize=1G 0 0", (), []),  # somebody else's
-        (plan(ANYWHERE), "none /dev/hugepages1G hugetlbfs rw,pagesize=1G 0 0", (BIG,), [BIG]),  # ours: it stays
-        (plan(NODE_0), SYSTEMD, (BIG,), []),  # ours, and not wanted any more
+        (plan(ANYWHERE), "none /dev/hugepages1G hugetlbfs rw,pagesize=1G 0 0", (), []),  # a foreign mount
+        (plan(ANYWHERE), "none /dev/hugepages1G hugetlbfs rw,pagesize=1G 0 0", (BIG,), [BIG]),  # our own mount is kept
+        (plan(NODE_0), SYSTEMD, (BIG,), []),  # our own mount, not requested any more
         (plan(), "", (), []),
     ],
 )
-def test_mounts(wanted: HugePagesPlan, mounts: str | None, ours: tuple[int, ...], sizes: list[int]) -> None:
-    files = contents(wanted, mounts, ours)
+def test_mounts(pages: HugePagesPlan, mounts: str | None, ours: tuple[int, ...], sizes: list[int]) -> None:
+    files = contents(pages, mounts, ours)
     units = [path for path in files if path.endswith(".mount")]
     assert units == [mount_unit_path(size) for size in sizes]
     assert (WANTS_FILE in files) == bool(sizes)
-    assert (TMPFILES_FILE in files) == bool(wanted.runtime)
+    assert (TMPFILES_FILE in files) == bool(pages.runtime)
     for size, path in zip(sizes, units, strict=True):
         name = path.rpartition("/")[2]
         assert (
@@ -155,15 +155,15 @@ def test_mounts(wanted: HugePagesPlan, mounts: str | None, ours: tuple[int, ...]
     assert RELOAD_TOOL == ("systemctl", "daemon-reload")
 
 
-def test_a_mount_of_ours_is_no_reason_to_remove_its_unit() -> None:
-    """The second run sees the mount that the first one made."""
+def test_our_own_mount_does_not_count_as_a_foreign_one() -> None:
+    """The second run reads the mount of the first one in /proc/mounts."""
     first = contents(plan(ANYWHERE))
     mounts = SYSTEMD + "hugetlbfs /dev/hugepages1G hugetlbfs rw,relatime,pagesize=1G 0 0\n"
     ours = tuple(size for size in (SMALL, BIG) if mount_unit_path(size) in first)
     assert contents(plan(ANYWHERE), mounts, ours) == first
 
 
-def test_systemd_takes_the_mount(tmp_path: Path) -> None:
+def test_systemd_accepts_the_mount_units(tmp_path: Path) -> None:
     files = contents(plan(ANYWHERE, RuntimePages(0, 64, 1)))
     assert {path for path in files if path.endswith(".mount")} == {
         "/etc/systemd/system/dev-hugepages1G.mount",
@@ -178,7 +178,7 @@ def test_systemd_takes_the_mount(tmp_path: Path) -> None:
             file.write_text(text)
             if tool is not None:
                 done = subprocess.run([tool, "verify", str(file)], capture_output=True, text=True, check=False)
-                assert file.name not in done.stderr  # what else is wrong with this machine is not of concern
+                assert file.name not in done.stderr  # other units of this machine may have errors
 
 
 @pytest.mark.parametrize(
@@ -200,12 +200,12 @@ def test_any_text_is_read(text: str) -> None:
     assert set(contents(plan(ANYWHERE, NODE_0), text)) >= {TMPFILES_FILE}
 
 
-def there(*nodes: dict[int, HugePages]) -> Machine:
-    made = {
+def host(*nodes: dict[int, HugePages]) -> Machine:
+    memory_nodes = {
         str(number): MemoryNode(32 << 30, (number,), {str(size): pool for size, pool in node.items()})
         for number, node in enumerate(nodes)
     }
-    return machine(memory=Memory(32 << 30, made))
+    return machine(memory=Memory(32 << 30, memory_nodes))
 
 
 def pool(total: int | None, surplus: int | None = 0) -> HugePages:
@@ -213,30 +213,34 @@ def pool(total: int | None, surplus: int | None = 0) -> HugePages:
 
 
 @pytest.mark.parametrize(
-    ("wanted", "found", "words"),
+    ("pages", "machine_", "words"),
     [
-        (plan(NODE_0), there({SMALL: pool(512)}), []),
-        (plan(NODE_0), there({SMALL: pool(600)}), []),
+        (plan(NODE_0), host({SMALL: pool(512)}), []),
+        (plan(NODE_0), host({SMALL: pool(600)}), []),
         (
             plan(NODE_0),
-            there({SMALL: pool(500)}),
-            [("512 huge pages of 2M", "node 0", "500 are there", "24 MiB", "boot")],
+            host({SMALL: pool(500)}),
+            [("512 huge pages of 2M", "node 0", "500 are allocated", "24 MiB", "boot")],
         ),
-        (plan(NODE_0), there({SMALL: pool(512, 2)}), [("510 are there",)]),  # surplus pages go again
-        (plan(NODE_0), there({SMALL: pool(512, None)}), []),
-        (plan(NODE_0), there({SMALL: pool(None)}), [("can't be told",)]),
-        (plan(NODE_0), there({}), [("can't be told",)]),
-        (plan(NODE_1), there({SMALL: pool(9)}), [("node 1", "can't be told")]),
-        (plan(NODE_0, NODE_1), there({SMALL: pool(0)}, {SMALL: pool(0)}), [("node 0",), ("node 1",)]),
-        (plan(ANYWHERE), there({BIG: pool(1)}, {BIG: pool(2)}), []),
-        (plan(ANYWHERE), there({BIG: pool(1)}, {BIG: pool(1)}), [("3 huge pages of 1G are wanted, and 2", "1 GiB")]),
-        (plan(ANYWHERE), there({BIG: pool(3)}, {}), []),  # a node without pages of that size
-        (plan(ANYWHERE), there({BIG: pool(3)}, {BIG: pool(None)}), [("can't be told",)]),
-        (plan(at_boot=(RuntimePages(0, BIG, 16),)), there({BIG: pool(14)}), [("14 are there", "2 GiB", "reboot")]),
-        (plan(), there({}), []),
+        (plan(NODE_0), host({SMALL: pool(512, 2)}), [("510 are allocated",)]),  # surplus pages do not count
+        (plan(NODE_0), host({SMALL: pool(512, None)}), []),
+        (plan(NODE_0), host({SMALL: pool(None)}), [("is unknown",)]),
+        (plan(NODE_0), host({}), [("is unknown",)]),
+        (plan(NODE_1), host({SMALL: pool(9)}), [("node 1", "is unknown")]),
+        (plan(NODE_0, NODE_1), host({SMALL: pool(0)}, {SMALL: pool(0)}), [("node 0",), ("node 1",)]),
+        (plan(ANYWHERE), host({BIG: pool(1)}, {BIG: pool(2)}), []),
+        (
+            plan(ANYWHERE),
+            host({BIG: pool(1)}, {BIG: pool(1)}),
+            [("3 huge pages of 1G are requested, but only 2", "1 GiB")],
+        ),
+        (plan(ANYWHERE), host({BIG: pool(3)}, {}), []),  # a node without pages of that size
+        (plan(ANYWHERE), host({BIG: pool(3)}, {BIG: pool(None)}), [("is unknown",)]),
+        (plan(at_boot=(RuntimePages(0, BIG, 16),)), host({BIG: pool(14)}), [("14 are allocated", "2 GiB", "reboot")]),
+        (plan(), host({}), []),
     ],
 )
-def test_shortfall(wanted: HugePagesPlan, found: Machine, words: list[tuple[str, ...]]) -> None:
-    texts = shortfall(wanted, found)
+def test_shortfall(pages: HugePagesPlan, machine_: Machine, words: list[tuple[str, ...]]) -> None:
+    texts = shortfall(pages, machine_)
     assert len(texts) == len(words)
     assert all(word in text for text, expected in zip(texts, words, strict=True) for word in expected)
