@@ -19,6 +19,8 @@ from .checkpoint import flush_journal
 _MANAGED_DIRECTORY = "vfio-workstation"
 _DROP_IN_DIRECTORIES = ("sysinit.target.d",)
 _SELINUX_ATTRIBUTE = "security.selinux"
+#: Hashes and signatures of a file's content and metadata (ima(7), evm): the kernel makes new ones.
+_OF_THE_CONTENT = ("security.ima", "security.evm")
 #: What boot loaders read is below directories of this name, or on an EFI system partition, which has no journal.
 _BOOT = "/boot/"
 
@@ -30,7 +32,7 @@ class Snapshot(NamedTuple):
     content: bytes | None
     mode: int
     owner: tuple[int, int]  # user and group
-    label: bytes | None
+    attributes: tuple[tuple[str, bytes], ...]  # extended attributes: POSIX ACLs, SELinux label, capabilities, user.*
     times: tuple[int, int]  # of access and of modification, in ns
 
 
@@ -39,7 +41,7 @@ def take_snapshot(path: str) -> Snapshot:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
-        return Snapshot(path, None, 0o644, (0, 0), None, (0, 0))
+        return Snapshot(path, None, 0o644, (0, 0), (), (0, 0))
     with os.fdopen(descriptor, "rb") as file:
         status = os.fstat(descriptor)
         return Snapshot(
@@ -47,13 +49,13 @@ def take_snapshot(path: str) -> Snapshot:
             file.read(),
             stat.S_IMODE(status.st_mode),
             (status.st_uid, status.st_gid),
-            selinux_label(path),
+            extended_attributes(path),
             (status.st_atime_ns, status.st_mtime_ns),
         )
 
 
 def restore(snapshot: Snapshot) -> None:
-    """Restore a file's content, mode, owner, label and times; remove it if there was none.
+    """Restore a file's content, mode, owner, extended attributes and times; remove it if there was none.
 
     An unchanged file is not touched: writing it needs disk space, and the lack of that may be why a step failed.
     """
@@ -82,7 +84,7 @@ def write(path: str, content: bytes, mode: int | None, previous: Snapshot) -> No
         path: The file.
         content: Its new content.
         mode: Its new mode; None keeps the previous one.
-        previous: The file before, whose owner and label are kept.
+        previous: The file before, whose owner and extended attributes are kept.
     """
     destination = resolve_links(path)
     draft = draft_path(destination)
@@ -143,21 +145,34 @@ def remove_draft(draft: str) -> None:
 
 
 def copy_metadata(source: Snapshot, draft: str) -> None:
-    """Give a draft the mode, owner and SELinux label of a file, as far as its file system supports them."""
+    """Give a draft the mode, owner, ACL, SELinux label and other extended attributes of a file.
+
+    A draft of a new file keeps what it inherited from its directory, such as a default ACL.
+    """
     os.chmod(draft, source.mode)
+    if source.content is None:
+        return
     status = os.stat(draft)
-    if source.content is not None and (status.st_uid, status.st_gid) != source.owner:
+    if (status.st_uid, status.st_gid) != source.owner:
         os.chown(draft, *source.owner)
-    if source.label is not None and selinux_label(draft) != source.label:
-        os.setxattr(draft, _SELINUX_ATTRIBUTE, source.label)
+    wanted, current = dict(source.attributes), dict(extended_attributes(draft))
+    for name in current.keys() - wanted.keys() - {_SELINUX_ATTRIBUTE}:  # a label can be changed, not removed
+        os.removexattr(draft, name)
+    for name, value in wanted.items():
+        if current.get(name) != value:
+            os.setxattr(draft, name, value)
 
 
-def selinux_label(path: str) -> bytes | None:
-    """Return a file's SELinux label, or None if it has none."""
+def extended_attributes(path: str) -> tuple[tuple[str, bytes], ...]:
+    """Return a file's extended attributes that a file with other content may have too; none where there is no support.
+
+    POSIX ACLs are among them, as system.posix_acl_access (acl(5)).
+    """
     try:
-        return os.getxattr(path, _SELINUX_ATTRIBUTE)
+        names = [name for name in os.listxattr(path) if name not in _OF_THE_CONTENT]
+        return tuple((name, os.getxattr(path, name)) for name in sorted(names))
     except OSError:
-        return None
+        return ()
 
 
 def replace_durably(draft: str, destination: str) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from types import TracebackType
 from typing import Callable, Mapping, NamedTuple, Sequence
 
@@ -42,14 +43,21 @@ class Transaction:
         checks: By the name that a step gives, the check that a draft must pass before it replaces a file.
         root: Directory of the host's files; `/` except in tests. The arguments of tools are not prefixed with it.
         runner: Runs a tool.
+        since: When planning began, in ns since the epoch: a file that another program changed since fails its step.
     """
 
     def __init__(
-        self, checks: Mapping[str, Check], root: str = "/", runner: Callable[[Sequence[str]], str] = run
+        self,
+        checks: Mapping[str, Check],
+        root: str = "/",
+        runner: Callable[[Sequence[str]], str] = run,
+        since: int | None = None,
     ) -> None:
         self._checks = checks
         self._prefix = root.rstrip("/")
         self._runner = runner
+        self._since = since
+        self._results: dict[str, tuple[int, ...] | None] = {}  # what stat(2) says of each file as we left it
         self._snapshots: list[files.Snapshot] = []
         self._created_directories: list[str] = []
         self._previous_attributes: list[tuple[str, str]] = []  # paths and values
@@ -97,8 +105,12 @@ class Transaction:
             except OSError as error:
                 failures.append(f"{path}: {error.strerror}")
         for snapshot in reversed(self._snapshots):
+            if snapshot.path in self._results and _identity(snapshot.path) != self._results[snapshot.path]:
+                failures.append(f"{snapshot.path}: another program has changed it meanwhile, and its version is kept")
+                continue
             try:
                 files.restore(snapshot)
+                self._results.pop(snapshot.path, None)
             except OSError as error:
                 failures.append(f"{snapshot.path}: {error.strerror}")
         for directory in reversed(self._created_directories):
@@ -111,11 +123,13 @@ class Transaction:
             previous = self._take_snapshot(step.path)
             self._make_parent_directories(files.resolve_links(self._prefix + step.path))
             files.write(self._prefix + step.path, step.content.encode("utf-8", "surrogateescape"), step.mode, previous)
+            self._note_result(step.path)
             self._written.append(step.path)
         elif isinstance(step, RemoveFile):
             if not is_draft(os.path.basename(step.path)):  # a leftover draft is not worth restoring
                 self._take_snapshot(step.path)
             files.remove(self._prefix + step.path)
+            self._note_result(step.path)
             self._removed.append(step.path)
         elif isinstance(step, GenerateFile):
             self._generate_file(step)
@@ -143,6 +157,7 @@ class Transaction:
             files.replace_durably(draft, destination)
         finally:
             files.remove_draft(draft)
+        self._note_result(step.path)
         self._written.append(step.path)
 
     def _write_attribute(self, step: WriteAttribute) -> None:
@@ -158,10 +173,32 @@ class Transaction:
         self._tools.append(" ".join(argv))
         self._runner(argv)
 
+    def _check_unchanged(self, path: str) -> None:
+        """Raise if somebody else changed a file since the steps were planned: its new content would be lost."""
+        status = os.stat(self._prefix + path) if os.path.exists(self._prefix + path) else None
+        # A date in the future is of a clock that was wrong, and says nothing.
+        if self._since is None or status is None or not self._since < status.st_ctime_ns <= time.time_ns():
+            return
+        if self._results.get(self._prefix + path, ()) != _identity(self._prefix + path):
+            raise ApplyFailed(f"{path}: another program changed it while this run was planning. Run this again")
+
+    def _note_result(self, path: str) -> None:
+        self._results[self._prefix + path] = _identity(self._prefix + path)
+
     def _take_snapshot(self, path: str) -> files.Snapshot:
+        self._check_unchanged(path)
         snapshot = files.take_snapshot(self._prefix + path)
         self._snapshots.append(snapshot)
         return snapshot
+
+
+def _identity(path: str) -> tuple[int, ...] | None:
+    """Return what differs between two versions of a file, as stat(2) says it; None if there is no file."""
+    try:
+        status = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _subject(step: Step) -> str:

@@ -174,6 +174,10 @@ CODES = {
         "Somebody's settings would be lost.",
         "Move the file away, or give it another name; then run this again.",
     ),
+    "file_protected": (
+        "The file would not be replaced, or not as a whole.",
+        "Remove the protection, if nobody needs it, and run this again.",
+    ),
     "record_damaged": (
         "What is ours and what is not can't be told apart any more.",
         "Restore the file from a backup; or move it away, take our arguments out by hand, and run this again.",

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import time
 from types import MappingProxyType
 from typing import Any, Callable, Mapping, NamedTuple, NoReturn, Sequence
 
@@ -14,6 +15,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._apply import ApplyFailed, Busy, Receipt, Transaction, UndoFailed, locked
 from .._apply.leftovers import leftover_removals
+from .._apply.package_managers import package_managers_held
+from .._apply.protection import protection_refusals
 from .._apply.storage import storage_refusals
 from .._apply.transaction import Check
 from .._machine import to_json
@@ -52,23 +55,46 @@ def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapp
         )
     try:
         with locked():
-            # What files are like now is shown later, when they are not so any more.
-            first = _with_file_diffs(_look(observe))
-            if first.refusals or not first.steps:
-                _finish(module, first, None)
-            with Transaction(checks) as transaction:
-                refusals = storage_refusals(first.tree, first.steps)
-                if refusals:
-                    _finish(module, first._replace(refusals=refusals), None)
-                transaction.apply(first.steps)
-                last = _look(observe)
-                _insist(last)
-            at_end = first._replace(
-                states=last.states, warnings=last.warnings, live=last.live, reboot_helps=last.reboot_helps
-            )
-            _finish(module, at_end, transaction.receipt)
+            outcome = _look(observe)
+            receipt = None
+            if outcome.steps and not outcome.refusals:
+                # Nothing to do costs no wait; what is to be done is planned again, since package managers may have
+                # changed what it was planned for.
+                with package_managers_held():
+                    outcome, receipt = _apply(observe, checks)
+            _finish(module, outcome, receipt)
     except (Busy, ApplyFailed) as error:
         module.fail_json(msg=f"{error}\n{_how_it_is_left(error)}", refusals=[])
+
+
+def _apply(observe: Callable[[], Outcome], checks: Mapping[str, Check]) -> tuple[Outcome, Receipt | None]:
+    """Plan and apply; return the outcome with the states at the end, and the receipt if anything was applied.
+
+    Raises:
+        ApplyFailed: A step failed, or the host does not show what the steps were for. Every step is undone.
+    """
+    since = time.time_ns()
+    # The diff is of the files as they are before the steps.
+    planned = _with_file_diffs(_look(observe))
+    refusals = planned.refusals or _obstacles(planned)
+    if refusals or not planned.steps:
+        return planned._replace(refusals=refusals), None
+    with Transaction(checks, since=since) as transaction:
+        transaction.apply(planned.steps)
+        last = _look(observe)
+        _insist(last)
+    at_end = planned._replace(
+        states=last.states, warnings=last.warnings, live=last.live, reboot_helps=last.reboot_helps
+    )
+    return at_end, transaction.receipt
+
+
+def _obstacles(outcome: Outcome) -> tuple[Refusal, ...]:
+    """Return why the files of the steps can't be replaced."""
+    return (
+        *storage_refusals(outcome.tree, outcome.steps),
+        *protection_refusals(outcome.tree, outcome.steps),
+    )
 
 
 def _how_it_is_left(error: Exception) -> str:
@@ -99,7 +125,7 @@ def _finish(module: AnsibleModule, outcome: Outcome, receipt: Receipt | None) ->
         module.warn(warning)
     refusals = outcome.refusals
     if not refusals and module.check_mode:
-        refusals = storage_refusals(outcome.tree, outcome.steps)
+        refusals = _obstacles(outcome)
     values = {
         **outcome.values,
         **outcome.live,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -59,3 +60,39 @@ def test_a_directory_of_this_collection_is_removed_with_its_last_file(tmp_path: 
     path.touch()
     files.remove(str(path))
     assert list(tmp_path.rglob("*")) == [tmp_path / "etc"]
+
+
+def described(path: Path) -> str:
+    """Everything about a file besides its content, by getfacl and getfattr."""
+    argv = [
+        "sh",
+        "-c",
+        'getfacl --omit-header "$1" && getfattr --dump --match=- "$1" 2>/dev/null | grep -v "^# file" || true',
+    ]
+    return subprocess.run([*argv, "sh", path], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("mode", [None, 0o600])
+def test_a_replaced_file_keeps_its_acl_and_extended_attributes(tmp_path: Path, mode: int | None) -> None:
+    path = tmp_path / "grub"
+    path.write_text("old")
+    path.chmod(0o640)
+    subprocess.run(["setfacl", "--modify", "u:1234:rw,g:5678:r", path], check=True)
+    os.setxattr(path, "user.origin", b"a person")
+    before = described(path)
+    assert "user:1234:rw-" in before
+    files.write(str(path), b"new", None, files.take_snapshot(str(path)))
+    assert (path.read_text(), described(path)) == ("new", before)
+    snapshot = files.take_snapshot(str(path))
+    files.write(str(path), b"newer", mode, snapshot)
+    files.restore(snapshot)
+    assert (path.read_text(), described(path)) == ("new", before)
+
+
+def test_a_replaced_file_inherits_nothing_that_it_did_not_have(tmp_path: Path) -> None:
+    path = tmp_path / "grub"
+    path.write_text("old")
+    before = described(path)
+    subprocess.run(["setfacl", "--default", "--modify", "u:1234:rw", tmp_path], check=True)
+    files.write(str(path), b"new", None, files.take_snapshot(str(path)))
+    assert described(path) == before

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 import subprocess
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,7 +16,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.vfio.workstation.plugins.module_utils._apply import ApplyFailed, ToolFailed, Transaction, files
+from ansible_collections.vfio.workstation.plugins.module_utils._apply import (
+    ApplyFailed,
+    ToolFailed,
+    Transaction,
+    UndoFailed,
+    files,
+)
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import (
     ACTIVE,
     CONFIGURED,
@@ -216,3 +223,47 @@ def test_tools_do_not_read_drafts() -> None:
         assert draft.parent == Path(name).parent
         assert draft.name.startswith(".")
         assert draft.suffix not in (".cfg", ".conf", ".efi", ".rules", ".install", "")
+
+
+def test_what_another_program_wrote_meanwhile_is_kept(root: Path) -> None:
+    """A failure restores what these steps did, and not over somebody else's file."""
+    grub = root / "etc/default/grub"
+    with pytest.raises(UndoFailed) as failed, Transaction(PASSING, str(root)) as transaction:
+        transaction.apply([WRITE, CHANGE])
+        grub.write_text("GRUB_TIMEOUT=somebody\n")
+        transaction.apply([FAIL])
+    assert grub.read_text() == "GRUB_TIMEOUT=somebody\n"
+    assert f"{grub}: another program has changed it meanwhile, and its version is kept" in str(failed.value)
+    assert not (root / "etc/default/grub.d/ours.cfg").exists()
+
+
+def test_a_file_that_changed_after_planning_is_not_overwritten(root: Path) -> None:
+    before = contents(root)
+    since = time.time_ns()
+    time.sleep(0.02)  # the kernel's clock for files ticks every 4 to 10 ms
+    (root / "etc/default/grub").write_text("GRUB_TIMEOUT=somebody\n")
+    changed = contents(root)
+    assert changed != before
+    with (
+        pytest.raises(ApplyFailed, match="another program changed it") as failed,
+        Transaction(PASSING, str(root), since=since) as transaction,
+    ):
+        transaction.apply([WRITE, CHANGE])
+    assert not isinstance(failed.value, UndoFailed)
+    assert contents(root) == changed
+
+
+def test_a_file_may_be_changed_twice(root: Path) -> None:
+    since = time.time_ns()
+    with Transaction(PASSING, str(root), since=since) as transaction:
+        transaction.apply([CHANGE, CHANGE._replace(content="GRUB_TIMEOUT=2\n")])
+    assert (root / "etc/default/grub").read_text() == "GRUB_TIMEOUT=2\n"
+
+
+def test_a_date_in_the_future_says_nothing(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a machine whose clock was wrong: its files are of tomorrow."""
+    tomorrow = time.time_ns() - 86_400_000_000_000
+    monkeypatch.setattr(time, "time_ns", lambda: tomorrow)
+    with Transaction(PASSING, str(root), since=tomorrow - 1) as transaction:
+        transaction.apply([CHANGE])
+    assert (root / "etc/default/grub").read_text() == "GRUB_TIMEOUT=1\n"
