@@ -32,7 +32,7 @@ _DIRECTORIES = (
 
 
 def leftover_removals(tree: Tree) -> tuple[RemoveFile, ...]:
-    """Return steps that remove all drafts. The lock excludes that another run still uses one."""
+    """Return steps that remove all drafts. They are applied under the lock, so that no other run is writing one."""
     return tuple(
         RemoveFile(f"{directory}/{name}", RECORD, "remove the draft that an interrupted run left behind")
         for directory in dict.fromkeys((*_DIRECTORIES, *_boot_directories(tree)))

@@ -22,7 +22,7 @@ _GROWTH = 10 << 20
 
 
 def storage_refusals(tree: Tree, steps: Sequence[Step]) -> tuple[Refusal, ...]:
-    """Return one refusal for each file system that can't take the files of these steps; none for a captured tree."""
+    """Return one refusal for each file system that can't store the files of these steps; none for a captured tree."""
     if not tree.live:
         return ()
     # Bytes by device number. Of drafts the largest counts: each replaces its file before the next one is begun.

@@ -6,8 +6,8 @@
 
 A write to `unbind` returns when the driver has released the device. If the driver does not release it, the writing
 process is stuck in the kernel, where no signal reaches it. So a child process does the write, and is abandoned when its
-time is up. It inherits no open file from us, so that nobody has to wait for it: neither a later run for our lock, nor
-a reader of our output for the end of that.
+time is up. It inherits no open files, so it holds up nobody: neither the next run, which needs our lock, nor the reader
+of our output, which waits for the end of it.
 """
 
 from __future__ import annotations

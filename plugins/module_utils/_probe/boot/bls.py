@@ -62,5 +62,5 @@ def read_entries(tree: Tree, directory: str) -> tuple[Type1Entry, ...]:
 
 
 def identifier(name: str) -> str:
-    """Return the identifier of an entry by the name of its file, which may also have a suffix and a boot counter."""
+    """Return the identifier of an entry: the name of its file without the suffix and the boot counter."""
     return _BOOT_COUNTER.sub("", name[: -len(".conf")] if name.endswith(".conf") else name)

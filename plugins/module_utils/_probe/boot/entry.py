@@ -31,9 +31,7 @@ class Entry(NamedTuple):
     file: str  # path on this machine of the file that defines the entry
     parents: tuple[str, ...] = ()  # identifiers of the enclosing submenus, the outermost first
     line: int | None = None  # of the command line in that file; None if the entry has no line for it alone
-    script: str | None = (
-        None  # of /etc/grub.d, that wrote the entry; "" for no script; None where grub.cfg has no marks
-    )
+    script: str | None = None  # of /etc/grub.d, that wrote the entry; "" for none; None if grub.cfg has no markers
 
     @property
     def role(self) -> str:

@@ -46,7 +46,7 @@ class Sections:
 
     @property
     def end(self) -> int:
-        """The smallest size in bytes that the file has unless it is truncated."""
+        """Size in bytes below which the file is truncated."""
         return max((offset + size for offset, size in self._ranges.values()), default=0)
 
     def text(self, name: str) -> str | None:

@@ -66,7 +66,7 @@ def find_file(tree: Tree, directories: Sequence[str], path: str | None) -> str |
 
 
 def has_modules(tree: Tree, version: str) -> bool:
-    """Return whether a kernel's modules are installed, as those of this system's kernels are."""
+    """Return whether a kernel's modules are installed; if not, the kernel belongs to another system."""
     return any(tree.exists(f"{directory}/{version}") for directory in _MODULE_DIRECTORIES)
 
 

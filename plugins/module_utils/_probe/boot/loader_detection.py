@@ -23,7 +23,7 @@ class Loader(NamedTuple):
     name: str
     product: str  # how LoaderInfo and the components in its SBAT data begin, in lower case
     programs: Pattern[str]  # path of its EFI program, in lower case and with slashes
-    files: tuple[str, ...]  # that it has; {esp} is the mount point of an EFI system partition, a final `*` any suffix
+    files: tuple[str, ...]  # that it installs; {esp} is the mount point of an ESP, a final `*` any suffix
     bios: bool  # whether it also boots without UEFI
 
 
