@@ -264,6 +264,22 @@ host:
               description: Whether it is a PCI-to-PCI or CardBus bridge, which cannot be passed through.
               type: bool
               sample: false
+            physical_function:
+              description: Address of the physical function of an SR-IOV virtual function; else V(null).
+              type: str
+              sample: "0000:00:02.0"
+            virtual_functions:
+              description: Addresses of the SR-IOV virtual functions of a physical function.
+              type: list
+              elements: str
+              sample: ["0000:00:02.1", "0000:00:02.2"]
+            removable:
+              description:
+                - Whether the user can unplug the device, V(fixed) or V(removable). Thunderbolt and USB4 devices are
+                  removable.
+                - V(null) if the kernel does not know, as for most internal devices, and before Linux 5.14.
+              type: str
+              sample: removable
             reset_methods:
               description: Reset methods of the kernel, in order of preference; V(null) before Linux 5.15.
               type: list

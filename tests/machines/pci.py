@@ -59,6 +59,7 @@ def write_pci(files: Files, machine: dict[str, Any], cpus: list[LogicalCpu]) -> 
     for address, function in bus.functions.items():
         _write_function(files, bus, address, function, cpus)
         _write_resources(files, bus.path(address), function, cursor)
+    _write_virtual_functions(files, bus)
     write_groups(files, bus, machine)
     return bus
 
@@ -66,7 +67,7 @@ def write_pci(files: Files, machine: dict[str, Any], cpus: list[LogicalCpu]) -> 
 def _supported(function: dict[str, Any], machine: dict[str, Any]) -> dict[str, Any]:
     """Return a function without what this kernel does not have: groups without an IOMMU, newer attributes."""
     hidden = {"group"} if machine.get("ungrouped") else set()
-    hidden |= {"reset", "resizable"} if machine.get("old_kernel") else set()
+    hidden |= {"reset", "resizable", "removable"} if machine.get("old_kernel") else set()
     return {key: value for key, value in function.items() if key not in hidden}
 
 
@@ -96,6 +97,7 @@ def _write_function(files: Files, bus: Bus, address: str, function: dict[str, An
             "irq": 0,
             "driver_override": "(null)",
             "d3cold_allowed": 1,
+            "removable": function.get("removable"),
             "reset_method": " ".join(function["reset"]) if "reset" in function else None,
             # boot_vga exists for class 0x0300 alone (pci_dev_attrs_are_visible)
             "boot_vga": int(function.get("boot_vga", 0)) if function["class"].startswith("0300") else None,
@@ -123,6 +125,20 @@ def _write_function(files: Files, bus: Bus, address: str, function: dict[str, An
     if "module" in function:
         files.folder(f"/sys/module/{function['module']}")
         files.link(f"/sys/bus/pci/drivers/{function['driver']}/module", f"/sys/module/{function['module']}")
+
+
+def _write_virtual_functions(files: Files, bus: Bus) -> None:
+    """Write the links between physical and virtual functions, numbered by address (drivers/pci/iov.c)."""
+    virtual: dict[str, list[str]] = {}
+    for address, function in bus.functions.items():
+        if "physical_function" in function:
+            virtual.setdefault(function["physical_function"], []).append(address)
+    for physical, addresses in virtual.items():
+        folder = bus.path(physical)
+        files.attributes(folder, {"sriov_numvfs": len(addresses), "sriov_totalvfs": len(addresses)})
+        for number, address in enumerate(sorted(addresses)):
+            files.link(f"{folder}/virtfn{number}", bus.path(address))
+            files.link(f"{bus.path(address)}/physfn", folder)
 
 
 def _link(described: str) -> dict[str, str]:

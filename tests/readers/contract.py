@@ -184,6 +184,9 @@ FUNCTION = _exactly(
         "boot_display": _FLAG,
         "parent": _or_null(_text(_ADDRESS)),
         "bridge": _FLAG,
+        "physical_function": _or_null(_text(_ADDRESS)),
+        "virtual_functions": _list(_text(_ADDRESS)),
+        "removable": _or_null(_one_of("fixed", "removable")),
         "reset_methods": _or_null(_list(_text(r"\S+"), unique=False)),
         "bars": _or_null(
             _list(

@@ -56,6 +56,9 @@ class PciFunction(NamedTuple):
     boot_display: bool | None
     parent: str | None  # address of the bridge above; None on a root bus
     bridge: bool | None  # PCI-to-PCI or CardBus bridge: stays with the host, never passed through
+    physical_function: str | None  # address, of an SR-IOV virtual function; else None
+    virtual_functions: tuple[str, ...]  # addresses, in order of their SR-IOV number
+    removable: str | None  # by the user, "fixed" or "removable"; None if unknown to the kernel, and before Linux 5.14
     reset_methods: tuple[str, ...] | None  # None before Linux 5.15
     bars: tuple[Bar, ...] | None
     link: Link | None

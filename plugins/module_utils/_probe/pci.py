@@ -4,16 +4,18 @@
 
 """PCI functions.
 
-Source: Documentation/ABI/testing/sysfs-bus-pci and Documentation/PCI/sysfs-pci.rst. The configuration space is left
-alone while a function is suspended, since reading it would wake a GPU (pci_config_pm_runtime_get), and so are the
-attributes for which the kernel asks the device (link, resizable sizes). Otherwise only the serial number is read there.
+Source: Documentation/ABI/testing/sysfs-bus-pci and sysfs-devices-removable, Documentation/PCI/sysfs-pci.rst. The
+configuration space is left alone while a function is suspended, since reading it would wake a GPU
+(pci_config_pm_runtime_get), and so are the attributes for which the kernel asks the device (link, resizable sizes).
+Otherwise only the serial number is read there.
 """
 
 from __future__ import annotations
 
 import functools
+import itertools
 import re
-from typing import Iterable, Mapping, NamedTuple
+from typing import Iterable, Iterator, Mapping, NamedTuple
 
 from .._machine import Bar, Link, PciFunction, Use
 from .display import read_framebuffer
@@ -36,6 +38,7 @@ _ALL_BRIDGES = "06"  # host bridges and others too: none of them can be passed t
 _SPEED = re.compile(r"([0-9]{1,3}(?:\.[0-9]{1,2})?) ?GT/s")
 _RESOURCE = re.compile(r"0x([0-9a-fA-F]{1,16}) 0x([0-9a-fA-F]{1,16}) 0x([0-9a-fA-F]{1,16})")
 _UNUSED = " ".join(["0x" + "0" * 16] * 3)
+_REMOVABLE = {"fixed": "fixed", "removable": "removable"}  # the third value is "unknown"
 _RESIZE = re.compile(r"[0-9a-fA-F]{1,16}")
 
 
@@ -120,6 +123,9 @@ def _function(folder: Folder, kernel: _Kernel, names: PciNames, context: _Contex
         boot_display=None if class_code is None or class_code.startswith("03") else False,
         parent=_parent(folder.path),
         bridge=None if class_code is None else class_code[:4] in _BRIDGE_CLASSES,
+        physical_function=_linked_function(folder, "physfn"),
+        virtual_functions=tuple(_virtual_functions(folder)),
+        removable=_REMOVABLE.get(folder.text("removable") or ""),
         reset_methods=_reset_methods(folder, kernel),
         bars=_bars(folder, kernel, asleep),
         link=link,
@@ -135,6 +141,20 @@ def _group(name: str | None) -> str | None:
 def _parent(path: str) -> str | None:
     """Return the nearest function above. For a root bus of a VMD domain, that is the VMD controller."""
     return next((part for part in reversed(path.split("/")[:-1]) if is_pci_address(part)), None)
+
+
+def _linked_function(folder: Folder, name: str) -> str | None:
+    target = folder.link(name)
+    return target if target is not None and is_pci_address(target) else None
+
+
+def _virtual_functions(folder: Folder) -> Iterator[str]:
+    """Yield the addresses of the links virtfn0, virtfn1 and so on, which the kernel numbers without gaps."""
+    for number in itertools.count():
+        address = _linked_function(folder, f"virtfn{number}")
+        if address is None:
+            return
+        yield address
 
 
 def _reset_methods(folder: Folder, kernel: _Kernel) -> tuple[str, ...] | None:
