@@ -13,14 +13,14 @@ from tests.containers.boot_machine import ESP, BootMachine
 
 IOMMU: dict[str, Any] = {"owner": "iommu", "args": ["intel_iommu=on", "iommu=pt"]}
 NONSENSE: dict[str, tuple[dict[str, Any], str]] = {
-    "an owner's name": ({"owner": "../x", "args": ["a"]}, "is no name of an owner"),
+    "an owner's name": ({"owner": "../x", "args": ["a"]}, "owner: invalid name"),
     "an empty list": ({"owner": "iommu", "args": []}, "the list is empty"),
     "an open quote": ({"owner": "iommu", "args": ['a="b']}, "is not closed"),
     "a line end": ({"owner": "iommu", "args": ["a\nb"]}, "not printable ASCII"),
     "for init": ({"owner": "iommu", "args": ["a -- b"]}, "go to init"),
     "contradictory": ({"owner": "iommu", "args": ["iommu=pt", "iommu=off"]}, "can't be given together"),
     "twice": ({"owner": "iommu", "args": ["quiet", "quiet"]}, "is given twice"),
-    "an unknown code": ({"owner": "iommu", "args": ["a"], "accept": ["everything"]}, "is no code of a refusal"),
+    "an unknown code": ({"owner": "iommu", "args": ["a"], "accept": ["everything"]}, "is not a refusal code"),
     "an unknown state": ({"owner": "iommu", "state": "gone"}, "value of state must be one of"),
     "no owner": ({"args": ["a"]}, "missing required arguments: owner"),
 }
@@ -44,7 +44,7 @@ def test_another_user_may_look_and_not_change(host: BootMachine) -> None:
     before = host.tree()
     nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups"
     answer = host.call(prefix=nobody, **IOMMU)
-    assert "Only root can change how a machine boots" in answer.values["msg"]
+    assert "Changing the boot configuration requires root" in answer.values["msg"]
     # What that user can't read may be a reason to refuse, and none to fall over.
     looked = host.call(prefix=nobody, check=True, **IOMMU)
     assert looked.changed != looked.failed

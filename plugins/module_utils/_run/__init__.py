@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The one pass that every module makes, and the only place that knows Ansible.
+"""The run of each module: probe, plan, apply, verify, exit. The only layer that imports Ansible.
 
-A file a module, so that each is sent to a machine with no more than it needs.
+One file per module, so that Ansible sends each module with only the files that it needs.
 """

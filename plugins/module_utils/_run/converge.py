@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From what is observed to what is requested for: refuse, predict, or apply and look again."""
+"""Converge a machine to a request: refuse, predict, or apply and verify."""
 
 from __future__ import annotations
 
@@ -25,46 +25,46 @@ from .._probe.tree import FILE_LIMIT, Tree
 
 
 class Outcome(NamedTuple):
-    """What one look at the machine, with the request in mind, comes to."""
+    """The result of planning a request for the machine as it is."""
 
     tree: Tree
     refusals: tuple[Refusal, ...]
     steps: tuple[Step, ...]
     states: States
-    values: dict[str, Any]  # what the module returns besides
-    diffs: tuple[dict[str, str], ...]  # beyond those of files
+    values: dict[str, Any]  # further values to return, as of the beginning of the run
+    diffs: tuple[dict[str, str], ...]  # besides those of files
     warnings: tuple[str, ...]
-    live: Mapping[str, Any] = MappingProxyType({})  # what the module returns, as it is at the end
-    reboot_helps: bool = True  # where something is not active
+    live: Mapping[str, Any] = MappingProxyType({})  # further values to return, as of the end of the run
+    reboot_helps: bool = True  # whether a reboot would make active what is not
 
 
 def converge(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapping[str, Check]) -> NoReturn:
-    """Look, and do what is due, unless in check mode; exit with what was found and done, or fail.
+    """Carry out the steps that are due, unless in check mode, and exit with the result or fail.
 
     Args:
         module: The module.
-        observe: Looks at the machine as it is at that moment.
-        checks: What generated files must pass, by the name that steps give.
+        observe: Plans the request for the machine as it is at the time of the call.
+        checks: The checks of generated files, by the names that steps refer to.
     """
     if module.check_mode:
-        _finish(module, _with_file_diffs(_look(observe)), None)
+        _exit(module, _with_file_diffs(_observe(observe)), None)
     if os.geteuid() != 0:
         module.fail_json(
-            msg="Only root can change how a machine boots, and this is run as another user. "
+            msg="Changing the boot configuration requires root. "
             "Set become: true, or use check mode to see what would change."
         )
     try:
         with locked():
-            outcome = _look(observe)
+            outcome = _observe(observe)
             receipt = None
             if outcome.steps and not outcome.refusals:
-                # Nothing to do costs no wait; what is to be done is planned again, since package managers may have
-                # changed what it was planned for.
+                # A run without steps does not wait for package managers. After the wait, steps are planned again: a
+                # package manager may have changed the files that they were planned for.
                 with package_managers_held():
                     outcome, receipt = _apply(observe, checks)
-            _finish(module, outcome, receipt)
+            _exit(module, outcome, receipt)
     except (Busy, ApplyFailed) as error:
-        module.fail_json(msg=f"{error}\n{_how_it_is_left(error)}", refusals=[])
+        module.fail_json(msg=f"{error}\n{_state_after(error)}", refusals=[])
 
 
 def _apply(observe: Callable[[], Outcome], checks: Mapping[str, Check]) -> tuple[Outcome, Receipt | None]:
@@ -75,14 +75,14 @@ def _apply(observe: Callable[[], Outcome], checks: Mapping[str, Check]) -> tuple
     """
     since = time.time_ns()
     # The diff is of the files as they are before the steps.
-    planned = _with_file_diffs(_look(observe))
+    planned = _with_file_diffs(_observe(observe))
     refusals = planned.refusals or _obstacles(planned)
     if refusals or not planned.steps:
         return planned._replace(refusals=refusals), None
     with Transaction(checks, since=since) as transaction:
         transaction.apply(planned.steps)
-        last = _look(observe)
-        _insist(last)
+        last = _observe(observe)
+        _verify(last)
     at_end = planned._replace(
         states=last.states, warnings=last.warnings, live=last.live, reboot_helps=last.reboot_helps
     )
@@ -97,30 +97,31 @@ def _obstacles(outcome: Outcome) -> tuple[Refusal, ...]:
     )
 
 
-def _how_it_is_left(error: Exception) -> str:
+def _state_after(error: Exception) -> str:
+    """Return the sentence that says what state a failed run leaves the files in."""
     if isinstance(error, UndoFailed):
-        return "Every other file is as it was. Put those back by hand, or remove what hindered it and run this again."
+        return "All other files are as they were. Restore those by hand, or remove the cause and run this again."
     return "Nothing is changed: every file is as it was."
 
 
-def _look(observe: Callable[[], Outcome]) -> Outcome:
-    """Look at the machine with the request in mind; what killed runs left is to go, unless nothing may be changed."""
+def _observe(observe: Callable[[], Outcome]) -> Outcome:
+    """Return the outcome, with the removal of leftovers of killed runs before its steps."""
     outcome = observe()
     return outcome if outcome.refusals else outcome._replace(steps=(*leftover_removals(outcome.tree), *outcome.steps))
 
 
-def _insist(outcome: Outcome) -> None:
-    """Raise unless nothing is left to do: a tool that says it succeeded may have done something else."""
+def _verify(outcome: Outcome) -> None:
+    """Raise unless no step is left to do. A tool may report success without having done its work."""
     steps = (step for step in outcome.steps if step.effect != ACTIVE)
-    left = [*(step.reason for step in steps), *(refusal.seen for refusal in outcome.refusals)]
-    if left:
+    due = [*(step.reason for step in steps), *(refusal.seen for refusal in outcome.refusals)]
+    if due:
         raise ApplyFailed(
-            "All steps were carried out, but the machine does not show what they were for; this is left: "
-            + "; ".join(left)
+            f"All steps were carried out, but the machine does not show their result. Still due: {'; '.join(due)}"
         )
 
 
-def _finish(module: AnsibleModule, outcome: Outcome, receipt: Receipt | None) -> NoReturn:
+def _exit(module: AnsibleModule, outcome: Outcome, receipt: Receipt | None) -> NoReturn:
+    """Exit with an outcome; the receipt is None where no step was carried out."""
     for warning in outcome.warnings:
         module.warn(warning)
     refusals = outcome.refusals
@@ -137,7 +138,7 @@ def _finish(module: AnsibleModule, outcome: Outcome, receipt: Receipt | None) ->
     module.exit_json(
         changed=bool(outcome.steps),
         reboot_required=outcome.states.active is False and outcome.reboot_helps,
-        steps=[_step(step) for step in outcome.steps],
+        steps=[_step_values(step) for step in outcome.steps],
         tools=list(receipt.tools) if receipt else [],
         diff=list(outcome.diffs),
         **values,
@@ -145,15 +146,16 @@ def _finish(module: AnsibleModule, outcome: Outcome, receipt: Receipt | None) ->
 
 
 def refusal_text(refusals: Sequence[Refusal]) -> str:
-    """Return refusals for a person: what was seen, why it is dangerous, what to do."""
+    """Return the message of a refused run: what was found, why it is dangerous, what to do."""
     parts = [
-        f"[{one.code}] {one.seen}\n  Why this matters: {one.danger}\n  What to do: {one.remedy}" for one in refusals
+        f"[{refusal.code}] {refusal.seen}\n  Why this matters: {refusal.danger}\n  What to do: {refusal.remedy}"
+        for refusal in refusals
     ]
-    return "Nothing was changed, for the following:\n" + "\n".join(parts)
+    return "Refused; nothing was changed:\n" + "\n".join(parts)
 
 
-def _step(step: Step) -> dict[str, Any]:
-    """Return a step without a file's content: that is in the diff."""
+def _step_values(step: Step) -> dict[str, Any]:
+    """Return a step as values, without the content of a file: the diff has that."""
     values: dict[str, Any] = to_json(step)
     values.pop("content", None)
     return {"kind": type(step).__name__, **values}
@@ -164,14 +166,14 @@ def _with_file_diffs(outcome: Outcome) -> Outcome:
 
 
 def _file_diffs(outcome: Outcome) -> list[dict[str, str]]:
-    found: dict[str, dict[str, str]] = {}
+    diffs: dict[str, dict[str, str]] = {}
     for step in outcome.steps:
         if isinstance(step, (WriteFile, RemoveFile)):
             content = outcome.tree.data(step.path, FILE_LIMIT)
             before = "" if content is None else content.decode("utf-8", "replace")
             after = step.content if isinstance(step, WriteFile) else ""
-            # Of a file that is written twice, what matters is how it was and how it will be.
+            # A file may be written twice: its diff is from before the first write to after the last.
             header = {"before_header": step.path, "after_header": step.path, "before": before}
-            first = found.setdefault(step.path, header)
-            first["after"] = after.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return [diff for diff in found.values() if diff["before"] != diff["after"]]
+            diff = diffs.setdefault(step.path, header)
+            diff["after"] = after.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return [diff for diff in diffs.values() if diff["before"] != diff["after"]]

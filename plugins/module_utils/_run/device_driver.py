@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hand one PCI function to another driver while the machine runs."""
+"""The module `device_driver`: hand a PCI function to another driver without a reboot."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ from .since_boot import note_now
 
 _DRIVER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}", re.ASCII)
 _LONGEST_WAIT = 3600
-_UNSEEN = "/proc/[pid]/fd"
+_PROCESS_FILES = "/proc/[pid]/fd"
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "address": {"type": "str", "required": True},
@@ -56,14 +56,14 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 class DriverState(NamedTuple):
-    """Who has a function, and who may."""
+    """The driver that has a function, and the driver_override that restricts who may have it."""
 
     driver: str | None
     override: str | None
 
 
 class Observation(NamedTuple):
-    """The machine with the request in mind."""
+    """The machine as it is, and the plan for the request."""
 
     machine: Machine
     before: DriverState
@@ -71,10 +71,10 @@ class Observation(NamedTuple):
 
 
 class DriverChangeFailed(Exception):
-    """A function did not get the driver that was asked for; the message says why, and how it stands with it now.
+    """A function did not get the requested driver; the message says why, and which driver has it now.
 
     Attributes:
-        after: Who has it now.
+        after: The state that the function is left in.
     """
 
     def __init__(self, message: str, after: DriverState) -> None:
@@ -83,49 +83,50 @@ class DriverChangeFailed(Exception):
 
 
 def run_device_driver() -> NoReturn:
-    """Hand a function over, or say why not."""
+    """Hand a function over, or fail with the reason."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     params = module.params
     errors = check_parameters(params)
     if errors:
         module.fail_json(msg="\n".join(errors))
     request = DriverRequest(full_address(params["address"]) or "", params["driver"])
-    session = DriverRun(request, frozenset(params["accept"]), params["timeout"])
+    run = DriverRun(request, frozenset(params["accept"]), params["timeout"])
     if module.check_mode:
-        look = session.look()
-        _finish(module, request, look, DriverState(look.plan.driver, look.plan.override))
+        observation = run.observe()
+        _exit(module, request, observation, DriverState(observation.plan.driver, observation.plan.override))
     if os.geteuid() != 0:
         module.fail_json(
-            msg="Only root can hand devices to other drivers, and this is run as another user. "
+            msg="Handing devices to other drivers requires root. "
             "Set become: true, or use check mode to see what would change."
         )
     try:
         with locked():
-            look = session.look()
-            after = session.hand_over(look) if look.plan.steps else look.before
+            observation = run.observe()
+            after = run.hand_over(observation) if observation.plan.steps else observation.before
     except Busy as error:
         module.fail_json(msg=f"{error}\nNothing is changed.", refusals=[])
     except DriverChangeFailed as error:
-        values = _values(look, request, error.after)
-        module.fail_json(msg=str(error), changed=error.after != look.before, refusals=[], **values)
-    _finish(module, request, look._replace(plan=look.plan._replace(notes=session.notes(look, after))), after)
+        values = _values(observation, request, error.after)
+        module.fail_json(msg=str(error), changed=error.after != observation.before, refusals=[], **values)
+    plan = observation.plan._replace(notes=run.notes(observation, after))
+    _exit(module, request, observation._replace(plan=plan), after)
 
 
 def check_parameters(params: dict[str, Any]) -> list[str]:
-    """Return everything that is wrong with the parameters, each with what was found, what was expected, what to do."""
+    """Return all mistakes in the parameters: what was found, what was expected, what to do."""
     errors = []
     if full_address(params["address"]) is None:
         errors.append(
-            f"address: {params['address']!r} is no address of a PCI function. Write it as lspci -D shows it, "
-            "such as '0000:41:00.0'."
+            f"address: {params['address']!r} is not the address of a PCI function. "
+            "Write it as lspci -D prints it, such as '0000:41:00.0'."
         )
     if not _DRIVER.fullmatch(params["driver"]):
         errors.append(
-            f"driver: {params['driver']!r} is no name of a driver. Write it as /sys/bus/pci/drivers has it, "
+            f"driver: {params['driver']!r} is not the name of a driver. Write it as in /sys/bus/pci/drivers, "
             f"such as vfio-pci, or {AUTO} or {NONE}."
         )
     if not 1 <= params["timeout"] <= _LONGEST_WAIT:
-        errors.append(f"timeout: {params['timeout']} is not from 1 to {_LONGEST_WAIT} seconds. Leave it out for 30.")
+        errors.append(f"timeout: {params['timeout']} is not within 1 to {_LONGEST_WAIT} seconds. Omit it for 30.")
     return errors
 
 
@@ -133,10 +134,10 @@ class DriverRun:
     """One run.
 
     Args:
-        request: Which function, for whom.
-        accepted: Codes of refusals that the person takes upon them.
+        request: The function and its driver.
+        accepted: Codes of the refusals to override.
         limit: Seconds that each step may take.
-        root: Folder of the machine's files; `/` but in tests.
+        root: Folder of the machine's files; `/` except in tests.
     """
 
     def __init__(self, request: DriverRequest, accepted: frozenset[str], limit: float, root: str = "/") -> None:
@@ -145,69 +146,69 @@ class DriverRun:
         self._limit = limit
         self._root = root
         self._prefix = root.rstrip("/")
-        self._complaints: list[str] = []
+        self._load_errors: list[str] = []
 
-    def look(self) -> Observation:
-        """Observation at the machine with the request in mind."""
+    def observe(self) -> Observation:
+        """Plan the request for the machine as it is."""
         request = self._request
         reading = probe(self._root)
         machine = reading.host
         refusal = missing_refusal(machine, request.address)
         override = None
         if refusal is None:
-            refusal = self._hangs_already(machine)
+            refusal = self._hanging_refusal(machine)
         if refusal is not None:
             driver = machine.pci[request.address].driver if request.address in machine.pci else None
             return Observation(machine, DriverState(driver, None), DriverPlan((), (refusal,), (), driver, None))
         live = read_function_drivers(Tree(self._root), request)
         override = live.override
         plan = plan_driver_change(machine, live, request, self._accepted)
-        if any(one.path == _UNSEEN for one in reading.unreadable):
-            unseen = "which processes use the function can't all be seen without root"
-            plan = plan._replace(notes=(*plan.notes, unseen))
+        if any(unreadable.path == _PROCESS_FILES for unreadable in reading.unreadable):
+            note = "without root, some processes that use the function can't be seen"
+            plan = plan._replace(notes=(*plan.notes, note))
         return Observation(machine, DriverState(machine.pci[request.address].driver, override), plan)
 
-    def _hangs_already(self, machine: Machine) -> Refusal | None:
+    def _hanging_refusal(self, machine: Machine) -> Refusal | None:
         address = self._request.address
         process = read_waiting(Tree(self._root), address)
         if process is None and is_responsive(self._prefix + override_path(address), self._limit):
             return None
         return hanging_refusal(machine, address, process)
 
-    def hand_over(self, look: Observation) -> DriverState:
-        """Carry out the steps, and return who has the function then.
+    def hand_over(self, observation: Observation) -> DriverState:
+        """Carry out the steps, and return the state of the function after them.
 
         Raises:
-            DriverChangeFailed: It did not get the driver; where that could be done, the old one has it again.
+            DriverChangeFailed: It did not get the driver; the previous driver has it again, where that was possible.
         """
-        override = look.before.override
+        override = observation.before.override
         try:
             note_now(self._root)
         except OSError as error:
             message = f"{self._request.address} was not handed over: {error}. Nothing is changed."
-            raise DriverChangeFailed(message, look.before) from error
+            raise DriverChangeFailed(message, observation.before) from error
         try:
-            for step in look.plan.steps:
-                self._do(step, override)
+            for step in observation.plan.steps:
+                self._carry_out(step, override)
                 if not isinstance(step, LoadDriver) and step.path == override_path(self._request.address):
-                    override = look.plan.override
+                    override = observation.plan.override
         except (AttributeFailed, ToolFailed) as error:
-            raise self._put_back(look.before, str(error)) from error
-        after = self._now()
+            raise self._restore(observation.before, str(error)) from error
+        after = self._state()
         fault = self._fault(after)
         if fault:
-            raise self._put_back(look.before, fault)
+            raise self._restore(observation.before, fault)
         return after
 
-    def notes(self, look: Observation, after: DriverState) -> tuple[str, ...]:
-        """Return what a person should know at the end."""
-        notes = look.plan.notes
-        if after.driver is None and self._request.driver == AUTO and look.plan.steps and UNCLAIMED not in notes:
-            why = "the modules that claim it are not loaded; a blacklist in modprobe.d may keep them out"
-            return (*notes, f"the function has no driver now: {why}", *self._complaints)
+    def notes(self, observation: Observation, after: DriverState) -> tuple[str, ...]:
+        """Return the notes of a run that succeeded."""
+        notes = observation.plan.notes
+        if after.driver is None and self._request.driver == AUTO and observation.plan.steps and UNCLAIMED not in notes:
+            why = "the modules that claim it are not loaded; modprobe.d may blacklist them"
+            return (*notes, f"the function has no driver now: {why}", *self._load_errors)
         return notes
 
-    def _do(self, step: DriverStep, override: str | None) -> None:
+    def _carry_out(self, step: DriverStep, override: str | None) -> None:
         try:
             if not isinstance(step, LoadDriver):
                 write_with_limit(self._prefix + step.path, step.value, self._limit)
@@ -215,7 +216,7 @@ class DriverRun:
             self._load(step)
         except KernelHang as error:
             driver = step.argv[-1] if isinstance(step, LoadDriver) else step.driver or "a driver"
-            raise self._stuck(driver, step, error, override) from error
+            raise self._hanging_failure(driver, step, error, override) from error
 
     def _load(self, step: LoadDriver) -> None:
         try:
@@ -223,45 +224,47 @@ class DriverRun:
         except ToolFailed as error:
             if step.required:
                 raise
-            self._complaints.append(str(error))
+            self._load_errors.append(str(error))
             return
         if step.required and not is_registered(Tree(self._root), self._request.driver):
             raise ToolFailed(
-                f"{' '.join(step.argv)} succeeded, but {DRIVERS}/{self._request.driver} is not there: "
-                "what was loaded has no PCI driver of that name"
+                f"{' '.join(step.argv)} succeeded, but {DRIVERS}/{self._request.driver} does not exist: "
+                "the loaded module has no PCI driver of that name"
             )
 
-    def _stuck(self, driver: str, step: DriverStep, error: KernelHang, override: str | None) -> DriverChangeFailed:
-        """Return the message for a step that did not come back. Nothing of the function is touched any more."""
-        # Its driver_override may not be readable either, so that it is what was written last.
+    def _hanging_failure(
+        self, driver: str, step: DriverStep, error: KernelHang, override: str | None
+    ) -> DriverChangeFailed:
+        """Return the failure of a step that hangs. The function is not accessed any more."""
+        # Reading driver_override may hang as well: the value is the one that was written last.
         after = DriverState(read_driver(Tree(self._root), self._request.address), override)
         return DriverChangeFailed(
             f"{self._request.address}: {driver} hangs. The step was to {step.reason}, and {error}.\n"
-            f"Process {error.process.pid} is left behind: it waits in the kernel, where nothing can end it. It goes on "
-            "if whoever uses the device lets go of it; if it does not, a reboot is the only way out, and one that may "
+            f"Process {error.process.pid} is left behind: it waits in the kernel and can't be killed. It continues "
+            "when the user of the device closes it. If that does not happen, a reboot is the only way out, and it may "
             "need the reset button. Until then the function can't be used.",
             after,
         )
 
     def _fault(self, after: DriverState) -> str:
-        """Return what is wrong with who has the function now; nothing when that is who was to have it."""
-        wanted, driver = self._request.driver, after.driver
+        """Return why the state is not the requested one; "" if it is."""
+        requested, driver = self._request.driver, after.driver
         address = self._request.address
-        if wanted == AUTO:
+        if requested == AUTO:
             if for_programs(driver):
-                return f"the kernel picked {driver}: its ids catch the function (ids= or new_id)"
+                return f"the kernel picked {driver}, which claims the function by its ids (ids= or new_id)"
             live = read_function_drivers(Tree(self._root), self._request)
-            able = [claim.module for claim in live.modules or () if claim.loaded]
-            if driver is None and able:
-                why = f"{', '.join(able)} modules the function and is loaded, but did not take it"
-                return "\n".join([f"{why} (dmesg | grep {address})", *self._complaints])
+            loaded = [module.module for module in live.modules or () if module.loaded]
+            if driver is None and loaded:
+                why = f"{', '.join(loaded)} claims the function and is loaded, but did not take it"
+                return "\n".join([f"{why} (dmesg | grep {address})", *self._load_errors])
             return ""
-        if driver == (None if wanted == NONE else wanted):
+        if driver == (None if requested == NONE else requested):
             return ""
-        return f"it is on {driver or 'no driver'} after all steps{self._reason(wanted)}"
+        return f"it is on {driver or 'no driver'} after all steps{self._bind_error(requested)}"
 
-    def _reason(self, driver: str) -> str:
-        """Return why a driver does not take the function: unlike drivers_probe, `bind` says it."""
+    def _bind_error(self, driver: str) -> str:
+        """Return why a driver does not take the function: `bind` returns an error where drivers_probe does not."""
         path = f"{DRIVERS}/{driver}/bind"
         if driver == NONE or not Tree(self._root).exists(path):
             return ""
@@ -271,13 +274,13 @@ class DriverRun:
             return f"; {error} (dmesg | grep {self._request.address})"
         except KernelHang as error:
             return f"; {error}, and process {error.process.pid} is left behind"
-        return "; it took the function when asked once more, which is not to be relied on"
+        return "; it took the function at a second attempt, which is not reliable"
 
-    def _put_back(self, before: DriverState, why: str) -> DriverChangeFailed:
-        """Give the function back to whoever had it, and return the message about all of that."""
+    def _restore(self, before: DriverState, why: str) -> DriverChangeFailed:
+        """Give the function back to its previous driver, and return the failure that says so."""
         address = self._request.address
         message = f"{address} was not handed to {self._request.driver}: {why}"
-        left = ""
+        problem = ""
         try:
             if read_override(Tree(self._root), address) != before.override:
                 write_with_limit(self._prefix + override_path(address), before.override or "", self._limit)
@@ -287,25 +290,27 @@ class DriverRun:
             if now != before.driver and before.driver is not None:
                 write_with_limit(f"{self._prefix}{DRIVERS}/{before.driver}/bind", address, self._limit)
         except AttributeFailed as error:
-            left = str(error)
+            problem = str(error)
         except KernelHang as error:
-            left = f"{error}; process {error.process.pid} is left behind, and a reboot is the way out"
+            problem = f"{error}; process {error.process.pid} is left behind, and a reboot is the only way out"
             after = DriverState(read_driver(Tree(self._root), address), before.override)
-            return DriverChangeFailed(f"{message}\nIt could not be put back: {left}", after)
-        after = self._now()
+            return DriverChangeFailed(f"{message}\nIt could not be restored: {problem}", after)
+        after = self._state()
         if after == before:
             return DriverChangeFailed(f"{message}\nIt is as it was: on {before.driver or 'no driver'}.", after)
         state = f"It is on {after.driver or 'no driver'} now, and was on {before.driver or 'no driver'}"
-        return DriverChangeFailed(f"{message}\nIt could not be put back: {left or 'nothing says why'}. {state}.", after)
+        return DriverChangeFailed(
+            f"{message}\nIt could not be restored: {problem or 'no error was reported'}. {state}.", after
+        )
 
-    def _now(self) -> DriverState:
+    def _state(self) -> DriverState:
         tree = Tree(self._root)
         return DriverState(read_driver(tree, self._request.address), read_override(tree, self._request.address))
 
 
-def _values(look: Observation, request: DriverRequest, after: DriverState) -> dict[str, Any]:
-    before = look.before
-    machine = look.machine
+def _values(observation: Observation, request: DriverRequest, after: DriverState) -> dict[str, Any]:
+    before = observation.before
+    machine = observation.machine
     if request.address in machine.pci:
         machine = with_driver(machine, request.address, after.driver)
     return {
@@ -315,24 +320,24 @@ def _values(look: Observation, request: DriverRequest, after: DriverState) -> di
     }
 
 
-def _finish(module: AnsibleModule, request: DriverRequest, look: Observation, after: DriverState) -> NoReturn:
-    plan = look.plan
-    values = {**_values(look, request, after), "notes": list(plan.notes), "refusals": to_json(plan.refusals)}
+def _exit(module: AnsibleModule, request: DriverRequest, observation: Observation, after: DriverState) -> NoReturn:
+    plan = observation.plan
+    values = {**_values(observation, request, after), "notes": list(plan.notes), "refusals": to_json(plan.refusals)}
     if plan.refusals:
         module.fail_json(msg=refusal_text(plan.refusals), **values)
-    changed = bool(plan.steps) if module.check_mode else after != look.before
+    changed = bool(plan.steps) if module.check_mode else after != observation.before
     module.exit_json(
         changed=changed,
         steps=[{"kind": type(step).__name__, **to_json(step)} for step in plan.steps],
-        diff=[_diff(request.address, look.before, after)] if changed else [],
+        diff=[_diff(request.address, observation.before, after)] if changed else [],
         **values,
     )
 
 
 def _diff(address: str, before: DriverState, after: DriverState) -> dict[str, str]:
     header = f"/sys/bus/pci/devices/{address}"
-    return {"before_header": header, "after_header": header, "before": _shown(before), "after": _shown(after)}
+    return {"before_header": header, "after_header": header, "before": _state_text(before), "after": _state_text(after)}
 
 
-def _shown(binding: DriverState) -> str:
-    return f"driver: {binding.driver or 'none'}\ndriver_override: {binding.override or 'not set'}\n"
+def _state_text(state: DriverState) -> str:
+    return f"driver: {state.driver or 'none'}\ndriver_override: {state.override or 'not set'}\n"

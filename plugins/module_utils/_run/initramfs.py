@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Own some files and modules in the initramfs of every kernel, whatever makes it."""
+"""The module `initramfs`: manage files and kernel modules in the initramfs of every kernel."""
 
 from __future__ import annotations
 
@@ -65,26 +65,28 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 def run_initramfs() -> NoReturn:
-    """Bring one owner's files and modules into every kernel's initramfs, or take them out."""
+    """Add the files and modules of an owner to the initramfs of every kernel, or remove them."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     errors = check_parameters(module.params)
     if errors:
         module.fail_json(msg="\n".join(errors))
     request = _request(module.params) if module.params["state"] == "present" else InitramfsRequest()
-    session = InitramfsRun(module.params["owner"], request, remembers=not module.check_mode)
-    converge(module, session.observe, session.checks)
+    run = InitramfsRun(module.params["owner"], request, caches=not module.check_mode)
+    converge(module, run.observe, run.checks)
 
 
 def check_parameters(params: dict[str, Any]) -> list[str]:
-    """Return everything that is wrong with the parameters, each with what was found, what was expected, what to do."""
+    """Return all mistakes in the parameters: what was found, what was expected, what to do."""
     errors = check_owner(params["owner"])
     wrong = [file for file in params["files"] if not _MODE.fullmatch(file["mode"])]
     errors.extend(
-        f"files: the mode {file['mode']!r} of {file['path']} is not of three octal digits, such as '0644'."
+        f"files: the mode {file['mode']!r} of {file['path']} is not of three octal digits. Write it such as '0644'."
         for file in wrong
     )
     if params["state"] == "present" and not params["files"] and not params["modules"]:
-        errors.append("files, modules: both lists are empty. Name something, or set state=absent to take all out.")
+        errors.append(
+            "files, modules: both lists are empty. Name a file or a module, or set state=absent to remove all of them."
+        )
     if not wrong:
         errors.extend(request_problems(_request(params)))
     return errors
@@ -96,36 +98,36 @@ def _request(params: dict[str, Any]) -> InitramfsRequest:
 
 
 class InitramfsRun:
-    """One run: looks at the machine as often as asked, and into each image once.
+    """One run, which lists the content of each image once.
 
     Args:
-        owner: Whose files and modules.
-        request: Those that it wants from now on.
-        remembers: Whether to note what images hold for the next run.
-        root: Folder of the machine's files; `/` but in tests.
+        owner: The owner of the files and modules.
+        request: All files and modules of the owner.
+        caches: Whether to write the content of images to the cache for the next run.
+        root: Folder of the machine's files; `/` except in tests.
     """
 
-    def __init__(self, owner: str, request: InitramfsRequest, remembers: bool, root: str = "/") -> None:
+    def __init__(self, owner: str, request: InitramfsRequest, caches: bool, root: str = "/") -> None:
         self._owner = owner
         self._request = request
-        self._remembers = remembers
+        self._caches = caches
         self._root = root
-        # By what stat(2) says of the image: a draft that was looked into is the same file in its place.
-        self._listed: dict[tuple[int, ...], frozenset[str] | None] = {}
-        #: What drafts must pass, by the names that steps give; each look at the machine fills it.
+        # By stat(2) of the image: a draft that was listed is still the same file after it was renamed.
+        self._names_by_stamp: dict[tuple[int, ...], frozenset[str] | None] = {}
+        #: The checks of drafts, by the names that steps refer to; each inspection adds to it.
         self.checks: dict[str, Check] = {}
 
     def observe(self) -> Outcome:
-        """Look at the machine with the request in mind."""
+        """Plan the request for the machine as it is."""
         tree = Tree(self._root)
-        return self.look(tree, read_boot(tree))
+        return self.inspect(tree, read_boot(tree))
 
-    def look(self, tree: Tree, boot: Boot) -> Outcome:
-        """Look at the machine with the request in mind.
+    def inspect(self, tree: Tree, boot: Boot) -> Outcome:
+        """Plan the request for the machine as it is.
 
         Args:
-            tree: Its files.
-            boot: What it boots.
+            tree: The machine's files.
+            boot: The machine's boot configuration.
         """
         before = _read_record(tree)
         maker = choose_generator(tree)
@@ -133,67 +135,69 @@ class InitramfsRun:
             return _refused(tree, refuse("record_damaged", f"{RECORD_FILE} is not as this collection writes it."))
         after = with_request(before, self._owner, self._request)
         if isinstance(maker, Refusal):
-            if not before.owners and not after.owners:  # nothing of ours is anywhere, and nothing is wanted
+            if not before.owners and not after.owners:  # nothing is managed, and nothing is requested
                 return Outcome(tree, (), (), States(True, True, None), _values(None, (), ()), (), ())
             return _refused(tree, maker)
-        wanted = merged_request(after)
-        # What is to go is looked for too, to be shown.
-        interest = merged_request(InitramfsRecord({"before": merged_request(before), "then": wanted}))
-        config = tuple(maker.config_steps(wanted))
+        requested = merged_request(after)
+        # What is no longer requested is searched for too, because the result shows it.
+        searched = merged_request(InitramfsRecord({"before": merged_request(before), "then": requested}))
+        config = tuple(maker.config_steps(requested))
         is_clean = not after.owners and not config and not tree.exists(RECORD_FILE)
         kernels = () if is_clean else boot.kernels
-        found = read_images(tree, kernels, interest, lambda path: self._names(maker, tree, path))
-        decision = decide(after, self._owner, marker_path(wanted), found.images)
-        for image in found.images:
-            self.checks[check_name(image.version)] = functools.partial(self._check, maker, wanted, image)
-        refusals = [*decision.refusals, *(_unmakeable(maker, boot.kernels) if after.owners else ())]
+        images = read_images(tree, kernels, searched, lambda path: self._names(maker, tree, path))
+        decision = decide(after, self._owner, marker_path(requested), images.images)
+        for image in images.images:
+            self.checks[check_name(image.version)] = functools.partial(self._check, maker, requested, image)
+        refusals = [*decision.refusals, *(_generator_refusals(maker, boot.kernels) if after.owners else ())]
         rebuild = [step for image in decision.rebuild for step in maker.rebuild_steps(image)]
         steps = () if refusals else tuple(_with_record(before, after, [*config, *rebuild]))
         if not steps and not refusals:
-            self._note(found, is_kept=bool(after.owners))
+            self._update_cache(images, is_needed=bool(after.owners))
         return Outcome(
             tree,
             tuple(refusals),
             steps,
             _states(bool(refusals), config, decision),
-            _values(maker.name, _shown(found, decision, interest, wanted), found.skipped),
-            tuple(_diffs(decision, interest, wanted)),
-            tuple(f"kernel {one.version} is passed over: {one.reason}" for one in found.skipped),
+            _values(maker.name, _image_values(images, decision, searched, requested), images.skipped),
+            tuple(_diffs(decision, searched, requested)),
+            tuple(f"kernel {kernel.version} is skipped: {kernel.reason}" for kernel in images.skipped),
         )
 
     def _names(self, maker: InitramfsGenerator, tree: Tree, path: str) -> frozenset[str] | None:
         status = tree.status(path)
         stamp = () if status is None else tuple(int(getattr(status, field)) for field in _STAMP_FIELDS)
-        if stamp not in self._listed:
+        if stamp not in self._names_by_stamp:
             try:
-                self._listed[stamp] = maker.names(run_tool(maker.listing(path)))
+                self._names_by_stamp[stamp] = maker.names(run_tool(maker.listing(path)))
             except ToolFailed:
-                self._listed[stamp] = None
-        return self._listed[stamp]
+                self._names_by_stamp[stamp] = None
+        return self._names_by_stamp[stamp]
 
-    def _check(self, maker: InitramfsGenerator, wanted: InitramfsRequest, image: Image, draft: str) -> Sequence[str]:
+    def _check(self, maker: InitramfsGenerator, requested: InitramfsRequest, image: Image, draft: str) -> Sequence[str]:
         names = self._names(maker, Tree(self._root), draft)
         if names is None:
             return ("its content can't be listed",)
-        return tuple(differences(image._replace(names=relevant_names(names, wanted)), wanted, marker_path(wanted)))
+        return tuple(
+            differences(image._replace(names=relevant_names(names, requested)), requested, marker_path(requested))
+        )
 
-    def _note(self, found: ImageInventory, is_kept: bool) -> None:
-        if not self._remembers:
+    def _update_cache(self, images: ImageInventory, is_needed: bool) -> None:
+        if not self._caches:
             return
-        if not is_kept:
+        if not is_needed:
             remove_cache(LISTINGS_FILE)
-        elif found.listings != found.cached:
-            write_cache(LISTINGS_FILE, cache_text(found.listings))
+        elif images.listings != images.cached:
+            write_cache(LISTINGS_FILE, cache_text(images.listings))
 
 
 def _read_record(tree: Tree) -> InitramfsRecord | None:
-    """Return the record; None where there is a file that is none. Without a file it is empty."""
+    """Return the record: empty without a file, None where the file is not a record."""
     if not tree.exists(RECORD_FILE):
         return InitramfsRecord({})
     return parse_record(tree.text(RECORD_FILE, FILE_LIMIT) or "")
 
 
-def _unmakeable(maker: InitramfsGenerator, kernels: Sequence[Kernel]) -> Iterator[Refusal]:
+def _generator_refusals(maker: InitramfsGenerator, kernels: Sequence[Kernel]) -> Iterator[Refusal]:
     yield from maker.refusals()
     for kernel in kernels:
         if kernel.initramfs is None and (kernel.entry or "").endswith(".efi"):
@@ -207,11 +211,11 @@ def _refused(tree: Tree, refusal: Refusal) -> Outcome:
 
 def _with_record(before: InitramfsRecord, after: InitramfsRecord, steps: Sequence[Step]) -> Iterator[Step]:
     if after.owners and after != before:
-        # It holds the files' content, which may be meant for root alone.
-        yield WriteFile(RECORD_FILE, record_text(after), RECORD, "note what each owner wants", 0o600)
+        # The content of files may be secret.
+        yield WriteFile(RECORD_FILE, record_text(after), RECORD, "record the requests of each owner", 0o600)
     yield from steps
     if before.owners and not after.owners:
-        yield RemoveFile(RECORD_FILE, RECORD, "nothing is ours any more")
+        yield RemoveFile(RECORD_FILE, RECORD, "no file or module is managed any more")
 
 
 def _states(refused: bool, config: Sequence[Step], decision: InitramfsDecision) -> States:
@@ -223,34 +227,34 @@ def _values(name: str | None, images: Sequence[dict[str, Any]], passed_over: Seq
     return {
         "generator": name,
         "images": list(images),
-        "passed_over": [{"kernel": one.version, "reason": one.reason} for one in passed_over],
+        "passed_over": [{"kernel": kernel.version, "reason": kernel.reason} for kernel in passed_over],
     }
 
 
-def _shown(
-    found: ImageInventory, decision: InitramfsDecision, interest: InitramfsRequest, wanted: InitramfsRequest
+def _image_values(
+    images: ImageInventory, decision: InitramfsDecision, searched: InitramfsRequest, requested: InitramfsRequest
 ) -> list[dict[str, Any]]:
     return [
         {
             "kernel": image.version,
             "path": image.path,
-            "before": list(present_content(image, interest)),
-            "after": list(expected_content(image, wanted)),
+            "before": list(present_content(image, searched)),
+            "after": list(expected_content(image, requested)),
             "lacks": list(decision.differences[image.version]),
         }
-        for image in found.images
+        for image in images.images
     ]
 
 
 def _diffs(
-    decision: InitramfsDecision, interest: InitramfsRequest, wanted: InitramfsRequest
+    decision: InitramfsDecision, searched: InitramfsRequest, requested: InitramfsRequest
 ) -> Iterator[dict[str, str]]:
-    """Yield for each image that is made anew the requested files and modules in it, before and after, one a line."""
+    """Yield the requested files and modules before and after, one per line, for each image that is rebuilt."""
     for image in decision.rebuild:
-        header = f"{image.path} (made anew for kernel {image.version})"
+        header = f"{image.path} (rebuilt for kernel {image.version})"
         yield {
             "before_header": header,
             "after_header": header,
-            "before": "".join(name + "\n" for name in present_content(image, interest)),
-            "after": "".join(name + "\n" for name in expected_content(image, wanted)),
+            "before": "".join(name + "\n" for name in present_content(image, searched)),
+            "after": "".join(name + "\n" for name in expected_content(image, requested)),
         }

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Own some kernel arguments, whatever boots the machine."""
+"""The module `kernel_cmdline`: manage kernel arguments with any supported boot loader."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from .converge import Outcome, converge
 from .info import check_planned_root
 from .owner import check_owner
 
-#: What the running kernel was started with and nobody wants any more; a reboot empties it, as it should.
+#: Arguments of the running kernel that no owner requests any more. In /run, so that a reboot clears it.
 RETIRED_FILE = "/run/vfio-workstation/retired-arguments.json"
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
@@ -47,7 +47,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 
 
 def run_kernel_cmdline() -> NoReturn:
-    """Bring one owner's arguments onto every kernel's command line, or take them off."""
+    """Add the arguments of an owner to the command line of every kernel, or remove them."""
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     errors = check_parameters(module.params, module.check_mode)
     if errors:
@@ -63,16 +63,16 @@ def run_kernel_cmdline() -> NoReturn:
 
 
 def check_parameters(params: dict[str, Any], check_mode: bool) -> list[str]:
-    """Return everything that is wrong with the parameters, each with what was found, what was expected, what to do."""
+    """Return all mistakes in the parameters: what was found, what was expected, what to do."""
     errors = check_planned_root(params["root"], check_mode)
     errors.extend(check_owner(params["owner"]))
     errors.extend(
-        f"accept: {code!r} is no code of a refusal. There are: {', '.join(sorted(CODES))}."
+        f"accept: {code!r} is not a refusal code. Use one of {', '.join(sorted(CODES))}."
         for code in params["accept"]
         if code not in CODES
     )
     if params["state"] == "present" and not params["args"]:
-        errors.append("args: the list is empty. Name at least one argument, or set state=absent to take all out.")
+        errors.append("args: the list is empty. Name at least one argument, or set state=absent to remove all of them.")
     errors.extend(_argument_errors(params["args"]))
     return errors
 
@@ -86,9 +86,9 @@ def _argument_errors(args: Sequence[str]) -> Iterator[str]:
 
 
 def draft_checks(root: str) -> dict[str, Check]:
-    """Return what looks at generated files: the distribution's own checker where there is one, then our reader."""
+    """Return the checks of generated files: the distribution's own checker, where installed, then our parser."""
 
-    def look(name: str, draft: str) -> Sequence[str]:
+    def check(name: str, draft: str) -> Sequence[str]:
         tree = Tree(root)
         for argv in TOOL_CHECKS.get(name, ()):
             if tree.exists(argv[0]):
@@ -96,29 +96,29 @@ def draft_checks(root: str) -> dict[str, Check]:
                 break
         return CHECKS[name](tree, draft)
 
-    return {name: functools.partial(look, name) for name in CHECKS}
+    return {name: functools.partial(check, name) for name in CHECKS}
 
 
 class CmdlineObservation(NamedTuple):
-    """What was seen."""
+    """The outcome, and the command lines as they are."""
 
     outcome: Outcome
-    owners: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # who has which units by the record
-    entries: tuple[str, ...] = ()  # command lines of installed kernels, those of fallback entries left out
+    owners: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # owner -> its argument units, from the record
+    entries: tuple[str, ...] = ()  # command lines of installed kernels, without those of fallback entries
 
 
 def observe(tree: Tree, request: CmdlineRequest) -> Outcome:
-    """CmdlineObservation at the machine with the request in mind."""
-    return look(tree, request, read_boot(tree)).outcome
+    """Plan a request for the machine as it is."""
+    return inspect(tree, request, read_boot(tree)).outcome
 
 
-def look(tree: Tree, request: CmdlineRequest, boot: Boot) -> CmdlineObservation:
-    """CmdlineObservation at the machine with the request in mind, and at the lines as they are.
+def inspect(tree: Tree, request: CmdlineRequest, boot: Boot) -> CmdlineObservation:
+    """Plan a request for the machine as it is, and return its command lines besides.
 
     Args:
-        tree: Its files.
-        request: What is wanted of its kernels' command lines.
-        boot: What it boots.
+        tree: The machine's files.
+        request: The request for kernel arguments.
+        boot: The machine's boot configuration.
     """
     values: dict[str, Any] = {"loader": boot.loader, "entries": []}
     try:
@@ -129,7 +129,7 @@ def look(tree: Tree, request: CmdlineRequest, boot: Boot) -> CmdlineObservation:
     context = LoaderContext(esp_mount_points(tree), tuple(kernel.version for kernel in boot.kernels), boot.secure_boot)
     loader = choose_loader(tree, boot.loader, context)
     if isinstance(loader, Refusal):
-        if not request.all_units and not record.owners:  # nothing of ours anywhere: nothing to take out
+        if not request.all_units and not record.owners:  # there is nothing to remove
             return CmdlineObservation(Outcome(tree, (), (), States(True, True, True), values, (), ()))
         return CmdlineObservation(Outcome(tree, (loader,), (), States(False, False, None), values, (), ()))
     decision = decide(request, record, loader.sources, loader.entries)
@@ -138,10 +138,10 @@ def look(tree: Tree, request: CmdlineRequest, boot: Boot) -> CmdlineObservation:
     retired = records.parse_retired(tree.text(RETIRED_FILE))
     gone = retired_units(retired, decision, boot.running.cmdline)
     steps = (
-        *_record_step(record, decision.interim, "note what is to be ours before any line has it"),
+        *_record_step(record, decision.interim, "record the arguments before any line has them"),
         *_retired_steps(retired, gone),
         *loader_steps,
-        *_record_step(decision.interim, decision.record, "note what is ours now"),
+        *_record_step(decision.interim, decision.record, "record the arguments"),
     )
     values = {"loader": loader.name, "entries": _entries(loader, decision.change)}
     outcome = Outcome(
@@ -164,13 +164,13 @@ def _refusals(
     loader: BootLoader, decision: CmdlineDecision, request: CmdlineRequest, record: CmdlineRecord
 ) -> tuple[Refusal, ...]:
     if not request.all_units and not record.owners and not record.provided:
-        return ()  # nothing of ours is anywhere, and nothing is wanted: whatever is odd here is not our business
-    own = tuple(
-        one
-        for one in (*loader.refusals(), *loader.argument_problems(request.all_units))
-        if one.code not in request.accepted
+        return ()  # nothing is managed and nothing is requested, so the oddities of this boot loader do not matter
+    of_loader = tuple(
+        refusal
+        for refusal in (*loader.refusals(), *loader.argument_problems(request.all_units))
+        if refusal.code not in request.accepted
     )
-    return (*own, *decision.refusals)
+    return (*of_loader, *decision.refusals)
 
 
 def _states(request: CmdlineRequest, steps: Sequence[Step], gone: Sequence[str], boot: Boot, refused: bool) -> States:
@@ -187,46 +187,46 @@ def _record_step(before: CmdlineRecord, after: CmdlineRecord, reason: str) -> tu
     if after == before:
         return ()
     if after == records.EMPTY:
-        return (RemoveFile(RECORD_FILE, RECORD, "nothing is ours any more"),)
+        return (RemoveFile(RECORD_FILE, RECORD, "no argument is managed any more"),)
     return (WriteFile(RECORD_FILE, records.render(after), RECORD, reason),)
 
 
 def _retired_steps(before: tuple[str, ...], after: tuple[str, ...]) -> tuple[Step, ...]:
     if before == after:
         return ()
-    reason = "note what the running kernel has that a reboot takes away"
+    reason = "record which arguments of the running kernel a reboot removes"
     if not after:
         return (RemoveFile(RETIRED_FILE, RECORD, reason),)
     return (WriteFile(RETIRED_FILE, records.render_retired(after), RECORD, reason),)
 
 
 def _text(tree: Tree, path: str) -> str | None:
-    """Return a file's text; an unreadable one is text that is no record, not a missing one."""
+    """Return a file's text, None without a file. An unreadable file is an invalid record, not a missing one."""
     return (tree.text(path) or "") if tree.exists(path) else None
 
 
 def _entries(loader: BootLoader, change: Change) -> list[dict[str, Any]]:
-    """Return the entries with what they have and will have: None where there is no entry yet, or none any more."""
+    """Return the entries with their command lines before and after; None where an entry is added or removed."""
     after = {(line.path, line.name): line.after for line in change.entries}
     normal = [entry for entry in loader.entries if entry.role == NORMAL]
     fallback = [entry for entry in loader.entries if entry.role == FALLBACK]
     shown = [_entry(entry, entry.text, after.get((entry.path, entry.id), entry.text)) for entry in normal]
-    # Of several entries of one kernel, the last is the one that is named after it.
+    # Where a kernel has several entries, its fallback entry is made from the last.
     bare = {
         entry.version: cmdline.without(after.get((entry.path, entry.id), entry.text), change.new)
         for entry in normal
         if change.fallback and loader.has_fallback
     }
     shown.extend(_entry(entry, entry.text, _as_it_was(entry.text, bare.get(entry.version))) for entry in fallback)
-    there = {entry.version for entry in fallback}
-    for entry in {entry.version: entry for entry in normal if entry.version in bare.keys() - there}.values():
+    present = {entry.version for entry in fallback}
+    for entry in {entry.version: entry for entry in normal if entry.version in bare.keys() - present}.values():
         new = entry._replace(id="", title=f"{entry.title} without VFIO", role=FALLBACK)
         shown.append({**_entry(new, None, bare[entry.version]), "id": None})
     return shown
 
 
 def _as_it_was(before: str, after: str | None) -> str | None:
-    """Return a fallback entry's command line after the run: the tools that write it have an order of their own."""
+    """Return a fallback entry's command line after the run, in its present order where it has the same arguments."""
     if after is None or sorted(map(str, cmdline.meanings(before))) != sorted(map(str, cmdline.meanings(after))):
         return after
     return before
@@ -245,7 +245,7 @@ def _entry(entry: EntryLine, before: str | None, after: str | None) -> dict[str,
 
 
 def _entry_diffs(change: Change) -> Iterator[dict[str, str]]:
-    """Yield each entry's command line with an argument on each line, so that a diff shows word by word."""
+    """Yield each entry's command line before and after, one argument per line, for a diff of arguments."""
     for line in change.entries:
         yield {
             "before_header": f"{line.path} (entry {line.name})",

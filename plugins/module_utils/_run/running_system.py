@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the running system is told beside its files, so that no reboot is needed where none is."""
+"""Steps that make files effective in the running system, where that needs no reboot."""
 
 from __future__ import annotations
 
@@ -26,91 +26,92 @@ from .._plan.hugepages_files import (
 from .._plan.isolation import SCRIPT_FILE, STATE, UNIT, UNIT_FILE
 from .._probe.tree import FILE_LIMIT, Tree
 
-#: Which huge pages were asked for since the machine started; memory that had not enough in one piece then has no more
-#: now, so that it is not asked again before the next boot.
+#: The huge pages that were requested since boot. Memory that was too fragmented for them then will be so until the next
+#: boot, so that they are requested once per boot.
 TRIED_FILE = "/run/vfio-workstation/hugepages-tried"
 _UNITS = "/etc/systemd/system/"
 
 
-class Live:
-    """The steps in the running system; none for a captured machine, which runs no more.
+class RunningSystem:
+    """The steps in the running system; none for a captured tree.
 
     Args:
         tree: The machine's files.
         machine: The machine.
-        plan: What shall hold.
-        own: The steps that each section's files need.
+        plan: The plan for the host.
+        file_steps: The steps of each section's files.
     """
 
-    def __init__(self, tree: Tree, machine: Machine, plan: HostPlan, own: Mapping[str, Sequence[Step]]) -> None:
+    def __init__(self, tree: Tree, machine: Machine, plan: HostPlan, file_steps: Mapping[str, Sequence[Step]]) -> None:
         self._tree = tree
         self._machine = machine
         self._plan = plan
-        changes = [step for steps in own.values() for step in steps]
+        changes = [step for steps in file_steps.values() for step in steps]
         self._written = {step.path for step in changes if isinstance(step, WriteFile)}
         self._removed = {step.path for step in changes if isinstance(step, RemoveFile)}
         self._has_systemd = tree.live and tree.exists("/run/systemd/system")
-        # While the unit runs, it is by the files as they are that it gives CPUs back.
+        # A running unit releases its CPUs by the files that it was started from, so they must not change before.
         self._holds_cpus = bool({UNIT_FILE, SCRIPT_FILE} & (self._written | self._removed)) and tree.exists(STATE)
 
-    def before(self) -> Iterator[Step]:
-        """Yield what is to be done while files are as they are: what they started is to end by them."""
+    def steps_before_files(self) -> Iterator[Step]:
+        """Yield the steps that must precede the changes of files: stopping what the present files started."""
         if not self._has_systemd:
             return
         if self._holds_cpus:
-            yield RunTool(("systemctl", "stop", UNIT), ACTIVE, "give the CPUs back that are kept for guests")
-        for size in _mounts(self._removed):
+            yield RunTool(("systemctl", "stop", UNIT), ACTIVE, "release the isolated CPUs")
+        for size in _mounted_sizes(self._removed):
             yield RunTool(stop_tool(size), ACTIVE, "unmount huge pages")
 
-    def after(self) -> Iterator[Step]:
-        """Yield what is to be done once files are as they shall be."""
+    def steps_after_files(self) -> Iterator[Step]:
+        """Yield the steps that follow the changes of files."""
         if not self._tree.live:
             return
-        yield from self._units()
+        yield from self._unit_steps()
         if ACCESS_RULE_FILE in self._written | self._removed and self._tree.exists("/run/udev/control"):
             for argv in ACCESS_TOOLS:
-                yield RunTool(argv, ACTIVE, "give the devices that are there to those who may open them")
-        yield from self._pages()
-        yield from self._pages_back()
+                yield RunTool(argv, ACTIVE, "apply the access rule to present devices")
+        yield from self._allocations()
+        yield from self._releases()
 
-    def _units(self) -> Iterator[Step]:
+    def _unit_steps(self) -> Iterator[Step]:
         has_units = any(path.startswith(_UNITS) for path in self._written | self._removed)
         if not self._has_systemd or not (has_units or self._holds_cpus):
             return
-        yield RunTool(RELOAD_TOOL, ACTIVE, "have systemd read its units")
-        for size in _mounts(self._written):
+        yield RunTool(RELOAD_TOOL, ACTIVE, "reload systemd units")
+        for size in _mounted_sizes(self._written):
             yield RunTool(start_tool(size), ACTIVE, "mount huge pages")
         if self._holds_cpus and UNIT_FILE not in self._removed:
-            yield RunTool(
-                ("systemctl", "start", UNIT), ACTIVE, "keep the CPUs for guests again, which were kept before"
+            yield RunTool(("systemctl", "start", UNIT), ACTIVE, "isolate the CPUs again")
+
+    def _allocations(self) -> Iterator[Step]:
+        """Yield the steps that allocate missing huge pages, once per boot."""
+        requested = self._plan.hugepages.runtime if self._plan.hugepages is not None else ()
+        missing = [pages for pages in requested if self._lacks(pages)]
+        tried = "".join(f"{count_path(pages)} {pages.pages}\n" for pages in requested)
+        if not missing or self._tree.exact(TRIED_FILE, FILE_LIMIT) == tried:
+            return
+        yield WriteFile(TRIED_FILE, tried, RECORD, "record which huge pages are requested in this boot")
+        for pages in missing:
+            yield WriteAttribute(
+                count_path(pages), str(pages.pages), ACTIVE, "allocate huge pages in the running system"
             )
 
-    def _pages(self) -> Iterator[Step]:
-        wanted = self._plan.hugepages.runtime if self._plan.hugepages is not None else ()
-        short = [one for one in wanted if self._lacks(one)]
-        tried = "".join(f"{count_path(one)} {one.pages}\n" for one in wanted)
-        if not short or self._tree.exact(TRIED_FILE, FILE_LIMIT) == tried:
-            return
-        yield WriteFile(TRIED_FILE, tried, RECORD, "note which huge pages are asked for in this boot")
-        for one in short:
-            yield WriteAttribute(count_path(one), str(one.pages), ACTIVE, "allocate huge pages in the running system")
-
     def _lacks(self, pages: RuntimePages) -> bool:
-        there = allocated_pages(self._machine, pages)
-        return there is not None and there < pages.pages
+        present = allocated_pages(self._machine, pages)
+        return present is not None and present < pages.pages
 
-    def _pages_back(self) -> Iterator[Step]:
-        """Yield what frees pages that we had allocated; those that guests use go when they are done with."""
+    def _releases(self) -> Iterator[Step]:
+        """Yield the steps that free huge pages of an earlier run. The kernel frees pages in use when guests end."""
         if TMPFILES_FILE not in self._removed:
             return
         for path, count in counts_in(self._tree.text(TMPFILES_FILE, FILE_LIMIT) or ""):
-            # Whoever set another number since wants that one.
+            # A different number was set by somebody else since, and is left alone.
             if self._tree.text(path) == count:
-                yield WriteAttribute(path, "0", ACTIVE, "free the huge pages that nothing is to use any more")
+                yield WriteAttribute(path, "0", ACTIVE, "free the huge pages that are no longer requested")
         if self._tree.exists(TRIED_FILE):
-            yield RemoveFile(TRIED_FILE, RECORD, "no huge pages are asked for any more")
+            yield RemoveFile(TRIED_FILE, RECORD, "no huge pages are requested any more")
 
 
-def _mounts(paths: Collection[str]) -> list[int]:
+def _mounted_sizes(paths: Collection[str]) -> list[int]:
     """Return the sizes of huge pages, in kB, whose mount unit is among these files."""
     return [size for size in HUGE_PAGE_SIZES_KB if mount_unit_path(size) in paths]

@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether what the machine would boot with is other than what it was booted with.
+"""A marker in /run: the boot configuration was changed since the machine was booted.
 
-A machine that was booted with all that is wanted, and still does not show it, shows it no better after another reboot:
-too little memory in one piece for the huge pages, a driver that did not let go. Told apart by a note that goes with
-the boot, that machine is reported, and not rebooted on every run.
+A machine that was booted with the whole request, and still does not show all of it, gains nothing from another reboot:
+memory may be too fragmented for the huge pages, or a driver may have kept its device. Without the marker, such a
+machine is reported instead of rebooted on every run.
 """
 
 from __future__ import annotations
@@ -18,31 +18,33 @@ from .._machine.plan import CONFIGURED, RECORD, STAGED, Step, WriteFile
 from .._probe.tree import Tree
 
 _FOLDER = "/run/vfio-workstation"
-#: /run is empty after a boot (Filesystem Hierarchy Standard 3.0, 3.15).
+#: /run is emptied by every boot (Filesystem Hierarchy Standard 3.0, 3.15).
 CHANGED_FILE = f"{_FOLDER}/changed-since-boot"
-_TEXT = "Since the machine started, vfio.workstation has changed what it boots with, or handed a device over.\n"
+_TEXT = "Since the last boot, vfio.workstation has changed the boot configuration or the driver of a device.\n"
 
 
 def note_steps(tree: Tree, steps: Sequence[Step]) -> tuple[Step, ...]:
-    """Return what notes that the machine will boot otherwise than it was booted; a captured one boots no more.
+    """Return the step that writes the marker, if steps change the boot configuration of a live machine.
 
     Args:
         tree: The machine's files.
-        steps: What is to be done. The note belongs before it: a run that is killed has changed something, too.
+        steps: The steps of the run. The marker must precede them, because a run that is killed has changed something.
     """
     if not _changes(steps) or not tree.live or tree.exists(CHANGED_FILE):
         return ()
-    return (WriteFile(CHANGED_FILE, _TEXT, RECORD, "note that the machine boots otherwise from now on"),)
+    return (
+        WriteFile(CHANGED_FILE, _TEXT, RECORD, "record that the boot configuration has changed since the last boot"),
+    )
 
 
 def note_now(root: str) -> None:
-    """Note that a device is in other hands than the boot has left it in.
+    """Write the marker at once, for a device that is handed to another driver.
 
     Args:
-        root: Folder of the machine's files; `/` but in tests.
+        root: Folder of the machine's files; `/` except in tests.
 
     Raises:
-        OSError: /run can't be written to.
+        OSError: /run is not writable.
     """
     prefix = root.rstrip("/")
     make_directories(prefix + _FOLDER)
@@ -50,7 +52,7 @@ def note_now(root: str) -> None:
 
 
 def is_changed(tree: Tree, steps: Sequence[Step]) -> bool:
-    """Return whether the machine would boot otherwise than it was booted, as far as more than arguments goes."""
+    """Return whether the boot configuration, kernel arguments aside, has changed since boot or will by these steps."""
     return _changes(steps) or tree.exists(CHANGED_FILE)
 
 

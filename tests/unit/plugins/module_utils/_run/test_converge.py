@@ -70,7 +70,7 @@ def test_what_is_said_after_a_failure_is_true(
     if not can_be_put_back:
         assert f"{changed}: Permission denied" in said
         assert said.endswith(
-            "Every other file is as it was. Put those back by hand, or remove what hindered it and run this again."
+            "All other files are as they were. Restore those by hand, or remove the cause and run this again."
         )
 
 

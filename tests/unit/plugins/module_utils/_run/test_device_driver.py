@@ -130,7 +130,7 @@ class Kernel:
 
     def look(self, driver: str, *accepted: str) -> tuple[DriverRun, Observation]:
         session = DriverRun(DriverRequest(AUDIO, driver), frozenset(accepted), LIMIT, str(self.root))
-        return session, session.look()
+        return session, session.observe()
 
     def run(self, driver: str, *accepted: str) -> DriverState:
         session, look = self.look(driver, *accepted)
@@ -205,7 +205,7 @@ def test_both_are_told_when_the_old_one_does_not_take_it_either(kernel: Kernel) 
     with pytest.raises(DriverChangeFailed) as caught:
         kernel.run("vfio-pci")
     assert "bind: Invalid argument" in str(caught.value)
-    assert "could not be put back: bind: Device or resource busy" in str(caught.value)
+    assert "could not be restored: bind: Device or resource busy" in str(caught.value)
     assert "It is on no driver now, and was on snd_hda_intel" in str(caught.value)
     assert caught.value.after == kernel.now() == DriverState(None, None)
 
@@ -269,15 +269,18 @@ def test_a_function_that_an_earlier_run_left_hanging_is_refused(kernel: Kernel, 
 def test_an_undo_that_hangs_is_told_too(kernel: Kernel) -> None:
     kernel.takes["vfio-pci"] = "Invalid argument"
     kernel.hanging.append("snd_hda_intel/bind")
-    with pytest.raises(DriverChangeFailed, match="could not be put back: writing"):
+    with pytest.raises(DriverChangeFailed, match="could not be restored: writing"):
         kernel.run("vfio-pci")
 
 
 @pytest.mark.parametrize(
     ("prepare", "words"),
     [
-        (lambda kernel: setattr(kernel, "own", "vfio-pci"), "the kernel picked vfio-pci: its ids"),
-        (lambda kernel: kernel.takes.update(snd_hda_intel="No such device"), "snd_hda_intel modules the function"),
+        (
+            lambda kernel: setattr(kernel, "own", "vfio-pci"),
+            "the kernel picked vfio-pci, which claims the function by its ids",
+        ),
+        (lambda kernel: kernel.takes.update(snd_hda_intel="No such device"), "snd_hda_intel claims the function"),
     ],
 )
 def test_auto_that_brings_no_driver_of_the_hosts_fails(
@@ -315,7 +318,7 @@ def test_what_processes_have_open_is_in_use(kernel: Kernel) -> None:
 
 def test_no_such_function(kernel: Kernel) -> None:
     session = DriverRun(DriverRequest("0000:99:00.0", "vfio-pci"), frozenset(), LIMIT, str(kernel.root))
-    assert [refusal.code for refusal in session.look().plan.refusals] == ["device_not_found"]
+    assert [refusal.code for refusal in session.observe().plan.refusals] == ["device_not_found"]
 
 
 def test_parameters() -> None:

@@ -58,7 +58,7 @@ def row(outcome: Outcome, section: str) -> dict[str, Any]:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "a request that is to go": ({"state": "absent", "devices": []}, "devices is wanted at the same time"),
+    "a request that is to go": ({"state": "absent", "devices": []}, "devices is requested at the same time"),
     "sections of what is wanted": ({"sections": ["devices"]}, "set state=absent"),
     "a folder that is none": ({"root": "/nowhere"}, "does not exist"),
     "a capture that is to be changed": ({"root": "/proc/self/root/proc/.."}, "can't be changed"),

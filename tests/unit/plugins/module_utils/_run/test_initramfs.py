@@ -74,7 +74,7 @@ class Machine:
 
     def run(self, owner: str = "devices", request: InitramfsRequest = REQUEST, *, check: bool = False) -> Outcome:
         """Do what the module does, and return what it saw first."""
-        session = initramfs.InitramfsRun(owner, request, remembers=not check, root=str(self.root))
+        session = initramfs.InitramfsRun(owner, request, caches=not check, root=str(self.root))
         first = session.observe()
         if check or first.refusals or not first.steps:
             return first

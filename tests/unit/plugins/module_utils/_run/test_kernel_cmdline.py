@@ -50,7 +50,7 @@ def test_what_is_right_is_not_complained_of() -> None:
 
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "the owner's name": ({"owner": "A"}, "owner: 'A' is no name"),
+    "the owner's name": ({"owner": "A"}, "owner: invalid name 'A'"),
     "nothing to add": ({"args": []}, "the list is empty"),
     "a blank": ({"args": [" "]}, "args[0]: ' ' is empty"),
     "a value alone": ({"args": ["=pt"]}, "has a value without a name"),
@@ -59,7 +59,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "for init": ({"args": ["-- single"]}, "go to init"),
     "twice": ({"args": ["a-b=1", "a_b=1"]}, "is given twice"),
     "contradictory": ({"args": ["iommu=pt", "iommu=off"]}, "can't be given together"),
-    "a code": ({"accept": ["force"]}, "accept: 'force' is no code"),
+    "a code": ({"accept": ["force"]}, "accept: 'force' is not a refusal code"),
     "a capture that is to be changed": ({"root": "/proc/self/root/proc/.."}, "can't be changed"),
 }
 

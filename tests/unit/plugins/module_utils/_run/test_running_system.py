@@ -32,7 +32,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.hugepages_f
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.isolation import SCRIPT_FILE, STATE, UNIT_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
-from ansible_collections.vfio.workstation.plugins.module_utils._run.running_system import TRIED_FILE, Live
+from ansible_collections.vfio.workstation.plugins.module_utils._run.running_system import TRIED_FILE, RunningSystem
 from ansible_collections.vfio.workstation.tests.machines.values import machine, memory
 
 PAGES = (RuntimePages(0, 2048, 8),)
@@ -83,69 +83,76 @@ def lines(steps: list[Step]) -> list[str]:
 
 def test_pages_that_lack_are_asked_for_once_a_boot(tmp_path: Path) -> None:
     tree = system(tmp_path)
-    note, ask = Live(tree, with_pages(3), wanted(*PAGES), {}).after()
+    note, ask = RunningSystem(tree, with_pages(3), wanted(*PAGES), {}).steps_after_files()
     assert isinstance(note, WriteFile)
     assert isinstance(ask, WriteAttribute)
     assert (note.path, ask.path, ask.value) == (TRIED_FILE, COUNT, "8")
     system(tmp_path, **{TRIED_FILE: note.content})
     tree = live_tree(tmp_path)
-    assert list(Live(tree, with_pages(3), wanted(*PAGES), {}).after()) == []
+    assert list(RunningSystem(tree, with_pages(3), wanted(*PAGES), {}).steps_after_files()) == []
     more = (PAGES[0]._replace(pages=9),)
-    assert len(list(Live(tree, with_pages(3), wanted(*more), {}).after())) == 2
+    assert len(list(RunningSystem(tree, with_pages(3), wanted(*more), {}).steps_after_files())) == 2
 
 
 @pytest.mark.parametrize("there", [8, 9, None])
 def test_pages_that_are_there_or_can_not_be_told_are_not_asked_for(tmp_path: Path, there: int | None) -> None:
-    assert list(Live(system(tmp_path), with_pages(there), wanted(*PAGES), {}).after()) == []
+    assert list(RunningSystem(system(tmp_path), with_pages(there), wanted(*PAGES), {}).steps_after_files()) == []
 
 
 def test_a_capture_is_told_nothing(tmp_path: Path) -> None:
     system(tmp_path, **{STATE + "/x": ""})
-    live = Live(Tree(str(tmp_path)), with_pages(0), wanted(*PAGES), {"cpu_isolation": [remove(UNIT_FILE)]})
-    assert [*live.before(), *live.after()] == []
+    live = RunningSystem(Tree(str(tmp_path)), with_pages(0), wanted(*PAGES), {"cpu_isolation": [remove(UNIT_FILE)]})
+    assert [*live.steps_before_files(), *live.steps_after_files()] == []
 
 
 @pytest.mark.parametrize(("now", "freed"), [("8", ["0"]), ("12", [])])
 def test_pages_of_ours_are_given_back_and_those_of_others_are_not(tmp_path: Path, now: str, freed: list[str]) -> None:
     tree = system(tmp_path, **{TMPFILES_FILE: f"# ours\nw! {COUNT} - - - - 8\n", COUNT: f"{now}\n", TRIED_FILE: "x"})
-    steps = list(Live(tree, with_pages(int(now)), NO_PLAN, {"hugepages": [remove(TMPFILES_FILE)]}).after())
+    steps = list(
+        RunningSystem(tree, with_pages(int(now)), NO_PLAN, {"hugepages": [remove(TMPFILES_FILE)]}).steps_after_files()
+    )
     assert [step.value for step in steps if isinstance(step, WriteAttribute)] == freed
     assert [step.path for step in steps if isinstance(step, RemoveFile)] == [TRIED_FILE]
 
 
 def test_units_are_read_anew_and_mounts_started(tmp_path: Path) -> None:
-    live = Live(system(tmp_path), machine(), NO_PLAN, {"hugepages": [write(MOUNT), write(TMPFILES_FILE)]})
-    assert lines(list(live.before())) == []
-    assert lines(list(live.after())) == ["systemctl daemon-reload", "systemctl start dev-hugepages1G.mount"]
+    live = RunningSystem(system(tmp_path), machine(), NO_PLAN, {"hugepages": [write(MOUNT), write(TMPFILES_FILE)]})
+    assert lines(list(live.steps_before_files())) == []
+    assert lines(list(live.steps_after_files())) == ["systemctl daemon-reload", "systemctl start dev-hugepages1G.mount"]
 
 
 def test_what_goes_is_stopped_while_its_unit_is_there(tmp_path: Path) -> None:
     own = {"hugepages": [remove(MOUNT)], "cpu_isolation": [remove(UNIT_FILE)]}
-    live = Live(system(tmp_path, **{STATE + "/x": ""}), machine(), NO_PLAN, own)
-    assert lines(list(live.before())) == [
+    live = RunningSystem(system(tmp_path, **{STATE + "/x": ""}), machine(), NO_PLAN, own)
+    assert lines(list(live.steps_before_files())) == [
         "systemctl stop vfio-workstation-cpu-isolation.service",
         "systemctl stop dev-hugepages1G.mount",
     ]
-    assert lines(list(live.after())) == ["systemctl daemon-reload"]
+    assert lines(list(live.steps_after_files())) == ["systemctl daemon-reload"]
 
 
 def test_a_unit_that_holds_cpus_is_stopped_by_its_old_files_and_started_by_the_new(tmp_path: Path) -> None:
-    live = Live(system(tmp_path, **{STATE + "/x": ""}), machine(), NO_PLAN, {"cpu_isolation": [write(SCRIPT_FILE)]})
-    assert lines(list(live.before())) == ["systemctl stop vfio-workstation-cpu-isolation.service"]
-    assert lines(list(live.after())) == [
+    live = RunningSystem(
+        system(tmp_path, **{STATE + "/x": ""}), machine(), NO_PLAN, {"cpu_isolation": [write(SCRIPT_FILE)]}
+    )
+    assert lines(list(live.steps_before_files())) == ["systemctl stop vfio-workstation-cpu-isolation.service"]
+    assert lines(list(live.steps_after_files())) == [
         "systemctl daemon-reload",
         "systemctl start vfio-workstation-cpu-isolation.service",
     ]
 
 
 def test_a_unit_that_holds_no_cpus_need_not_be_stopped(tmp_path: Path) -> None:
-    live = Live(system(tmp_path), machine(), NO_PLAN, {"cpu_isolation": [write(UNIT_FILE)]})
-    assert lines(list(live.before())) == []
+    live = RunningSystem(system(tmp_path), machine(), NO_PLAN, {"cpu_isolation": [write(UNIT_FILE)]})
+    assert lines(list(live.steps_before_files())) == []
 
 
 def test_a_rule_for_access_holds_for_the_devices_that_are_there(tmp_path: Path) -> None:
     own = {"access": [write(ACCESS_RULE_FILE)]}
-    assert [line.split()[1] for line in lines(list(Live(system(tmp_path), machine(), NO_PLAN, own).after()))] == [
+    assert [
+        line.split()[1]
+        for line in lines(list(RunningSystem(system(tmp_path), machine(), NO_PLAN, own).steps_after_files()))
+    ] == [
         "control",
         "trigger",
         "trigger",
@@ -154,5 +161,5 @@ def test_a_rule_for_access_holds_for_the_devices_that_are_there(tmp_path: Path) 
 
 def test_without_systemd_and_udev_files_are_enough(tmp_path: Path) -> None:
     own = {"access": [write(ACCESS_RULE_FILE)], "hugepages": [write(MOUNT)]}
-    live = Live(live_tree(tmp_path), machine(), NO_PLAN, own)
-    assert [*live.before(), *live.after()] == []
+    live = RunningSystem(live_tree(tmp_path), machine(), NO_PLAN, own)
+    assert [*live.steps_before_files(), *live.steps_after_files()] == []
