@@ -130,7 +130,7 @@ def test_a_missing_root_is_an_error_without_a_traceback(tmp_path: Path) -> None:
     ("make", "words"),
     [
         (lambda path: path.with_suffix(".other").touch(), "does not exist"),
-        (lambda path: path.write_text("archive"), "unpacked first"),
+        (lambda path: path.write_text("archive"), "Unpack an archive first"),
         (lambda path: path.mkdir(), "neither sys/ nor proc/"),
     ],
 )
