@@ -16,7 +16,7 @@ from .initramfs_generators import detect_generator
 from .kernels import installed_kernels
 from .loader_detection import EFISTUB, GRUB, SYSTEMD_BOOT, UKI, detect_loader
 
-_SELECTED = re.compile(r"\[([a-z]+)\]")
+_SELECTED = re.compile(r"\[(none|integrity|confidentiality)\]")
 
 
 def read_boot(tree: Tree) -> Boot:
