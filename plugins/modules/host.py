@@ -356,7 +356,7 @@ steps:
       argv: [/usr/sbin/grub-mkconfig, -o, "{draft}"]
       check: grub.cfg
       effect: staged
-      reason: bring the arguments into the menu
+      reason: update the arguments of the menu's entries
 tools:
   description: The tools that were run.
   returned: success
