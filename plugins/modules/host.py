@@ -239,7 +239,7 @@ notes:
   returned: success, and when refused
   type: list
   elements: str
-  sample: ["gpu: what was at 0000:41:00.0 is at 0000:42:00.0 now"]
+  sample: ["gpu: moved from 0000:41:00.0 to 0000:42:00.0"]
 devices:
   description: The functions that shall be on vfio-pci, in bus order. V(null) when the section is not spoken of.
   returned: success, and when refused
@@ -314,15 +314,16 @@ refusals:
     seen:
       description: What was found.
       type: str
-      sample: "gpu: group 1 has these too, which stay with the host: 0000:00:1f.2 SATA 8086:2922 (ahci)"
+      sample: "gpu: IOMMU group 1 also has these devices of the host: 0000:00:1f.2 [8086:2922], class 0106, driver ahci"
     danger:
       description: What would come of it.
       type: str
-      sample: A guest could reach the host's memory through the other devices of the group.
+      sample: >-
+        An IOMMU group is passed through as a whole: with a member on a driver of the host, no guest could start.
     remedy:
       description: What you can do.
       type: str
-      sample: Name the others in with_group, to give them away too; or move the card to another slot.
+      sample: Name those members in with_group, to pass them through too; or move the card to another slot.
 loader:
   description: The boot loader, and how it is configured. V(null) when no kernel argument is spoken of.
   returned: success
@@ -356,7 +357,7 @@ steps:
       argv: [/usr/sbin/grub-mkconfig, -o, "{draft}"]
       check: grub.cfg
       effect: staged
-      reason: update the arguments of the menu's entries
+      reason: bring the arguments into the menu
 tools:
   description: The tools that were run.
   returned: success

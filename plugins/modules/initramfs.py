@@ -201,7 +201,7 @@ refusals:
     danger:
       description: What would come of it.
       type: str
-      sample: A boot of that kernel would go on without the module.
+      sample: That kernel would boot without the module.
     remedy:
       description: What you can do.
       type: str

@@ -206,12 +206,12 @@ refusals:
       description: What would come of it.
       type: str
       sample: >-
-        The kernel would get two arguments that contradict each other, and which of them wins depends on their order.
+        The kernel would get two contradictory arguments, and their order decides which of them takes effect.
     remedy:
       description: What you can do.
       type: str
       sample: >-
-        Take the other argument out where it stands, or set conflicts=replace: it stands back while ours is there.
+        Remove the other argument, or set conflicts=replace, which sets it aside while the requested one is present.
 steps:
   description: What was done, or in check mode would be done, in that order; each with its reason.
   returned: success
@@ -223,7 +223,7 @@ steps:
       argv: [/usr/sbin/grub-mkconfig, -o, "{draft}"]
       check: grub.cfg
       effect: staged
-      reason: update the arguments of the menu's entries
+      reason: bring the arguments into the menu
 tools:
   description: The tools that were run.
   returned: success

@@ -2,156 +2,156 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every code of a refusal, with the danger that it stands for and what a person can do. Codes are stable."""
+"""The codes of refusals, each with its danger and its remedy. Codes are stable: users override refusals by code."""
 
 from __future__ import annotations
 
 from .._machine.plan import Refusal
 
-#: code -> (what would come of it, what to do)
+#: code -> (the harm that the plan would do, what the user can do)
 CODES = {
     "cmdline_conflict": (
-        "The kernel would get two arguments that contradict each other, and which of them wins depends on their order.",
-        "Take the other argument out where it stands, or set conflicts=replace: it stands back while ours is there.",
+        "The kernel would get two contradictory arguments, and their order decides which of them takes effect.",
+        "Remove the other argument, or set conflicts=replace, which sets it aside while the requested one is present.",
     ),
     "argument_unsupported": (
-        "The kernel would get something else than what was asked for.",
+        "The kernel would get a different argument than the requested one.",
         "Write the argument without that character, or set it with the boot loader's own tools.",
     ),
     "cmdline_too_long": (
-        "The kernel cuts its command line off at that length, without a word: the last arguments would be lost.",
-        "Take out arguments that are not needed any more.",
+        "The kernel silently truncates its command line at that length: the last arguments would be lost.",
+        "Remove arguments that are no longer needed.",
     ),
     "cmdline_unreadable": (
-        "The line does not say what the kernel will get, so what is put into it might change what is there already.",
-        "Write the line so that it can be read: balanced quotes, no command substitution.",
+        "What the kernel gets from that line is unknown, so a change might affect arguments that it already has.",
+        "Rewrite the line so that it can be parsed: balanced quotes, no command substitution.",
     ),
     "bootloader_unsupported": (
-        "A change would be made where this machine does not look for it, or be lost with the next kernel.",
+        "The change would be written where this machine does not read it, or be lost with the next kernel.",
         "Set the arguments with the boot loader's own tools, or use a boot loader that README lists as supported.",
     ),
     "bootloader_broken": (
-        "Its configuration does not boot every kernel as it is, and a change could not be told from the damage.",
-        "Mend what is named, with the distribution's own tools, and run this again.",
+        "With its configuration as it is, some kernels don't boot, so that the effect of a change can't be verified.",
+        "Repair what is named, with the distribution's own tools, and run this again.",
     ),
     "initramfs_unsupported": (
         "The files would be missing from the initramfs that boots this machine.",
         "Use initramfs-tools, dracut or mkinitcpio.",
     ),
     "initramfs_conflict": (
-        "Only one of the two could be in it, and what the other is there for would not happen.",
-        "Have one of the owners want another path, or nothing.",
+        "The initramfs can contain only one of the two, so one of the requests would silently have no effect.",
+        "Change the path in the request of one of the owners, or remove that request.",
     ),
     "kernel_lacks_module": (
-        "A boot of that kernel would go on without the module.",
+        "That kernel would boot without the module.",
         "Install the package with the kernel's modules, or remove that kernel.",
     ),
     "boot_space_exhausted": (
-        "A file that is written half-way onto a full file system may be one that the machine boots from.",
-        "Remove kernels that are not needed, or enlarge the file system.",
+        "A file that is only partly written to a full file system may be one that the machine boots from.",
+        "Remove kernels that are no longer needed, or enlarge the file system.",
     ),
     "boot_read_only": (
         "Only part of the change could be written.",
-        "Mount the file system writable, and find out why it was not: the kernel does that after errors.",
+        "Find out why the file system is read-only (the kernel remounts it so after errors), and mount it writable.",
     ),
     "cpu_virtualization_unsupported": (
-        "No virtual machine could be given a device: KVM can't run on this processor.",
+        "KVM can't run on this processor, so that no virtual machine could use a device.",
         "Use a machine whose processor has VT-x or AMD-V; in a guest, enable nested virtualization on its host.",
     ),
     "cpu_virtualization_disabled_by_firmware": (
-        "Devices would be taken from the host, and no virtual machine could use them.",
+        "The host would lose the devices, and no virtual machine could use them.",
         "Enable virtualization (VT-x, SVM Mode) in the firmware setup, and run this again.",
     ),
     "iommu_absent": (
-        "Without an IOMMU a guest with a device could read and write all of the host's memory, so VFIO refuses.",
-        "Use a board with an IOMMU; in a guest, have its host give it a virtual one.",
+        "Without an IOMMU, PCI passthrough would let a guest read and write all of the host's memory: VFIO refuses it.",
+        "Use a board and a processor with an IOMMU (VT-d, AMD-Vi); in a guest, have its host provide a virtual IOMMU.",
     ),
     "iommu_disabled_by_firmware": (
-        "Without an IOMMU a guest with a device could read and write all of the host's memory, so VFIO refuses.",
+        "Without an IOMMU, PCI passthrough would let a guest read and write all of the host's memory: VFIO refuses it.",
         "Enable the IOMMU (VT-d, AMD-Vi) in the firmware setup, and run this again.",
     ),
     "iommu_disabled_in_kernel": (
-        "Devices would be taken from the host, and no virtual machine could use them.",
-        "Find the cause in the kernel's log (dmesg | grep -e DMAR -e AMD-Vi), or boot a kernel with the driver.",
+        "The host would lose the devices, and no virtual machine could use them.",
+        "Find the cause in the kernel log (dmesg | grep -e DMAR -e AMD-Vi), or boot a kernel with the IOMMU driver.",
     ),
     "iommu_unknown": (
-        "Which devices the IOMMU can keep apart, and whether there is one, can't be told.",
-        "Run this on the machine itself and as root; a captured tree needs /sys/kernel/iommu_groups.",
+        "Whether there is an IOMMU, and which devices it can isolate, is unknown.",
+        "Run this on the machine itself and as root; a captured tree must contain /sys/kernel/iommu_groups.",
     ),
     "device_not_found": (
-        "Nothing, or another device than the one that is meant, would be taken from the host.",
-        "Change the selection so that it fits one of those; vfio.workstation.report lists all devices.",
+        "Nothing, or another device than the intended one, would be taken from the host.",
+        "Check the selection; vfio.workstation.report lists all devices.",
     ),
     "device_ambiguous": (
-        "One of several devices would be taken from the host by chance.",
-        "Add to the selection what tells it from the others: its address tells twins apart.",
+        "An arbitrary one of several devices would be taken from the host.",
+        "Add to the selection what only the intended device has: identical devices differ in their address.",
     ),
     "device_is_boot_display": (
-        "The screen would go black early in the boot, and stay so: nobody could see what the host says.",
-        "Select another GPU, or make the firmware use another one as its first display.",
+        "The screen would go black early in the boot and stay black: nobody could see what the host reports.",
+        "Select another GPU, or make another one the primary display in the firmware setup.",
     ),
     "device_in_use": (
-        "The host would lose that at the next boot, and may not come up at all.",
-        "Move it to a device that the host keeps, or select another one.",
+        "The host would lose what uses the device at the next boot, and might not boot at all.",
+        "Move it to a device that stays with the host, or select another device.",
     ),
     "device_changed_identity": (
-        "What stands in the old place now may be a device that the host needs.",
-        "Select the device that is wanted now; accept: [device_changed_identity] has the old selection tried anew.",
+        "The device that is at the recorded address now may be one that the host needs.",
+        "Select the intended device; accept: [device_changed_identity] applies the present selection again.",
     ),
     "device_has_no_group": (
-        "The IOMMU does not keep that function apart from the others, so VFIO can't hand it to a guest.",
+        "The IOMMU does not isolate that function, so that VFIO can't pass it through to a guest.",
         "Select another device.",
     ),
     "group_shared_with_host": (
-        "A group goes to a guest as a whole: with a member on a driver of the host's, no guest would start.",
-        "Name those members in with_group, to give them away too; or move the card to another slot.",
+        "An IOMMU group is passed through as a whole: with a member on a driver of the host, no guest could start.",
+        "Name those members in with_group, to pass them through too; or move the card to another slot.",
     ),
     "reserved_region": (
-        "The firmware has the device write to memory of its own accord, which no guest can be kept apart from.",
-        "Select another device, or switch off in the firmware setup what needs the region.",
+        "The device may access a reserved memory region of the host (RMRR on Intel, IVMD on AMD), in a guest as well.",
+        "Select another device, or disable in the firmware setup what needs the region.",
     ),
     "ids_match_a_host_device": (
-        "Every device with those ids would be taken, the one that the host keeps too.",
-        "Use bind_by: function, which tells twins apart.",
+        "Every device with those ids would be bound to vfio-pci, including those that stay with the host.",
+        "Use bind_by: function, which tells identical devices apart.",
     ),
     "kernel_lacks_vfio": (
-        "A boot of that kernel would leave the device without a driver, or on the host's.",
+        "With that kernel the device would be without a driver, or on the host's driver.",
         "Install the package with that kernel's modules, or remove that kernel.",
     ),
     "hugepage_size_unsupported": (
-        "The kernel ignores the size, and what stands after it on the command line for huge pages.",
-        "Use one of the sizes that the machine has.",
+        "The kernel ignores an unsupported size, and the number of pages that follows it on the command line.",
+        "Use one of the sizes that the machine supports.",
     ),
     "hugepages_exceed_memory": (
-        "The host would have too little memory left, and may not come up at all.",
-        "Ask for fewer pages or other nodes, or set memory_for_host to what this host does with.",
+        "The host would have too little memory left, and might not boot at all.",
+        "Request fewer pages or other nodes, or set memory_for_host to what this host needs.",
     ),
     "hugepages_need_newer_kernel": (
-        "The kernel would take the count for the whole machine's, or for none at all.",
+        "That kernel would read the number of one node as that of the whole machine, or as zero.",
         "Set nodes to null, so that the kernel spreads the pages; or remove the kernel that is too old.",
     ),
     "memory_node_unknown": (
-        "The kernel skips such a node without a word: the pages would be missing.",
+        "The kernel silently skips such a node: the pages would be missing.",
         "Name nodes that the machine has, or write nodes: auto.",
     ),
     "cpus_unknown": (
-        "Cores might be split between host and guest, or the list might mean nothing to the kernel.",
-        "Name CPUs that are online and whose siblings the kernel knows.",
+        "Cores might be split between host and guest, or the kernel might ignore the list.",
+        "Name CPUs that are online and whose siblings the kernel reports.",
     ),
     "cpus_split_core": (
-        "Host and guest would share a core, and slow each other down just when it matters.",
-        "Name all of a core's CPUs, or none.",
+        "Host and guest would share a core, and slow each other down under load.",
+        "Name all CPUs of a core, or none of them.",
     ),
     "cpus_leave_none_for_host": (
-        "The host could not run interrupts, storage and the guest's own emulation: host and guest would stall.",
-        "Leave CPU 0's core to the host, and as many whole cores as keep_for_host says.",
+        "The host would lack CPU time for interrupts, storage and device emulation: host and guests would stall.",
+        "Leave the core of CPU 0 to the host, and as many whole cores as keep_for_host says.",
     ),
     "cpus_too_few": (
-        "A guest would be spread over nodes or caches, or get fewer cores than was counted on.",
-        "Ask for fewer cores, or name the CPUs.",
+        "A guest would be spread over several nodes or caches, or get fewer cores than requested.",
+        "Request fewer cores, or name the CPUs.",
     ),
     "device_not_assignable": (
-        "Bridges and the IOMMU stay with the kernel: what lies behind them would be cut off.",
+        "Bridges and the IOMMU stay with the host: everything behind them would be cut off.",
         "Name a function that is neither; vfio.workstation.report lists all devices.",
     ),
     "driver_unknown": (
@@ -159,33 +159,33 @@ CODES = {
         "Install the package with that driver for the running kernel, or name a driver that it has.",
     ),
     "driver_hangs": (
-        "Whatever concerns that function now waits in the kernel, and can't be ended from outside.",
-        "Stop what uses the device, if anything does. If it goes on hanging, a reboot is the way out.",
+        "Whatever accesses that function now blocks in the kernel, and can't be killed.",
+        "Stop what uses the device, if anything does. If it still hangs, reboot.",
     ),
     "group_unknown": (
-        "udev leaves out every rule with a group that it does not know: the device nodes would stay root's alone.",
-        "Make the group with `groupadd --system NAME`, or name one that is in /etc/group.",
+        "udev ignores every rule that names an unknown group: only root could open the device nodes.",
+        "Create the group with `groupadd --system NAME`, or name one that is in /etc/group.",
     ),
     "kvm_option_unsupported": (
-        "The kernel would take no notice, and guests would run without what they were planned for.",
-        "Leave the option out of kvm, or use a machine that has it.",
+        "The kernel would ignore the option, and guests would run without what they rely on.",
+        "Leave the option out of kvm, or use a machine that supports it.",
     ),
     "file_is_not_ours": (
-        "Somebody's settings would be lost.",
-        "Move the file away, or give it another name; then run this again.",
+        "The settings in that file, which this collection did not write, would be lost.",
+        "Move or rename the file, and run this again.",
     ),
     "file_protected": (
         "The file would not be replaced, or not as a whole.",
         "Remove the protection, if nobody needs it, and run this again.",
     ),
     "record_damaged": (
-        "What is ours and what is not can't be told apart any more.",
-        "Restore the file from a backup; or move it away, take our arguments out by hand, and run this again.",
+        "What is managed by this collection and what is foreign could not be told apart any more.",
+        "Restore the file from a backup; or move it away, remove the managed arguments by hand, and run this again.",
     ),
 }
 
 
 def refuse(code: str, seen: str, danger: str = "", remedy: str = "") -> Refusal:
-    """Return a refusal; danger and remedy are those of the code unless more is known."""
-    usual_danger, usual_remedy = CODES[code]
-    return Refusal(code, seen, danger or usual_danger, remedy or usual_remedy)
+    """Return a refusal with the danger and the remedy of its code, unless more specific ones are given."""
+    default_danger, default_remedy = CODES[code]
+    return Refusal(code, seen, danger or default_danger, remedy or default_remedy)

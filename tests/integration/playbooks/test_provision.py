@@ -15,8 +15,8 @@ REFUSALS, SUMMARY = "Report refusals", "Report the state of each request"
 IN_USE = {
     "code": "device_in_use",
     "seen": "gpu: 0000:01:00.0 is in use: process Xorg (731) has /dev/dri/card0 open",
-    "danger": "The host would lose that at the next boot, and may not come up at all.",
-    "remedy": "Move it to a device that the host keeps, or select another one.",
+    "danger": "The host would lose what uses the device at the next boot, and might not boot at all.",
+    "remedy": "Move it to a device that stays with the host, or select another device.",
 }
 REBOOTS: dict[str, Any] = {"workstation_reboot": "when_required", "workstation_reboot_timeout": 2}
 
