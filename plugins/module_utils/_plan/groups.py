@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether the IOMMU groups of what is bound can go to guests.
+"""Whether the IOMMU groups of bound functions can be passed through.
 
-A group is usable when each member is on a VFIO driver or on none, bridges aside, whose driver leaves memory alone
-(drivers/iommu/iommu.c, iommu_device_claim_dma_owner(), and `driver_managed_dma`).
+A group is usable when every member is on a VFIO driver or has no driver. Bridges are exempt, since their driver does no
+DMA (drivers/iommu/iommu.c, iommu_device_claim_dma_owner(), and `driver_managed_dma`).
 """
 
 from __future__ import annotations
@@ -18,14 +18,15 @@ from .._machine.plan import Refusal
 from .refusals import refuse
 from .select import describe, is_endpoint, listed
 
-_GUESTS_DRIVERS = ("vfio", "pci-stub")
-#: The firmware has the device use it, whatever the host says. `direct-relaxable` ones of USB controllers and graphics
-#: are over once the operating system runs (drivers/iommu/intel/iommu.c, device_rmrr_is_relaxable()).
+_PASSTHROUGH_DRIVERS = ("vfio", "pci-stub")  # beginnings of names
+#: A region that the device accesses on behalf of the firmware at any time. Regions of type direct-relaxable, of USB
+#: controllers and graphics, are unused once the operating system runs (drivers/iommu/intel/iommu.c,
+#: device_rmrr_is_relaxable()).
 _DIRECT = "direct"
 
 
 def group_refusals(machine: Machine, bindings: Sequence[Binding], record: HostRecord) -> Iterator[Refusal]:
-    """Yield why groups can't go to guests; nothing while the IOMMU is off, since then there are none."""
+    """Yield why groups can't be passed through; nothing while the IOMMU is disabled, since it has no groups then."""
     if machine.iommu.state != "enabled":
         return
     for binding in bindings:
@@ -33,57 +34,59 @@ def group_refusals(machine: Machine, bindings: Sequence[Binding], record: HostRe
             yield refuse("device_has_no_group", f"{binding.name}: {describe(machine, binding.address)}")
     for number, (group, name) in _groups(machine, bindings).items():
         bound = {binding.address for binding in bindings}
-        kept = [member for member in group.members if member not in bound and _is_hosts(machine, member, record)]
+        kept = [member for member in group.members if member not in bound and _is_host_device(machine, member, record)]
         if kept:
             yield _shared(machine, name, number, kept)
         for region in group.reserved_regions:
             if region.type == _DIRECT:
-                seen = (
-                    f"{name}: group {number} has the reserved region {region.start} to {region.end} of type {_DIRECT}"
-                )
-                yield refuse("reserved_region", f"{seen} (/sys/kernel/iommu_groups/{number}/reserved_regions)")
+                seen = f"{name}: IOMMU group {number} has a reserved memory region of type {_DIRECT}"
+                path = f"/sys/kernel/iommu_groups/{number}/reserved_regions"
+                yield refuse("reserved_region", f"{seen}, {region.start} to {region.end} ({path})")
 
 
 def group_notes(machine: Machine, bindings: Sequence[Binding], record: HostRecord) -> Iterator[str]:
-    """Yield what a person should know of groups that are usable, or not known."""
+    """Yield notes for the user on groups that are usable under a condition, or still unknown."""
     if bindings and machine.iommu.state == "disabled_in_kernel":
-        yield "Which devices share a group is known once the IOMMU is on: it is looked at again after the reboot."
+        yield "IOMMU groups are unknown until the IOMMU is enabled: they are checked after the reboot."
     bound = {binding.address for binding in bindings}
     for number, (group, name) in _groups(machine, bindings).items():
         for member in group.members:
             function = machine.pci.get(member)
-            if member in bound or function is None or not is_endpoint(function) or _is_hosts(machine, member, record):
+            if function is None or member in bound or not is_endpoint(function):
                 continue
-            how = "has no driver as it is" if function.driver is None else f"is on {function.driver} already"
-            yield f"{name}: {member} shares group {number} and {how}: a guest can start only while that is so"
+            if not _is_host_device(machine, member, record):
+                driver = "has no driver" if function.driver is None else f"is on {function.driver}"
+                shares = f"{name}: {member} shares IOMMU group {number} and {driver}"
+                yield f"{shares}; guests can start only as long as that holds"
 
 
 def _groups(machine: Machine, bindings: Sequence[Binding]) -> Mapping[str, tuple[IommuGroup, str]]:
-    """Return the groups of what is bound, by number, each with the first request for it."""
-    found: dict[str, tuple[IommuGroup, str]] = {}
+    """Return the groups of bound functions by number, each with the name of the first request that has one there."""
+    groups: dict[str, tuple[IommuGroup, str]] = {}
     for binding in bindings:
         number = machine.pci[binding.address].iommu_group
         if number is not None and number in machine.iommu.groups:
-            found.setdefault(number, (machine.iommu.groups[number], binding.name))
-    return found
+            groups.setdefault(number, (machine.iommu.groups[number], binding.name))
+    return groups
 
 
-def _is_hosts(machine: Machine, member: str, record: HostRecord) -> bool:
-    """Tell whether the host keeps a member for itself, so that the group is not free."""
+def _is_host_device(machine: Machine, member: str, record: HostRecord) -> bool:
+    """Tell whether a member that is not bound is a device of the host, which makes its group unusable for guests."""
     function = machine.pci.get(member)
     if function is None:
-        return True  # a platform device, or one that can't be looked at
+        return True  # a platform device, or a function that could not be read
     if function.bridge or function.driver is None:
         return False
-    if function.driver.startswith(_GUESTS_DRIVERS):
-        return member in record.bound  # ours until the next boot: then the host has it again
+    if function.driver.startswith(_PASSTHROUGH_DRIVERS):
+        return member in record.bound  # bound by an earlier run, and no longer: the next boot returns it to the host
     return True
 
 
 def _shared(machine: Machine, name: str, number: str, kept: Sequence[str]) -> Refusal:
-    seen = f"{name}: group {number} also has these, which the host keeps:{listed(machine, kept)}"
-    fixed = [one for one in kept if one not in machine.pci or not is_endpoint(machine.pci[one])]
-    if fixed:
-        remedy = f"{', '.join(fixed)} can't be given away; move the card to another slot, or select another device."
+    seen = f"{name}: IOMMU group {number} also has these devices of the host:{listed(machine, kept)}"
+    unassignable = [member for member in kept if member not in machine.pci or not is_endpoint(machine.pci[member])]
+    if unassignable:
+        members = ", ".join(unassignable)
+        remedy = f"{members} can't be passed through: move the card to another slot, or select another device."
         return refuse("group_shared_with_host", seen, remedy=remedy)
     return refuse("group_shared_with_host", seen)

@@ -2,14 +2,41 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Where a device is that an earlier run selected: firmware and other cards renumber the bus, and people move cards.
+"""Find the devices that an earlier run selected, after firmware, other cards or people changed the PCI addresses.
 
-What was recorded stands for the device that was meant: never is another one taken because it sits in the old place.
+A record stands for one physical device. Another device is never taken for it merely because it is at the recorded
+address; where the two can't be told apart, the plan is refused.
+
+`locate` decides for one recorded function. The terms of the table:
+
+  recorded        what the record says of the function: its address, its ids, the bridge above it, and its serial number
+                  where that could be read
+  other function  a function that the record knows beside it: its identical devices, and what other selectors selected
+  other card      another function whose recorded slot differs from the recorded slot of this function
+  place           an address together with the bridge above it; a function on a root bus has no bridge
+  candidate       a function of the machine that is no bridge and no IOMMU, and
+                  - has the recorded ids, and
+                  - shows the recorded serial number; or one of the two serial numbers is unknown (a suspended function
+                    shows none), and the one that it shows was recorded for no other card
+  free candidate  a candidate at a place that was recorded for no other function
+
+The cases, in the order of evaluation; the first that applies decides:
+
+  SAME_SERIAL     The recorded serial number is known and was recorded for no other card, and the candidates that show
+                  it are all in one slot. Found: the one with the recorded function number, or, where none has that
+                  number, the only one; several without it are AMBIGUOUS.
+  SAME_PLACE      A candidate is at the recorded place. Found.
+  SAME_BRIDGE     Exactly one free candidate is below the recorded bridge, and so in the same physical slot. Found.
+  ONLY_CANDIDATE  Exactly one free candidate is not below a bridge that was recorded for another function with the
+                  same ids. Found.
+  AMBIGUOUS       Several free candidates are not below such a bridge. Refused: device_ambiguous.
+  REPLACED        None is, and the recorded address has a function. Refused: device_changed_identity.
+  MISSING         None is, and the recorded address has no function. Refused: device_not_found.
 """
 
 from __future__ import annotations
 
-from typing import Iterator
+from typing import AbstractSet, Callable, Iterator, Mapping, NamedTuple, Sequence
 
 from .._machine import Machine
 from .._machine.desired import Selector
@@ -17,122 +44,148 @@ from .._machine.host_plan import HostRecord, Identity, RecordedDevice
 from .._machine.plan import Refusal
 from .notation import slot_of
 from .refusals import refuse
-from .select import Choice, describe, endpoints, identity_of, listed
+from .select import Selection, describe, endpoints, identity_of, listed
+
+#: Outcomes by which a function is found.
+SAME_SERIAL, SAME_PLACE, SAME_BRIDGE = "same serial number", "same place", "same bridge"
+ONLY_CANDIDATE = "only candidate"
+#: Outcomes by which it is not.
+AMBIGUOUS, REPLACED, MISSING = "ambiguous", "replaced", "missing"
 
 
-def recorded(record: HostRecord, name: str, position: int, selector: Selector) -> RecordedDevice | None:
-    """Return what a selection came to in an earlier run; None where there was none, or it was another selection."""
-    for device in record.devices:
-        if (device.name, device.position, device.select) == (name, position, selector) and device.functions:
-            return device
-    return None
+class Location(NamedTuple):
+    """Where a recorded function is now."""
+
+    outcome: str  # a case of the table
+    addresses: tuple[str, ...]  # one where it is found, all in question where it is ambiguous, otherwise none
 
 
-def remember(
-    machine: Machine, record: HostRecord, name: str, position: int, selector: Selector, addresses: tuple[str, ...]
-) -> RecordedDevice:
-    """Return what is to be kept of a selection.
+class _Evidence(NamedTuple):
+    """What the cases go by."""
 
-    What sleeps shows no serial number: where it was, it is what it was.
+    address: str  # recorded
+    identity: Identity  # recorded
+    others: AbstractSet[tuple[str, Identity]]  # other functions, as recorded
+    candidates: Mapping[str, Identity]  # by present address
+
+
+def locate(machine: Machine, address: str, identity: Identity, others: AbstractSet[tuple[str, Identity]]) -> Location:
+    """Return where a function is now, by the table at the top of this file.
+
+    Args:
+        machine: The machine.
+        address: Recorded address of the function.
+        identity: Recorded identity of the function.
+        others: Recorded addresses and identities of other functions.
     """
-    earlier = recorded(record, name, position, selector)
-    known = {} if earlier is None else {place: one.serial for place, one in (*earlier.functions, *earlier.twins)}
-    places = set() if earlier is None else {_without_serial(*one) for one in (*earlier.functions, *earlier.twins)}
-
-    def kept(address: str) -> tuple[str, Identity]:
-        identity = identity_of(machine.pci[address])
-        if identity.serial is None and (address, identity) in places:
-            identity = identity._replace(serial=known[address])
-        return address, identity
-
-    twins = tuple(kept(address) for address in twins_of(machine, addresses[0]) if address not in addresses)
-    return RecordedDevice(name, position, selector, tuple(map(kept, addresses)), twins)
+    evidence = _Evidence(address, identity, others, _candidates(machine, address, identity, others))
+    for outcome, applies in _CASES:
+        addresses = applies(evidence)
+        if addresses:
+            return Location(outcome if len(addresses) == 1 else AMBIGUOUS, addresses)
+    return Location(REPLACED if address in machine.pci else MISSING, ())
 
 
-def _without_serial(address: str, identity: Identity) -> tuple[str, Identity]:
-    return address, identity._replace(serial=None)
+def _candidates(
+    machine: Machine, address: str, identity: Identity, others: AbstractSet[tuple[str, Identity]]
+) -> dict[str, Identity]:
+    foreign_serials = _serials_of_other_cards(address, others)
+    present = {endpoint: identity_of(machine.pci[endpoint]) for endpoint in endpoints(machine)}
+    return {
+        endpoint: current
+        for endpoint, current in present.items()
+        if current.ids == identity.ids and _serial_may_match(current.serial, identity.serial, foreign_serials)
+    }
 
 
-def twins_of(machine: Machine, address: str) -> tuple[str, ...]:
-    """Return the other functions with the same ids."""
-    ids = identity_of(machine.pci[address]).ids
-    return tuple(one for one in endpoints(machine) if one != address and identity_of(machine.pci[one]).ids == ids)
+def _serial_may_match(current: str | None, recorded: str | None, foreign_serials: AbstractSet[str]) -> bool:
+    if current == recorded:
+        return True
+    return None in (current, recorded) and current not in foreign_serials
 
 
-def find_again(machine: Machine, device: RecordedDevice, record: HostRecord) -> Choice:
-    """Return where the functions of an earlier selection are now, or why that can't be told."""
+def _same_serial(evidence: _Evidence) -> tuple[str, ...]:
+    serial = evidence.identity.serial
+    if serial is None or serial in _serials_of_other_cards(evidence.address, evidence.others):
+        return ()
+    same = tuple(address for address, current in evidence.candidates.items() if current.serial == serial)
+    # Some makers give all cards of a model one number. Functions of one card share it, and differ by function number.
+    if len({slot_of(address) for address in same}) != 1:
+        return ()
+    return tuple(address for address in same if address[-1] == evidence.address[-1]) or same
+
+
+def _same_place(evidence: _Evidence) -> tuple[str, ...]:
+    current = evidence.candidates.get(evidence.address)
+    return (evidence.address,) if current is not None and current.parent == evidence.identity.parent else ()
+
+
+def _same_bridge(evidence: _Evidence) -> tuple[str, ...]:
+    bridge = evidence.identity.parent
+    below = tuple(address for address, current in _free_candidates(evidence) if bridge and current.parent == bridge)
+    return below if len(below) == 1 else ()
+
+
+def _below_no_other_bridge(evidence: _Evidence) -> tuple[str, ...]:
+    bridges = {
+        other.parent for _address, other in evidence.others if other.parent and other.ids == evidence.identity.ids
+    }
+    return tuple(address for address, current in _free_candidates(evidence) if current.parent not in bridges)
+
+
+#: The cases in the order of the table; each returns the addresses that it leaves, none where it does not apply.
+_CASES: tuple[tuple[str, Callable[[_Evidence], tuple[str, ...]]], ...] = (
+    (SAME_SERIAL, _same_serial),
+    (SAME_PLACE, _same_place),
+    (SAME_BRIDGE, _same_bridge),
+    (ONLY_CANDIDATE, _below_no_other_bridge),
+)
+
+
+def _free_candidates(evidence: _Evidence) -> Iterator[tuple[str, Identity]]:
+    places = {(address, other.parent) for address, other in evidence.others}
+    for address, current in evidence.candidates.items():
+        if (address, current.parent) not in places:
+            yield address, current
+
+
+def _serials_of_other_cards(address: str, others: AbstractSet[tuple[str, Identity]]) -> set[str]:
+    return {
+        other.serial
+        for other_address, other in others
+        if other.serial is not None and slot_of(other_address) != slot_of(address)
+    }
+
+
+def locate_device(machine: Machine, device: RecordedDevice, record: HostRecord) -> Selection:
+    """Return where the functions of a recorded device are now, or a refusal where one of them is not found."""
+    others = frozenset(_other_functions(device, record))
     addresses: list[str] = []
     for address, identity in device.functions:
-        found = _find(machine, address, identity, set(_others(device, record)))
-        if isinstance(found, Refusal):
-            return Choice((), (found._replace(seen=f"{device.name}: {found.seen}"),))
-        addresses.append(found)
-    return Choice(tuple(dict.fromkeys(addresses)), ())
+        location = locate(machine, address, identity, others)
+        if location.outcome in (AMBIGUOUS, REPLACED, MISSING):
+            return Selection((), (_refusal(machine, device.name, address, identity, location),))
+        addresses.extend(location.addresses)
+    return Selection(tuple(dict.fromkeys(addresses)), ())
 
 
-def _others(device: RecordedDevice, record: HostRecord) -> Iterator[tuple[str, Identity]]:
-    """Yield what is known of functions that this one could be mistaken for."""
+def _other_functions(device: RecordedDevice, record: HostRecord) -> Iterator[tuple[str, Identity]]:
     yield from device.twins
     for other in record.devices:
         if other is not device:
             yield from other.functions
 
 
-def _find(machine: Machine, address: str, identity: Identity, others: set[tuple[str, Identity]]) -> str | Refusal:
-    """Return where a function is now.
-
-    A serial number decides, if no other card had the same. Without one a place does: address and bridge together, or
-    the bridge alone, which is the slot that the card is in. Else it is the one that is in no place where another like
-    it was.
-    """
-    now = {one: identity_of(machine.pci[one]) for one in endpoints(machine)}
-    others_serials = {other.serial for place, other in others if slot_of(place) != slot_of(address)} - {None}
-    alike = [
-        one
-        for one in now
-        if _may_be(now[one], identity) and (now[one].serial == identity.serial or now[one].serial not in others_serials)
-    ]
-    telling = identity.serial is not None and identity.serial not in others_serials
-    by_serial = _of_card([one for one in alike if telling and now[one].serial == identity.serial], address)
-    if by_serial:
-        alike = by_serial
-    elif address in alike and now[address].parent == identity.parent:
-        return address
-    else:
-        alike = [
-            one for one in alike if (one, now[one].parent) not in {(place, other.parent) for place, other in others}
-        ]
-        in_slot = [one for one in alike if identity.parent and now[one].parent == identity.parent]
-        slots = {other.parent for _place, other in others if other.parent and other.ids == identity.ids}
-        alike = in_slot if len(in_slot) == 1 else [one for one in alike if now[one].parent not in slots]
-    if len(alike) == 1:
-        return alike[0]
-    was = f"it was {_ids_text(identity)} at {address}"
-    if alike:
-        return refuse(
-            "device_ambiguous", f"{was}, and is one of these now, but which can't be told:{listed(machine, alike)}"
-        )
-    if address in machine.pci:
-        return refuse(
-            "device_changed_identity", f"{was}, and is nowhere now; there is:\n    {describe(machine, address)}"
-        )
-    return refuse("device_not_found", f"{was}, where nothing is now, and it is nowhere else")
-
-
-def _of_card(same: list[str], address: str) -> list[str]:
-    """Return which of the functions with a serial number it is: those of one card share it, and differ by their number.
-
-    Nothing where several cards have it: some makers give all of a model the same.
-    """
-    if len({slot_of(one) for one in same}) != 1:
-        return []
-    return [one for one in same if one[-1] == address[-1]] or same
-
-
-def _may_be(found: Identity, wanted: Identity) -> bool:
-    if None not in (found.serial, wanted.serial) and found.serial != wanted.serial:
-        return False
-    return found.ids == wanted.ids
+def _refusal(machine: Machine, name: str, address: str, identity: Identity, location: Location) -> Refusal:
+    device = f"{name}: {_ids_text(identity)}"
+    if location.outcome == AMBIGUOUS:
+        seen = f"{device} was at {address}, and can be any of these now:{listed(machine, location.addresses)}"
+        return refuse("device_ambiguous", seen)
+    gone = f"{device} is no longer present (it was at {address})"
+    if location.outcome == REPLACED:
+        return refuse("device_changed_identity", f"{gone}; at that address is:\n    {describe(machine, address)}")
+    remedy = "Put the device back or change its selection; accept: [device_not_found] applies the selection again."
+    return refuse("device_not_found", gone, remedy=remedy)
 
 
 def _ids_text(identity: Identity) -> str:
@@ -140,3 +193,40 @@ def _ids_text(identity: Identity) -> str:
         f" (subsystem {identity.subsystem_vendor}:{identity.subsystem_device})" if identity.subsystem_vendor else ""
     )
     return f"{identity.vendor}:{identity.device}{subsystem}"
+
+
+def recorded_device(record: HostRecord, name: str, position: int, selector: Selector) -> RecordedDevice | None:
+    """Return the recorded result of a selector; None where there is none or the selector has changed since."""
+    for device in record.devices:
+        if (device.name, device.position, device.select) == (name, position, selector) and device.functions:
+            return device
+    return None
+
+
+def record_device(
+    machine: Machine, record: HostRecord, name: str, position: int, selector: Selector, addresses: Sequence[str]
+) -> RecordedDevice:
+    """Return what to record of a selection.
+
+    A suspended function shows no serial number. If it is where it was, it keeps the recorded one.
+    """
+    earlier = recorded_device(record, name, position, selector)
+    known = () if earlier is None else (*earlier.functions, *earlier.twins)
+    serials = {(address, identity._replace(serial=None)): identity.serial for address, identity in known}
+
+    def entry(address: str) -> tuple[str, Identity]:
+        identity = identity_of(machine.pci[address])
+        if identity.serial is None:
+            identity = identity._replace(serial=serials.get((address, identity)))
+        return address, identity
+
+    twins = tuple(entry(address) for address in twins_of(machine, addresses[0]) if address not in addresses)
+    return RecordedDevice(name, position, selector, tuple(map(entry, addresses)), twins)
+
+
+def twins_of(machine: Machine, address: str) -> tuple[str, ...]:
+    """Return the addresses of identical devices: other functions with the same ids."""
+    ids = identity_of(machine.pci[address]).ids
+    return tuple(
+        other for other in endpoints(machine) if other != address and identity_of(machine.pci[other]).ids == ids
+    )

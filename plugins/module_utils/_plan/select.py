@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which function a selector means: one, or a refusal that lists those in question."""
+"""Which device a selector matches: exactly one, or a refusal that lists the candidates."""
 
 from __future__ import annotations
 
@@ -15,21 +15,27 @@ from .._machine.plan import Refusal
 from .notation import address_order, slot_of
 from .refusals import refuse
 
-# Class 06 is all bridges: to the host bus, ISA, PCI. 0806 is the IOMMU itself. They stay with the kernel.
-_NEVER_GIVEN = ("06", "0806")
-_GRAPHICS, _PROCESSOR = "1002", "1022"
+# Class 06 is all bridges: host, ISA, PCI. 0806 is the IOMMU itself. They stay with the host.
+_NEVER_ASSIGNABLE = ("06", "0806")
+# 3D controllers have no outputs, so firmware can't use them as the display (PCI Code and ID Assignment, class 03 02).
+_DISPLAY, _WITHOUT_OUTPUTS = "03", "0302"
+_AMD_GRAPHICS, _AMD_PROCESSOR = "1002", "1022"  # AMD's two vendor ids
 _MOST_LISTED = 12
+_CHOOSE_LISTED = (
+    "Change the selection so that it matches one of the listed devices; vfio.workstation.report lists all devices."
+)
 
 
-class Choice(NamedTuple):
-    """What a selector comes to."""
+class Selection(NamedTuple):
+    """What a selector selects."""
 
-    addresses: tuple[str, ...]  # of all functions that fit, of one slot
+    addresses: tuple[str, ...]  # functions of one slot; none where the selection is refused
     refusals: tuple[Refusal, ...]
+    notes: tuple[str, ...] = ()  # for the user
 
 
 def identity_of(function: PciFunction) -> Identity:
-    """Return what a function is."""
+    """Return what identifies a function."""
     return Identity(
         vendor=function.vendor,
         device=function.device,
@@ -42,84 +48,107 @@ def identity_of(function: PciFunction) -> Identity:
 
 
 def is_endpoint(function: PciFunction) -> bool:
-    """Tell whether a function is one that may go to a guest, as far as its kind goes."""
-    return not (function.bridge or (function.class_ or "").startswith(_NEVER_GIVEN))
+    """Tell whether a function can be passed through by its class: it is no bridge and no IOMMU."""
+    return not (function.bridge or (function.class_ or "").startswith(_NEVER_ASSIGNABLE))
+
+
+def may_have_outputs(function: PciFunction) -> bool:
+    """Tell whether a function is a display controller of a class that can have outputs."""
+    class_ = function.class_ or ""
+    return class_.startswith(_DISPLAY) and not class_.startswith(_WITHOUT_OUTPUTS)
 
 
 def endpoints(machine: Machine, addresses: Iterable[str] | None = None) -> tuple[str, ...]:
-    """Return the addresses of functions that may go to a guest, in bus order."""
-    among = machine.pci if addresses is None else [address for address in addresses if address in machine.pci]
-    found = (address for address in among if is_endpoint(machine.pci[address]))
-    known = (one for one in found if machine.pci[one].vendor and machine.pci[one].device)
-    return tuple(sorted(known, key=address_order))
+    """Return the addresses, in bus order, of endpoints whose ids are known; all of the machine's by default."""
+    functions = machine.pci
+    if addresses is not None:
+        functions = {address: functions[address] for address in addresses if address in functions}
+    usable = (
+        address
+        for address, function in functions.items()
+        if is_endpoint(function) and function.vendor and function.device
+    )
+    return tuple(sorted(usable, key=address_order))
 
 
 def functions_of_slot(machine: Machine, address: str) -> tuple[str, ...]:
-    """Return the functions of a function's slot that may go to a guest with it, itself among them.
+    """Return the endpoints of a function's slot that belong to the same device, the function itself included.
 
-    AMD's processors with graphics have these (maker 1002) in one slot with USB controllers, the security processor and
-    sound (maker 1022), each in a group of its own. On no card are there both.
+    AMD processors with integrated graphics have the GPU and its audio (vendor 1002) in one slot with USB controllers,
+    the security processor and more audio (vendor 1022), each in an IOMMU group of its own. No card has both vendors.
     """
-    apart = {_GRAPHICS: _PROCESSOR, _PROCESSOR: _GRAPHICS}.get(machine.pci[address].vendor or "")
-    slot = (one for one in endpoints(machine) if slot_of(one) == slot_of(address))
-    return tuple(one for one in slot if apart is None or machine.pci[one].vendor != apart)
+    vendor = machine.pci[address].vendor
+    other_device = {_AMD_GRAPHICS: _AMD_PROCESSOR, _AMD_PROCESSOR: _AMD_GRAPHICS}.get(vendor or "")
+    return tuple(
+        endpoint
+        for endpoint in endpoints(machine)
+        if slot_of(endpoint) == slot_of(address)
+        and (other_device is None or machine.pci[endpoint].vendor != other_device)
+    )
 
 
-def fitting(machine: Machine, selector: Selector, among: Iterable[str]) -> tuple[str, ...]:
-    """Return the addresses whose functions fit a selector."""
-    return tuple(one for one in among if all(_criteria(selector, one, machine.pci[one]).values()))
+def matching(machine: Machine, selector: Selector, addresses: Iterable[str]) -> tuple[str, ...]:
+    """Return those of the addresses whose functions match a selector."""
+    return tuple(address for address in addresses if all(_matches(selector, address, machine.pci[address]).values()))
 
 
-def choose(machine: Machine, name: str, selector: Selector, *, whole_slot: bool) -> Choice:
-    """Return what a selector means.
+def select_device(machine: Machine, name: str, selector: Selector, *, whole_slot: bool) -> Selection:
+    """Return the device that a selector matches, or a refusal where it matches none or several.
 
     Args:
         machine: The machine.
-        name: Of the request.
-        selector: What the device must be like.
-        whole_slot: Whether all of the slot is wanted: several functions that fit are one device, if they share it.
+        name: Name of the request.
+        selector: The properties that the device must have.
+        whole_slot: Whether all functions of the slot are requested: matching functions of one slot are then one device.
     """
-    among = endpoints(machine)
-    found = fitting(machine, selector, among)
-    devices = {slot_of(address) for address in found} if whole_slot else set(found)
+    candidates = endpoints(machine)
+    matches = matching(machine, selector, candidates)
+    devices = {slot_of(address) for address in matches} if whole_slot else set(matches)
     if len(devices) == 1:
-        return Choice(found, ())
-    if not found:
-        return Choice((), (_not_found(machine, name, selector, among),))
-    seen = f"{name}: {len(devices)} devices are {selector_text(selector)}:{listed(machine, found)}"
-    return Choice((), (refuse("device_ambiguous", seen),))
+        return Selection(matches, ())
+    if not matches:
+        return Selection((), (_not_found(machine, name, selector, candidates),))
+    seen = f"{name}: {len(devices)} devices match {selector_text(selector)}:{listed(machine, matches)}"
+    return Selection((), (refuse("device_ambiguous", seen),))
 
 
-def _not_found(machine: Machine, name: str, selector: Selector, among: Sequence[str]) -> Refusal:
-    seen = f"{name}: no device is {selector_text(selector)}"
+def _not_found(machine: Machine, name: str, selector: Selector, candidates: Sequence[str]) -> Refusal:
+    seen = f"{name}: no device matches {selector_text(selector)}"
     address = selector.address or ""
-    there = machine.pci.get(address)
-    if there is not None and not is_endpoint(there):
+    function = machine.pci.get(address)
+    if function is not None and not is_endpoint(function):
         return refuse(
-            "device_not_found", f"{seen}; bridges and the IOMMU stay with the host:{listed(machine, [address])}"
+            "device_not_found", f"{seen}: bridges and the IOMMU stay with the host:{listed(machine, [address])}"
         )
-    # What fits in most respects is what a slip of the pen may have meant.
-    scores = {one: _likeness(selector, one, machine.pci[one]) for one in among}
+    closest = _closest(machine, selector, candidates)
+    if not closest:
+        return refuse("device_not_found", f"{seen}, and none is similar")
+    return nothing_matches(f"{seen}; the closest are:{listed(machine, closest)}")
+
+
+def nothing_matches(seen: str) -> Refusal:
+    """Return the refusal of a selector that matches none of the devices that `seen` lists."""
+    return refuse("device_not_found", seen, remedy=_CHOOSE_LISTED)
+
+
+def _closest(machine: Machine, selector: Selector, candidates: Sequence[str]) -> list[str]:
+    """Return the functions that match the most properties of a selector; all displays where none matches any."""
+    scores = {address: _score(selector, address, machine.pci[address]) for address in candidates}
     best = max(scores.values(), default=0)
-    near = [one for one in among if best and scores[one] == best] or [one for one in among if _is_display(machine, one)]
-    if not near:
-        return refuse("device_not_found", f"{seen}; there is nothing like it.")
-    return refuse("device_not_found", f"{seen}; the nearest are:{listed(machine, near)}")
+    if best:
+        return [address for address in candidates if scores[address] == best]
+    return [address for address in candidates if (machine.pci[address].class_ or "").startswith(_DISPLAY)]
 
 
-def _likeness(selector: Selector, address: str, function: PciFunction) -> int:
-    """Return in how many respects a function is what is asked for; what most functions have says nothing."""
-    return sum(holds for key, holds in _criteria(selector, address, function).items() if key != "boot_display")
+def _score(selector: Selector, address: str, function: PciFunction) -> int:
+    """Return how many properties match, but for boot_display: most functions match `boot_display: false`."""
+    return sum(match for name, match in _matches(selector, address, function).items() if name != "boot_display")
 
 
-def _is_display(machine: Machine, address: str) -> bool:
-    return (machine.pci[address].class_ or "").startswith("03")
-
-
-def _criteria(selector: Selector, address: str, function: PciFunction) -> dict[str, bool]:
-    """Return for each thing that a selector asks for whether a function has it."""
+def _matches(selector: Selector, address: str, function: PciFunction) -> dict[str, bool]:
+    """Return for each property that a selector requires whether a function has it."""
     names = f"{function.vendor_name or ''} {function.device_name or ''}".lower()
-    asked = {
+    properties = {
         "address": (selector.address, selector.address == address),
         "slot": (selector.slot, selector.slot == slot_of(address)),
         "class": (selector.class_, (function.class_ or "").startswith(selector.class_ or ())),
@@ -128,27 +157,27 @@ def _criteria(selector: Selector, address: str, function: PciFunction) -> dict[s
         "subsystem_vendor": (selector.subsystem_vendor, function.subsystem_vendor == selector.subsystem_vendor),
         "subsystem_device": (selector.subsystem_device, function.subsystem_device == selector.subsystem_device),
         "model": (selector.model, all(word in names for word in selector.model or ())),
-        # What can't be told is no reason to pass over a device: whether it may be taken is judged later.
+        # Unknown counts as false here, so that the device is considered; _plan.devices refuses it if it is a display.
         "boot_display": (selector.boot_display, bool(function.boot_display) == selector.boot_display),
         "driver": (selector.driver, (function.driver or "").lower() == selector.driver),
     }
-    return {key: holds for key, (wanted, holds) in asked.items() if wanted is not None}
+    return {name: match for name, (required, match) in properties.items() if required is not None}
 
 
 def selector_text(selector: Selector) -> str:
-    """Return a selector for a person, as it is written: `{class: display, boot_display: false}`."""
+    """Return a selector as the user writes it: `{class: display, boot_display: false}`."""
     parts = []
-    for key, value in zip(selector._fields, selector):
-        if key == "class_" or value is None:
+    for field, value in zip(selector._fields, selector):
+        if field == "class_" or value is None:
             continue
-        shown = " ".join(value) if isinstance(value, tuple) else value
-        shown = str(shown).lower() if isinstance(value, bool) else shown
-        parts.append(f"{'class' if key == 'class_name' else key}: {shown}")
+        text = " ".join(value) if isinstance(value, tuple) else value
+        text = str(text).lower() if isinstance(value, bool) else text
+        parts.append(f"{'class' if field == 'class_name' else field}: {text}")
     return "{" + ", ".join(parts) + "}"
 
 
 def listed(machine: Machine, addresses: Iterable[str]) -> str:
-    """Return devices for a person, a line each, beginning with an end of line."""
+    """Return descriptions of devices in bus order, each on a line of its own that begins with a newline."""
     ordered = sorted(addresses, key=address_order)
     lines = [f"\n    {describe(machine, address)}" for address in ordered[:_MOST_LISTED]]
     if len(ordered) > _MOST_LISTED:
@@ -157,7 +186,7 @@ def listed(machine: Machine, addresses: Iterable[str]) -> str:
 
 
 def describe(machine: Machine, address: str) -> str:
-    """Return one line that tells a person which device this is, and how it stands with it."""
+    """Return one line that identifies a device for the user: address, names, ids, class, driver, group, uses."""
     function = machine.pci.get(address)
     if function is None:
         return f"{address} (not a PCI function)"
@@ -173,5 +202,5 @@ def describe(machine: Machine, address: str) -> str:
 
 
 def uses_text(function: PciFunction) -> list[str]:
-    """Return for each use of a function what the host would lose."""
+    """Return a text for each use of a function: what the host would lose."""
     return [f"{use.kind.replace('_', ' ')} {use.name} (by {use.via})" for use in function.in_use_by]

@@ -2,14 +2,16 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The udev rule that gives functions to vfio-pci before any other driver comes, if the command line says so.
+"""The udev rule that binds functions to vfio-pci before other drivers are loaded, gated by a kernel argument.
 
-It lies in the initramfs alone. Every event of a PCI function sets the override of all functions that are wanted, not
-only of its own (udev(7): ATTR{[SUBSYSTEM/KERNEL]NAME}): rules of an event come before what it runs, so that whichever
-event loads a driver, and events are handled in parallel, the overrides are set by then.
+The rule is in the initramfs only. The add event of any PCI function sets driver_override of all requested functions,
+not only of the event's own (udev(7): ATTR{[SUBSYSTEM/KERNEL]NAME}). udev handles events in parallel, and any event may
+load a driver; but it applies the rules of an event before it runs the event's programs, so the overrides are set
+before any driver is loaded.
 
-A function that a built-in driver has taken is let go of. `drivers_probe` is for a vfio-pci that is built in or loaded
-already; loading it binds every function whose override names it (Documentation/ABI/testing/sysfs-bus-pci).
+A function that a built-in driver has claimed is unbound from it. Loading vfio-pci binds every function whose override
+names it; `drivers_probe` does that where vfio-pci is built in or already loaded
+(Documentation/ABI/testing/sysfs-bus-pci).
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from typing import Iterable, Iterator, Sequence
 from .._machine.host_plan import Binding, Identity
 from .notation import slot_of
 
-#: In the initramfs, before 80-drivers.rules, which loads drivers.
+#: Path in the initramfs. It is read before 80-drivers.rules, which loads drivers.
 RULE_FILE = "/etc/udev/rules.d/05-vfio-workstation.rules"
-#: The kernel argument without which the rule does nothing.
+#: Name of the kernel argument that enables the rule.
 GATE = "vfio_workstation"
 DRIVER = "vfio-pci"
 
@@ -40,8 +42,8 @@ def rule_text(bindings: Sequence[Binding]) -> str:
     """Return the content of RULE_FILE.
 
     Args:
-        bindings: All of them. For those by id, whose ids are on the command line, it is enough that vfio-pci is loaded
-            before the others.
+        bindings: All bindings. The functions bound by id have their ids on the command line: for them it suffices to
+            load vfio-pci before other drivers.
     """
     by_function = [binding for binding in bindings if binding.bind_by == "function"]
     parts = [
@@ -56,19 +58,19 @@ def rule_text(bindings: Sequence[Binding]) -> str:
 
 def _override(binding: Binding) -> str:
     address = binding.address
-    here = f"[pci/{address}]"
-    matches = [f'ATTR{{{here}{name}}}=="0x{value}"' for name, value in _attributes(binding.identity)]
-    place = [f'TEST=="{path}"' for path in _places(address, binding.identity.parent)]
-    unset = f'ATTR{{{here}driver_override}}!="{DRIVER}"'
-    keys = [*matches, *place, unset, f'ATTR{{{here}driver_override}}="{DRIVER}"']
+    function = f"[pci/{address}]"
+    ids = [f'ATTR{{{function}{name}}}=="0x{value}"' for name, value in _attributes(binding.identity)]
+    location = [f'TEST=="{path}"' for path in _paths(address, binding.identity.parent)]
+    unset = f'ATTR{{{function}driver_override}}!="{DRIVER}"'
+    keys = [*ids, *location, unset, f'ATTR{{{function}driver_override}}="{DRIVER}"']
     return f"# {binding.name}\n{', '.join(keys)}\n"
 
 
 def _bind(address: str) -> str:
-    ours = f'KERNEL=="{address}", ATTR{{driver_override}}=="{DRIVER}"'
+    overridden = f'KERNEL=="{address}", ATTR{{driver_override}}=="{DRIVER}"'
     return (
-        f'{ours}, DRIVER=="?*", DRIVER!="{DRIVER}", ATTR{{driver/unbind}}="$kernel"\n'
-        f'{ours}, DRIVER!="{DRIVER}", ATTR{{[subsystem/pci]drivers_probe}}="$kernel", {_LOAD}'
+        f'{overridden}, DRIVER=="?*", DRIVER!="{DRIVER}", ATTR{{driver/unbind}}="$kernel"\n'
+        f'{overridden}, DRIVER!="{DRIVER}", ATTR{{[subsystem/pci]drivers_probe}}="$kernel", {_LOAD}'
     )
 
 
@@ -77,27 +79,27 @@ def _attributes(identity: Identity) -> Iterator[tuple[str, str]]:
     yield from ((name, value) for name, value in zip(names, identity.ids) if value is not None)
 
 
-def _places(address: str, parent: str | None) -> Iterator[str]:
-    """Yield the path that exists if the function sits below that bridge.
+def _paths(address: str, parent: str | None) -> Iterator[str]:
+    """Yield the path that exists if the function is below that bridge.
 
-    On a root bus there is none, and where that bus is in /sys/devices differs between architectures.
+    Nothing for a function on a root bus: the path of a root bus in /sys/devices differs between architectures.
     """
     if parent is None:
         return
     domain, bus, _slot = address.split(":")
     if parent.startswith(domain + ":"):
         yield f"/sys/bus/pci/devices/{parent}/{address}"
-    else:  # a VMD controller, with a domain of its own below
+    else:  # below a VMD controller, which has a PCI domain of its own
         yield f"/sys/bus/pci/devices/{parent}/pci{domain}:{bus}/{address}"
 
 
 def ids_argument(bindings: Iterable[Binding]) -> str | None:
-    """Return the kernel argument that has vfio-pci take all functions with these ids; None where there are none.
+    """Return the kernel argument that binds all functions with the ids of bindings by id; None where there are none.
 
-    Source: drivers/vfio/pci/vfio_pci.c, parameter ids: vendor:device[:subvendor[:subdevice]], with commas between.
+    Source: drivers/vfio/pci/vfio_pci.c, parameter ids: vendor:device[:subvendor[:subdevice]], separated by commas.
     """
-    found: dict[str, None] = {}
-    for binding in sorted(bindings, key=lambda one: (slot_of(one.address), one.address)):
+    ids: dict[str, None] = {}  # an ordered set
+    for binding in sorted(bindings, key=lambda binding: (slot_of(binding.address), binding.address)):
         if binding.bind_by == "id":
-            found[":".join(part for part in binding.identity.ids if part is not None)] = None
-    return f"{DRIVER}.ids={','.join(found)}" if found else None
+            ids[":".join(part for part in binding.identity.ids if part is not None)] = None
+    return f"{DRIVER}.ids={','.join(ids)}" if ids else None

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rule in the initramfs, run as udev would on a machine of files."""
+"""The rule in the initramfs, interpreted as udev does, on a tree of files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TOKEN = re.compile(r'([A-Z]+)(?:\{([^}]*)\})?(==|!=|\+=|=)"([^"]*)"')
 
 
 class Udev:
-    """Runs the few keys of udev's language that the rule uses: udev(7)."""
+    """An interpreter of the few keys of udev's rules that the rule uses: udev(7)."""
 
     def __init__(self, root: Path, cmdline: str) -> None:
         self.root, self.cmdline = root, cmdline
@@ -34,7 +34,7 @@ class Udev:
         self.ran: list[str] = []
 
     def function(self, path: str, driver: str | None = None, **attributes: str) -> None:
-        """Make a function at a path below /sys/devices."""
+        """Create a function at a path below /sys/devices."""
         folder = self.root / "sys/devices" / path
         folder.mkdir(parents=True)
         attributes = {"subsystem_vendor": "0x0000", "subsystem_device": "0x0000", **attributes}
@@ -58,40 +58,40 @@ class Udev:
             assert TOKEN.sub("", line).strip(", ") == "", line
             label = None
             event = {"ACTION": action, "SUBSYSTEM": subsystem, "KERNEL": address, "DRIVER": self._driver(address)}
-            for key, of, operator, value in tokens:
+            for key, name, operator, value in tokens:
                 if operator in ("==", "!="):
-                    if self._matches(key, of, value, event) != (operator == "=="):
+                    if self._matches(key, name, value, event) != (operator == "=="):
                         break
                 elif key == "GOTO":
                     label = value
-                elif not self._acts(key, of, value, address):
+                elif not self._acts(key, name, value, address):
                     break
 
-    def _matches(self, key: str, of: str, value: str, event: dict[str, str]) -> bool:
+    def _matches(self, key: str, name: str, value: str, event: dict[str, str]) -> bool:
         if key == "TEST":
             return (self.root / value.lstrip("/")).exists()
         if key == "ENV":
-            found = self._properties.get(of, "")
+            current = self._properties.get(name, "")
         elif key == "ATTR":
-            path = self._path(of, event["KERNEL"])
-            found = path.read_text().rstrip() if path.exists() else ""
+            path = self._path(name, event["KERNEL"])
+            current = path.read_text().rstrip() if path.exists() else ""
             if not path.exists():
                 return False
         else:
-            found = event[key]
-        return found != "" if value == "?*" else found == value
+            current = event[key]
+        return current != "" if value == "?*" else current == value
 
-    def _acts(self, key: str, of: str, value: str, address: str) -> bool:
-        if (key, of) == ("IMPORT", "cmdline"):
+    def _acts(self, key: str, name: str, value: str, address: str) -> bool:
+        if (key, name) == ("IMPORT", "cmdline"):
             words = dict(word.partition("=")[::2] for word in self.cmdline.split())
             if value not in words:
                 return False
             self._properties[value] = words[value] or "1"
         elif key == "ATTR":
             self.written.append(
-                (of if of.startswith("[") else f"[pci/{address}]{of}", value.replace("$kernel", address))
+                (name if name.startswith("[") else f"[pci/{address}]{name}", value.replace("$kernel", address))
             )
-            path = self._path(of, address)
+            path = self._path(name, address)
             if path.exists():
                 path.write_text(value + "\n")
         elif key == "RUN":
@@ -117,34 +117,34 @@ class Udev:
 
 @pytest.fixture
 def udev(tmp_path: Path) -> Udev:
-    made = Udev(tmp_path, "ro vfio_workstation=1")
+    udev = Udev(tmp_path, "ro vfio_workstation=1")
     card = {"vendor": "0x10de", "device": "0x2684", "subsystem_vendor": "0x1043", "subsystem_device": "0x88e2"}
-    made.function("pci0000:00/0000:00:00.0", vendor="0x1022", device="0x14d8")
-    made.function("platform/bus/pci0000:00/0000:00:02.0", vendor="0x8086", device="0x9a49", driver="i915")
-    made.function("pci0000:00/0000:00:01.1/0000:01:00.0", **card)
-    made.function("pci0000:00/0000:00:03.1/0000:41:00.0", **card)
-    made.function("pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0", vendor="0x144d", device="0xa80a")
+    udev.function("pci0000:00/0000:00:00.0", vendor="0x1022", device="0x14d8")
+    udev.function("platform/bus/pci0000:00/0000:00:02.0", vendor="0x8086", device="0x9a49", driver="i915")
+    udev.function("pci0000:00/0000:00:01.1/0000:01:00.0", **card)
+    udev.function("pci0000:00/0000:00:03.1/0000:41:00.0", **card)
+    udev.function("pci0000:00/0000:00:0e.0/pci10000:e0/10000:e0:06.0", vendor="0x144d", device="0xa80a")
     for port in ("01.1", "03.1", "0e.0"):
         link = tmp_path / f"sys/bus/pci/devices/0000:00:{port}"
         link.symlink_to(tmp_path / f"sys/devices/pci0000:00/0000:00:{port}")
-    return made
+    return udev
 
 
 def test_the_first_event_of_any_function_sets_every_override(udev: Udev) -> None:
     udev.event("0000:00:00.0", rule_text([GPU, ON_ROOT, BELOW_VMD]))
-    assert [udev.override(one) for one in ("0000:41:00.0", "0000:00:02.0", "10000:e0:06.0")] == ["vfio-pci"] * 3
+    assert [udev.override(address) for address in ("0000:41:00.0", "0000:00:02.0", "10000:e0:06.0")] == ["vfio-pci"] * 3
     assert udev.override("0000:01:00.0") == "(null)"  # the twin
     assert udev.ran == []
 
 
-def test_its_own_event_binds_it(udev: Udev) -> None:
+def test_a_functions_own_event_binds_it(udev: Udev) -> None:
     udev.event("0000:41:00.0", rule_text([GPU]))
     assert udev.ran == ["kmod load vfio-pci"]
     assert ("[subsystem/pci]drivers_probe", "0000:41:00.0") in udev.written
     assert not any("unbind" in name for name, _value in udev.written)
 
 
-def test_a_driver_that_was_there_first_lets_go(udev: Udev) -> None:
+def test_a_function_is_unbound_from_a_built_in_driver(udev: Udev) -> None:
     udev.event("0000:00:02.0", rule_text([ON_ROOT]))
     names = [name for name, _value in udev.written]
     assert names == [
@@ -162,7 +162,7 @@ def test_without_the_gate_nothing_happens(udev: Udev, cmdline: str) -> None:
 
 
 @pytest.mark.parametrize(("action", "subsystem"), [("remove", "pci"), ("change", "pci"), ("add", "usb")])
-def test_other_events_are_none_of_its_business(udev: Udev, action: str, subsystem: str) -> None:
+def test_other_events_are_ignored(udev: Udev, action: str, subsystem: str) -> None:
     udev.event("0000:41:00.0", rule_text([GPU]), action, subsystem)
     assert (udev.written, udev.ran) == ([], [])
 
@@ -177,18 +177,18 @@ def test_other_events_are_none_of_its_business(udev: Udev, action: str, subsyste
         {"parent": "0000:00:01.1"},
     ],
 )
-def test_whatever_else_is_at_its_address_stays_with_the_host(udev: Udev, change: dict[str, str]) -> None:
+def test_another_device_at_its_address_stays_with_the_host(udev: Udev, change: dict[str, str]) -> None:
     other = GPU._replace(identity=GPU.identity._replace(**change))
     udev.event("0000:41:00.0", rule_text([other]))
     assert (udev.written, udev.ran) == ([], [])
 
 
-def test_a_function_that_is_not_there_is_no_hindrance(udev: Udev) -> None:
+def test_a_missing_function_does_not_affect_the_others(udev: Udev) -> None:
     udev.event("0000:41:00.0", rule_text([GPU._replace(address="0000:99:00.0"), GPU]))
     assert udev.ran == ["kmod load vfio-pci"]
 
 
-def test_by_ids_vfio_pci_is_loaded_before_any_driver(udev: Udev) -> None:
+def test_for_binding_by_id_vfio_pci_is_loaded_at_the_first_event(udev: Udev) -> None:
     by_id = GPU._replace(bind_by="id")
     udev.event("0000:00:00.0", rule_text([by_id]))
     assert (udev.written, udev.ran) == ([], ["kmod load vfio-pci"])
