@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From a machine, and what a person wants of it, to all that shall hold there, or to every reason against it."""
+"""From a machine and a request to the desired state of the host, or to every reason to refuse it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Collection, Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from .._machine import Machine
 from .._machine.cmdline import units
-from .._machine.desired import Desired
+from .._machine.desired import AccessRequest, Desired, KvmRequest
 from .._machine.host_plan import NO_CONTEXT, Binding, HostContext, HostPlan, HostRecord
 from .._machine.initramfs import File, InitramfsRequest
 from .._machine.plan import Refusal
@@ -26,9 +26,9 @@ from .udev_rule import DRIVER, RULE_FILE, rule_text
 
 IOMMU, DEVICES, HUGEPAGES, CPU_ISOLATION = "iommu", "devices", "hugepages", "cpu_isolation"
 ACCESS, KVM, ARGUMENTS = "access", "kvm", "arguments"
-#: In the order in which their arguments stand.
+#: All sections of a request.
 SECTIONS = (IOMMU, DEVICES, HUGEPAGES, CPU_ISOLATION, ACCESS, KVM, ARGUMENTS)
-#: The files of our own that a section may have on the machine.
+#: Every file that a section may write on the machine.
 OWN_FILES: Mapping[str, tuple[str, ...]] = {
     HUGEPAGES: (TMPFILES_FILE, WANTS_FILE, *(mount_unit_path(size) for size in HUGE_PAGE_SIZES_KB)),
     CPU_ISOLATION: (UNIT_FILE, SCRIPT_FILE),
@@ -37,127 +37,165 @@ OWN_FILES: Mapping[str, tuple[str, ...]] = {
 }
 
 
+class _Part(NamedTuple):
+    """What one section contributes to the plan; None where it has nothing of that kind."""
+
+    section: str
+    arguments: tuple[str, ...] | None = None
+    initramfs: InitramfsRequest | None = None
+    files: tuple[File, ...] | None = None
+    refusals: tuple[Refusal, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
 def owner_of(section: str) -> str:
-    """Return who owns a section's kernel arguments."""
+    """Return the owner of a section's kernel arguments, as the module kernel_cmdline knows it."""
     return "bootloader" if section == ARGUMENTS else section
 
 
 def plan_host(
     machine: Machine, desired: Desired, record: HostRecord, context: HostContext = NO_CONTEXT
 ) -> HostPlan | tuple[Refusal, ...]:
-    """Return what shall hold, or all refusals at once.
+    """Return the desired state of the host, or all refusals at once.
 
-    A section that is not spoken of is left as it is, and what earlier runs decided for it is what the others go by: the
-    same comes of one run with all sections as of one run for each.
+    An unmanaged section stays as it is, and the decisions that earlier runs recorded for it count for the others: one
+    run with all sections results in the same as one run for each section.
 
     Args:
         machine: The machine.
-        desired: What is wanted of it.
+        desired: The request.
         record: What earlier runs decided.
-        context: What else there is.
+        context: What the rules need beyond the machine.
     """
-    refusals = list(_without_iommu(machine, desired))
-    arguments: dict[str, tuple[str, ...]] = {}
-    initramfs: dict[str, InitramfsRequest] = {}
-    notes: list[str] = []
-    if desired.iommu is not None:
-        arguments[IOMMU] = iommu_arguments(machine, pass_through=desired.iommu.pass_through)
-    devices = _devices(machine, desired, record)
-    if devices is not None:
-        refusals.extend(devices.refusals)
-        notes.extend(devices.notes)
-        # Alone, this section needs the IOMMU as well; an argument that two want stands there once.
-        arguments[DEVICES] = (*(iommu_arguments(machine) if devices.bindings else ()), *devices.arguments)
-        initramfs[DEVICES] = _initramfs(devices.bindings)
-    now = _record(record, devices, None)
-    near = _nodes_of(machine, now)
-    cpus = _cpus(machine, desired, near)
-    if cpus is not None:
-        refusals.extend(cpus.refusals)
-        if cpus.plan is not None:
-            arguments[CPU_ISOLATION] = cpus.plan.arguments
-    guests = record.cpus if cpus is None else cpus.plan.guests if cpus.plan else ()
-    pages = _hugepages(machine, desired, (*near, *_nodes_of_cpus(machine, guests)))
-    if pages is not None:
-        refusals.extend(pages.refusals)
-        notes.extend(pages.notes)
-        arguments[HUGEPAGES] = pages.plan.arguments
-    extras = _extras(machine, desired, context)
-    refusals.extend(extras.refusals)
-    notes.extend(extras.notes)
-    arguments.update(extras.arguments)
-    left = tuple(dict.fromkeys(one for one in refusals if one.code not in desired.accepted))
-    if left:
-        return left
-    files = {**_files(pages, cpus, context), **extras.files}
+    devices = None
+    if desired.devices is not None:
+        devices = plan_devices(machine, desired.devices, record, desired.accepted)
+        bound = tuple(binding.address for binding in devices.bindings)
+        record = record._replace(devices=devices.recorded, bound=bound)
+    near_devices = _nodes_of_devices(machine, record)
+    cpus = None
+    if desired.cpu_isolation is not None:
+        cpus = plan_cpus(machine, desired.cpu_isolation, near_devices)
+        record = record._replace(cpus=cpus.plan.guests if cpus.plan else ())
+    hugepages = None
+    if desired.hugepages is not None:
+        near = (*near_devices, *_nodes_of_cpus(machine, record.cpus))
+        hugepages = plan_hugepages(machine, desired.hugepages, near, desired.memory_for_host)
+    parts = list(_parts(machine, desired, context, devices, cpus, hugepages))
+    refusals = [*_host_refusals(machine, desired), *(refusal for part in parts for refusal in part.refusals)]
+    refused = tuple(dict.fromkeys(refusal for refusal in refusals if refusal.code not in desired.accepted))
+    if refused:
+        return refused
+    files = {part.section: part.files for part in parts if part.files is not None}
     return HostPlan(
-        arguments=arguments,
-        initramfs=initramfs,
-        files=files,
+        arguments={part.section: part.arguments for part in parts if part.arguments is not None},
+        initramfs={part.section: part.initramfs for part in parts if part.initramfs is not None},
+        files={section: files[section] for section in OWN_FILES if section in files},
         bindings=devices.bindings if devices is not None else None,
-        hugepages=pages.plan if pages is not None else None,
+        hugepages=hugepages.plan if hugepages is not None else None,
         cpus=cpus.plan if cpus is not None else None,
-        record=_record(now, None, cpus),
-        notes=tuple(notes),
+        record=record,
+        notes=tuple(note for part in parts for note in part.notes),
     )
 
 
-class _Extras(NamedTuple):
-    arguments: dict[str, tuple[str, ...]]
-    files: dict[str, tuple[File, ...]]
-    refusals: tuple[Refusal, ...]
-    notes: tuple[str, ...]
-
-
-def _extras(machine: Machine, desired: Desired, context: HostContext) -> _Extras:
-    """Return what belongs to guests beside devices, memory and CPUs."""
-    found = _Extras({}, {}, (), ())
-    if desired.arguments is not None:
-        found.arguments[ARGUMENTS] = units(desired.arguments)
-    if desired.access is not None:
-        found.files[ACCESS] = access_files(desired.access)
-        found = found._replace(
-            refusals=tuple(access_refusals(desired.access, context.groups)),
-            notes=tuple(access_notes(desired.access, context.groups, context.users)),
-        )
-    if desired.kvm is not None:
-        values = dict(context.kvm_values)
-        options = kvm_now(machine, desired.kvm, values)
-        found.files[KVM] = kvm_files(machine, desired.kvm)
-        # Built into the kernel, it reads the command line alone.
-        found.arguments[KVM] = kvm_arguments(machine, desired.kvm) if context.kvm_built_in else ()
-        overridden = kvm_overridden(options, dict(context.modprobe), machine.boot.running.cmdline)
-        found = found._replace(
-            refusals=(*found.refusals, *kvm_refusals(machine, desired.kvm, values)),
-            notes=(*found.notes, *overridden, *kvm_remedies(options)),
-        )
-    return found
-
-
-def _files(pages: HugePagesResult | None, cpus: CpuResult | None, context: HostContext) -> dict[str, tuple[File, ...]]:
-    found: dict[str, tuple[File, ...]] = {}
-    if pages is not None:
-        ours = [size for size in HUGE_PAGE_SIZES_KB if mount_unit_path(size) in context.own_files]
-        found[HUGEPAGES] = hugepages_files(pages.plan, context.mounts, ours)
-    if cpus is not None and cpus.plan is not None:
-        found[CPU_ISOLATION] = isolation_files(cpus.plan)
-    return found
-
-
-def _without_iommu(machine: Machine, desired: Desired) -> Iterator[Refusal]:
-    """Yield what stands against any device for any guest."""
+def _host_refusals(machine: Machine, desired: Desired) -> Iterator[Refusal]:
+    """Yield why no device of this machine can be passed through."""
     if desired.iommu is not None or desired.devices:
         yield from iommu_refusals(machine)
     if desired.devices:
         yield from virtualization_refusals(machine)
 
 
+def _parts(
+    machine: Machine,
+    desired: Desired,
+    context: HostContext,
+    devices: DevicesPlan | None,
+    cpus: CpuResult | None,
+    hugepages: HugePagesResult | None,
+) -> Iterator[_Part]:
+    """Yield the contribution of each section that is not unmanaged, in the order of their kernel arguments."""
+    if desired.iommu is not None:
+        yield _Part(IOMMU, arguments=iommu_arguments(machine, pass_through=desired.iommu.pass_through))
+    if devices is not None:
+        yield _devices_part(machine, devices)
+    if cpus is not None:
+        yield _cpus_part(cpus)
+    if hugepages is not None:
+        yield _hugepages_part(hugepages, context)
+    if desired.arguments is not None:
+        yield _Part(ARGUMENTS, arguments=units(desired.arguments))
+    if desired.access is not None:
+        yield _access_part(desired.access, context)
+    if desired.kvm is not None:
+        yield _kvm_part(machine, desired.kvm, context)
+
+
+def _devices_part(machine: Machine, devices: DevicesPlan) -> _Part:
+    # The section may be requested alone, so it enables the IOMMU too. An argument of two sections is written once.
+    enable_iommu = iommu_arguments(machine) if devices.bindings else ()
+    return _Part(
+        DEVICES,
+        arguments=(*enable_iommu, *devices.arguments),
+        initramfs=_initramfs(devices.bindings),
+        refusals=devices.refusals,
+        notes=devices.notes,
+    )
+
+
+def _initramfs(bindings: Sequence[Binding]) -> InitramfsRequest:
+    if not bindings:
+        return InitramfsRequest()
+    return InitramfsRequest((File(RULE_FILE, rule_text(bindings), 0o644),), (DRIVER,))
+
+
+def _cpus_part(cpus: CpuResult) -> _Part:
+    if cpus.plan is None:
+        return _Part(CPU_ISOLATION, refusals=cpus.refusals)
+    return _Part(CPU_ISOLATION, arguments=cpus.plan.arguments, files=isolation_files(cpus.plan), refusals=cpus.refusals)
+
+
+def _hugepages_part(hugepages: HugePagesResult, context: HostContext) -> _Part:
+    own_mounts = [size for size in HUGE_PAGE_SIZES_KB if mount_unit_path(size) in context.own_files]
+    return _Part(
+        HUGEPAGES,
+        arguments=hugepages.plan.arguments,
+        files=hugepages_files(hugepages.plan, context.mounts, own_mounts),
+        refusals=hugepages.refusals,
+        notes=hugepages.notes,
+    )
+
+
+def _access_part(request: AccessRequest, context: HostContext) -> _Part:
+    return _Part(
+        ACCESS,
+        files=access_files(request),
+        refusals=tuple(access_refusals(request, context.groups)),
+        notes=tuple(access_notes(request, context.groups, context.users)),
+    )
+
+
+def _kvm_part(machine: Machine, request: KvmRequest, context: HostContext) -> _Part:
+    values = dict(context.kvm_values)
+    options = kvm_now(machine, request, values)
+    overridden = kvm_overridden(options, dict(context.modprobe), machine.boot.running.cmdline)
+    return _Part(
+        KVM,
+        # KVM that is built into the kernel ignores modprobe.d: its parameters are set on the command line.
+        arguments=kvm_arguments(machine, request) if context.kvm_built_in else (),
+        files=kvm_files(machine, request),
+        refusals=tuple(kvm_refusals(machine, request, values)),
+        notes=(*overridden, *kvm_remedies(options)),
+    )
+
+
 def plan_absent(record: HostRecord, sections: Collection[str]) -> HostPlan:
-    """Return what shall hold once nothing of these sections is wanted any more; nothing speaks against that.
+    """Return the desired state of the host without these sections; there is no reason to refuse it.
 
     Args:
         record: What earlier runs decided.
-        sections: Names of SECTIONS.
+        sections: The sections to remove, of SECTIONS.
     """
     if DEVICES in sections:
         record = record._replace(devices=(), bound=())
@@ -175,46 +213,14 @@ def plan_absent(record: HostRecord, sections: Collection[str]) -> HostPlan:
     )
 
 
-def _devices(machine: Machine, desired: Desired, record: HostRecord) -> DevicesPlan | None:
-    if desired.devices is None:
-        return None
-    return plan_devices(machine, desired.devices, record, desired.accepted)
-
-
-def _cpus(machine: Machine, desired: Desired, near: Sequence[int]) -> CpuResult | None:
-    return None if desired.cpu_isolation is None else plan_cpus(machine, desired.cpu_isolation, near)
-
-
-def _hugepages(machine: Machine, desired: Desired, near: Sequence[int]) -> HugePagesResult | None:
-    if desired.hugepages is None:
-        return None
-    return plan_hugepages(machine, desired.hugepages, near, desired.memory_for_host)
-
-
-def _initramfs(bindings: Sequence[Binding]) -> InitramfsRequest:
-    if not bindings:
-        return InitramfsRequest()
-    return InitramfsRequest((File(RULE_FILE, rule_text(bindings), 0o644),), (DRIVER,))
-
-
-def _nodes_of(machine: Machine, record: HostRecord) -> tuple[int, ...]:
-    """Return the nodes of what guests get, selected devices first; none where no node is nearer than another."""
+def _nodes_of_devices(machine: Machine, record: HostRecord) -> tuple[int, ...]:
+    """Return the NUMA nodes of bound functions, those of selected devices first; none where no node is nearer."""
     selected = (address for device in record.devices for address, _identity in device.functions)
-    addresses = (*selected, *record.bound)
-    nodes = [machine.pci[address].numa_node for address in addresses if address in machine.pci]
+    nodes = [machine.pci[address].numa_node for address in (*selected, *record.bound) if address in machine.pci]
     return tuple(node for node in dict.fromkeys(nodes) if node is not None)
 
 
 def _nodes_of_cpus(machine: Machine, cpus: Iterable[int]) -> tuple[int, ...]:
-    wanted = set(cpus)
-    nodes = [core.node for core in machine.cpus.cores if wanted.intersection(core.cpus)]
+    guests = set(cpus)
+    nodes = [core.node for core in machine.cpus.cores if guests.intersection(core.cpus)]
     return tuple(node for node in dict.fromkeys(nodes) if node is not None)
-
-
-def _record(record: HostRecord, devices: DevicesPlan | None, cpus: CpuResult | None) -> HostRecord:
-    if devices is not None:
-        bound = tuple(binding.address for binding in devices.bindings)
-        record = record._replace(devices=devices.remembered, bound=bound)
-    if cpus is not None:
-        record = record._replace(cpus=cpus.plan.guests if cpus.plan else ())
-    return record
