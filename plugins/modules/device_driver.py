@@ -183,11 +183,11 @@ refusals:
     danger:
       description: What would come of it.
       type: str
-      sample: The host would lose that at once, and a driver whose device is in use may hang until a reboot.
+      sample: The host would lose what uses the device at once, and its driver may hang until a reboot.
     remedy:
       description: What you can do.
       type: str
-      sample: Stop what uses it, and run this again.
+      sample: Stop what uses the device, and run this again.
 steps:
   description: What was done, or in check mode would be done, in that order; each with its reason.
   returned: success
@@ -198,7 +198,7 @@ steps:
       path: /sys/bus/pci/drivers/e1000e/unbind
       value: "0000:41:00.0"
       driver: e1000e
-      reason: have e1000e let go of the function
+      reason: unbind the function from e1000e
 """
 
 from ansible_collections.vfio.workstation.plugins.module_utils._run.device_driver import run_device_driver

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether one function may change hands while the machine runs, and by which steps.
+"""Whether one function may be handed over to another driver while the machine runs, and by which steps.
 
-Source: Documentation/ABI/testing/sysfs-bus-pci (bind, unbind) and the commit that brought driver_override (Linux 3.16,
-782a985d7af2): with it, one driver gets a chance at one function, and no twin is concerned.
+Source: Documentation/ABI/testing/sysfs-bus-pci (bind, unbind) and the commit that introduced driver_override (Linux
+3.16, 782a985d7af2): it restricts one function to one driver, and does not affect identical devices.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from .._machine.kernel_module import MISSING
 from .._machine.plan import Refusal
 from .notation import slot_of
 from .refusals import refuse
-from .select import describe, endpoints, is_endpoint, listed
+from .select import describe, endpoints, is_endpoint, listed, may_have_outputs
 
-#: What may be taken upon oneself. The others name what can't work.
+#: Codes of refusals that can be overridden. The others name what can't work.
 ACCEPTABLE = (
     "device_has_no_group",
     "device_in_use",
@@ -31,13 +31,12 @@ ACCEPTABLE = (
     "iommu_unknown",
 )
 
-#: What is told where the host has no use for a function.
-UNCLAIMED = "no module of the running kernel modules the function, so that it has no driver on the host"
+#: The note on a function that the host has no driver for.
+UNCLAIMED = "no module of the running kernel claims the function, so that it has no driver on the host"
 
 _SYSFS = "/sys/bus/pci"
-_DRIVERS_FOR_PROGRAMS = ("pci-stub", "uio_pci_generic", "igb_uio", "pciback")
-#: 3D controllers have no outputs, so that no firmware draws on them (PCI Code and ID Assignment, class 03 02).
-_WITHOUT_OUTPUTS = "0302"
+#: Beside those with "vfio" in their name.
+_USERSPACE_DRIVERS = ("pci-stub", "uio_pci_generic", "igb_uio", "pciback")
 _IOMMU_CODES = {
     "absent": "iommu_absent",
     "disabled_by_firmware": "iommu_disabled_by_firmware",
@@ -46,94 +45,103 @@ _IOMMU_CODES = {
 
 
 class DriverPlan(NamedTuple):
-    """How a function changes hands."""
+    """How a function is handed over."""
 
     steps: tuple[DriverStep, ...]
     refusals: tuple[Refusal, ...]
-    notes: tuple[str, ...]
-    driver: str | None  # that it is expected to have then; None too where only the kernel can tell
-    override: str | None  # its driver_override then
+    notes: tuple[str, ...]  # for the user
+    driver: str | None  # its expected driver after the steps; None for no driver, or where only the kernel decides
+    override: str | None  # its driver_override after the steps
 
 
 class Member(NamedTuple):
-    """A member of an IOMMU group, and who has it."""
+    """A member of an IOMMU group, and its driver."""
 
     address: str
     driver: str | None
 
 
 class Group(NamedTuple):
-    """An IOMMU group, as it stands with it."""
+    """An IOMMU group, and whether guests can use it."""
 
     number: str
-    usable: bool  # a guest could have its functions: none is on a driver of the host's
+    usable: bool  # no member is on a driver of the host
     members: tuple[Member, ...]
 
 
-def for_programs(driver: str | None) -> bool:
-    """Tell whether a driver only keeps a function for somebody else: a guest, or a program."""
-    return driver is not None and ("vfio" in driver or driver in _DRIVERS_FOR_PROGRAMS)
+def is_userspace_driver(driver: str | None) -> bool:
+    """Tell whether a driver does not use a function itself, but makes it available to a guest or to a program."""
+    return driver is not None and ("vfio" in driver or driver in _USERSPACE_DRIVERS)
 
 
 def missing_refusal(machine: Machine, address: str) -> Refusal | None:
-    """Return why nothing can be done for an address, where there is no function."""
+    """Return the refusal of an address that has no function; None where it has one."""
     if address in machine.pci:
         return None
     seen = f"{address}: this machine has no such PCI function"
-    near = [one for one in endpoints(machine) if slot_of(one) == slot_of(address) or one.startswith(address[:-4])]
-    seen += f"; the nearest are:{listed(machine, near)}" if near else ""
+    close = [
+        endpoint
+        for endpoint in endpoints(machine)
+        if slot_of(endpoint) == slot_of(address) or endpoint.startswith(address[:-4])
+    ]
+    seen += f"; the closest are:{listed(machine, close)}" if close else ""
     return refuse("device_not_found", seen, remedy="Write an address that lspci -D or vfio.workstation.report shows.")
 
 
 def hanging_refusal(machine: Machine, address: str, process: str | None) -> Refusal:
-    """Return why nothing can be done for a function that does not answer.
+    """Return the refusal of a function whose driver hangs.
 
     Args:
         machine: The machine.
         address: The function.
-        process: What is known of a process that was left behind; None: its driver_override can't be read.
+        process: Describes a process of an earlier run that still waits for the driver; None where there is none, and
+            reading driver_override blocks.
     """
-    seen = f"from an earlier run, {process}" if process else "reading its driver_override does not come back"
+    seen = f"since an earlier run, {process}" if process else "reading its driver_override blocks"
     return refuse("driver_hangs", f"{describe(machine, address)}\n  {seen}: a driver has not finished with it.")
 
 
 def plan_driver_change(
     machine: Machine, live: FunctionDrivers, request: DriverRequest, accepted: AbstractSet[str] = frozenset()
 ) -> DriverPlan:
-    """Return the steps by which a function that is there changes hands, or why it must not.
+    """Return the steps that hand an existing function over to a driver, or why that is refused.
 
-    A function that has the wanted driver already needs none, and nothing is in the way then, a guest that runs with it
-    least of all.
+    If the request is already fulfilled, there are no steps and no refusals: the function may be in use by a guest.
 
     Args:
         machine: The machine.
-        live: What decides which driver the function can get.
-        request: Which function, for whom.
-        accepted: Codes of refusals that the person takes upon them; those of ACCEPTABLE count.
+        live: What determines the driver that the function can get.
+        request: The function and the requested driver.
+        accepted: Codes of refusals to override; only those of ACCEPTABLE have an effect.
     """
     function = machine.pci[request.address]
     override = {AUTO: None, NONE: NONE}.get(request.driver, request.driver)
-    if _holds(function, live, request):
-        return DriverPlan((), (), tuple(_notes(machine, request)), function.driver, live.override)
-    moves = _moves(function, live, request)
-    steps = [*_loading(live, request), *_override_steps(live, request, override)]
-    if moves:
-        steps.extend(_moving(function, request))
-    found = _refusals(machine, function, live, request) if moves else ()
-    refusals = tuple(one for one in found if one.code not in accepted or one.code not in ACCEPTABLE)
+    if _is_fulfilled(function, live, request):
+        return DriverPlan((), (), tuple(_group_notes(machine, request)), function.driver, live.override)
+    rebinds = _rebinds(function, live, request)
+    steps = [*_load_steps(live, request), *_override_steps(live, request, override)]
+    refusals: tuple[Refusal, ...] = ()
+    if rebinds:
+        steps.extend(_rebind_steps(function, request))
+        refusals = tuple(
+            refusal
+            for refusal in _refusals(machine, function, live, request)
+            if refusal.code not in accepted or refusal.code not in ACCEPTABLE
+        )
     if refusals:
         return DriverPlan((), refusals, (), function.driver, live.override)
-    notes = [*_notes(machine, request), *(_choice_notes(live) if moves and request.driver == AUTO else ())]
-    return DriverPlan(tuple(steps), (), tuple(notes), _expected(function, live, request, moves), override)
+    notes = [*_group_notes(machine, request), *(_auto_notes(live) if rebinds and request.driver == AUTO else ())]
+    return DriverPlan(tuple(steps), (), tuple(notes), _expected_driver(function, live, request, rebinds), override)
 
 
 def group_of(machine: Machine, address: str) -> Group | None:
-    """Return a function's group with the drivers of its members; None where it has none or the IOMMU is off."""
+    """Return a function's group with the drivers of its members; None where it has none, or the IOMMU is disabled."""
     number = machine.pci[address].iommu_group if address in machine.pci else None
     group = machine.iommu.groups.get(number) if number is not None else None
     if number is None or group is None:
         return None
-    return Group(number, not _kept(machine, group), tuple(Member(one, _driver(machine, one)) for one in group.members))
+    members = tuple(Member(member, _driver(machine, member)) for member in group.members)
+    return Group(number, not _host_members(machine, group), members)
 
 
 def with_driver(machine: Machine, address: str, driver: str | None) -> Machine:
@@ -141,131 +149,131 @@ def with_driver(machine: Machine, address: str, driver: str | None) -> Machine:
     return machine._replace(pci={**machine.pci, address: machine.pci[address]._replace(driver=driver)})
 
 
-def _holds(function: PciFunction, live: FunctionDrivers, request: DriverRequest) -> bool:
-    """Tell whether things are as they shall be."""
+def _is_fulfilled(function: PciFunction, live: FunctionDrivers, request: DriverRequest) -> bool:
+    """Tell whether the function has the requested driver and a driver_override that agrees with it."""
     if request.driver == NONE:
         return function.driver is None and live.override == NONE
     if request.driver != AUTO:
         return function.driver == request.driver and live.override in (None, request.driver)
-    if live.override is not None or for_programs(function.driver):
+    if live.override is not None or is_userspace_driver(function.driver):
         return False
     return function.driver is not None or live.modules == ()
 
 
-def _moves(function: PciFunction, live: FunctionDrivers, request: DriverRequest) -> bool:
-    """Tell whether more is to be done than to say which driver the function may get."""
+def _rebinds(function: PciFunction, live: FunctionDrivers, request: DriverRequest) -> bool:
+    """Tell whether the function must be unbound or bound; otherwise a change of driver_override is enough."""
     if request.driver == NONE:
         return function.driver is not None
     if request.driver != AUTO:
         return function.driver != request.driver
-    # A driver may have been told of the function's ids (new_id) though no module modules it: asking costs nothing.
-    may_get_one = live.modules != () or live.override is not None
-    return for_programs(function.driver) or (function.driver is None and may_get_one)
+    # Even if no module claims the function, a driver may take it: its ids may have been written to new_id.
+    may_get_driver = live.modules != () or live.override is not None
+    return is_userspace_driver(function.driver) or (function.driver is None and may_get_driver)
 
 
-def _loading(live: FunctionDrivers, request: DriverRequest) -> Iterator[DriverStep]:
+def _load_steps(live: FunctionDrivers, request: DriverRequest) -> Iterator[DriverStep]:
     if request.driver == AUTO:
-        absent = [claim.module for claim in live.modules or () if not claim.loaded]
-        if live.modalias is not None and (absent or live.modules is None):
-            # -b: a module that somebody has blacklisted stays out, as it does when the machine starts.
-            reason = f"have the modules at hand that claim the function: {', '.join(absent) or 'which, is not known'}"
+        missing = [module.module for module in live.modules or () if not module.loaded]
+        if live.modalias is not None and (missing or live.modules is None):
+            # -b: a blacklisted module is not loaded, as when the machine boots.
+            reason = f"load the modules that claim the function: {', '.join(missing) or 'their names are unknown'}"
             yield LoadDriver(("modprobe", "-b", "--", live.modalias), False, reason)
     elif not live.registered:
-        yield LoadDriver(("modprobe", "--", request.driver), True, f"have the driver {request.driver} at hand")
+        yield LoadDriver(("modprobe", "--", request.driver), True, f"load the driver {request.driver}")
 
 
 def _override_steps(live: FunctionDrivers, request: DriverRequest, override: str | None) -> Iterator[DriverStep]:
     if live.override == override:
         return
-    reason = "let any driver have the function" if override is None else f"let only {override} have the function"
     if request.driver == NONE:
-        reason = "let no driver have the function"  # no driver has that name
+        reason = "allow no driver for the function"  # no driver has the name NONE
+    else:
+        reason = f"allow {'any driver' if override is None else f'only {override}'} for the function"
     yield SetAttribute(f"{_SYSFS}/devices/{request.address}/driver_override", override or "", None, reason)
 
 
-def _moving(function: PciFunction, request: DriverRequest) -> Iterator[DriverStep]:
+def _rebind_steps(function: PciFunction, request: DriverRequest) -> Iterator[DriverStep]:
     if function.driver is not None:
         path = f"{_SYSFS}/drivers/{function.driver}/unbind"
-        yield SetAttribute(path, request.address, function.driver, f"have {function.driver} let go of the function")
+        yield SetAttribute(path, request.address, function.driver, f"unbind the function from {function.driver}")
     if request.driver == AUTO:
-        yield SetAttribute(f"{_SYSFS}/drivers_probe", request.address, None, "have the kernel pick a driver")
+        reason = "have the kernel bind a driver to the function"
+        yield SetAttribute(f"{_SYSFS}/drivers_probe", request.address, None, reason)
     elif request.driver != NONE:
-        reason = f"have {request.driver} take the function"
+        reason = f"bind the function to {request.driver}"
         yield SetAttribute(f"{_SYSFS}/drivers_probe", request.address, request.driver, reason)
 
 
 def _refusals(
     machine: Machine, function: PciFunction, live: FunctionDrivers, request: DriverRequest
 ) -> Iterator[Refusal]:
-    told = describe(machine, request.address)
-    wanted = request.driver
-    if wanted not in (AUTO, NONE) and not live.registered and live.module == MISSING:
-        seen = (
-            f"the running kernel {machine.boot.running.version} has no PCI driver {wanted}, and no module of that name"
-        )
-        yield refuse("driver_unknown", seen)
-    if wanted == NONE or for_programs(wanted):
-        if not is_endpoint(function):
-            yield refuse("device_not_assignable", told)
-        yield from _display_refusals(function, told)
-    if "vfio" in wanted:
-        yield from _iommu_refusals(machine, function, told)
-    if function.in_use_by:
-        danger = "The host would lose that at once, and a driver whose device is in use may hang until a reboot."
-        remedy = "Stop what uses it, and run this again."
-        yield refuse("device_in_use", told, danger, remedy)
-
-
-def _display_refusals(function: PciFunction, told: str) -> Iterator[Refusal]:
-    class_ = function.class_ or ""
-    danger = "The screen would go black at once, and stay so: nobody could see what the host says."
-    if function.boot_display and not for_programs(function.driver):
-        yield refuse("device_is_boot_display", told, danger)
-    elif function.boot_display is None and class_.startswith("03") and not class_.startswith(_WITHOUT_OUTPUTS):
-        seen = f"{told}\n  Whether it is the display that the host's console is on can't be told."
+    description = describe(machine, request.address)
+    driver = request.driver
+    if driver not in (AUTO, NONE) and not live.registered and live.module == MISSING:
+        version = machine.boot.running.version
         yield refuse(
-            "device_is_boot_display", seen, danger, "Find out; if it is not, accept: [device_is_boot_display]."
+            "driver_unknown", f"the running kernel {version} has no PCI driver {driver}, and no module of that name"
         )
+    if driver == NONE or is_userspace_driver(driver):
+        if not is_endpoint(function):
+            yield refuse("device_not_assignable", description)
+        yield from _display_refusals(function, description)
+    if "vfio" in driver:
+        yield from _iommu_refusals(machine, function, description)
+    if function.in_use_by:
+        danger = "The host would lose what uses the device at once, and its driver may hang until a reboot."
+        remedy = "Stop what uses the device, and run this again."
+        yield refuse("device_in_use", description, danger, remedy)
 
 
-def _iommu_refusals(machine: Machine, function: PciFunction, told: str) -> Iterator[Refusal]:
+def _display_refusals(function: PciFunction, description: str) -> Iterator[Refusal]:
+    danger = "The screen would go black at once and stay black: nobody could see what the host reports."
+    if function.boot_display and not is_userspace_driver(function.driver):
+        yield refuse("device_is_boot_display", description, danger)
+    elif function.boot_display is None and may_have_outputs(function):
+        seen = f"{description}\n  Whether it is the boot display, which has the host's console, is unknown."
+        remedy = "Find out; if it is not the boot display, set accept: [device_is_boot_display]."
+        yield refuse("device_is_boot_display", seen, danger, remedy)
+
+
+def _iommu_refusals(machine: Machine, function: PciFunction, description: str) -> Iterator[Refusal]:
     if machine.iommu.state != "enabled":
         yield refuse(_IOMMU_CODES.get(machine.iommu.state, "iommu_unknown"), f"IOMMU: {machine.iommu.reason}")
     elif function.iommu_group is None:
-        yield refuse("device_has_no_group", told)
+        yield refuse("device_has_no_group", description)
 
 
-def _notes(machine: Machine, request: DriverRequest) -> Iterator[str]:
-    """Yield what else a guest needs that is to have the function."""
+def _group_notes(machine: Machine, request: DriverRequest) -> Iterator[str]:
+    """Yield what may keep a guest from using the function although it is on a VFIO driver."""
     group = group_of(machine, request.address)
     if group is None or "vfio" not in request.driver:
         return
     number = group.number
-    kept = [one for one in _kept(machine, machine.iommu.groups[number]) if one != request.address]
-    if kept:
-        words = "is not free yet: no guest can start with it until the host has let go of"
-        yield f"group {number} {words}{listed(machine, kept)}"
+    others = [member for member in _host_members(machine, machine.iommu.groups[number]) if member != request.address]
+    if others:
+        blocked = "is not free yet: no guest can use it while drivers of the host have these members"
+        yield f"IOMMU group {number} {blocked}:{listed(machine, others)}"
     if any(region.type == "direct" for region in machine.iommu.groups[number].reserved_regions):
         yield (
-            f"group {number} has a reserved region of type direct "
-            f"(/sys/kernel/iommu_groups/{number}/reserved_regions): the kernel may refuse to give it to a guest"
+            f"IOMMU group {number} has a reserved memory region (RMRR on Intel, IVMD on AMD) of type direct "
+            f"(/sys/kernel/iommu_groups/{number}/reserved_regions): the kernel may refuse to pass it through"
         )
 
 
-def _choice_notes(live: FunctionDrivers) -> Iterator[str]:
+def _auto_notes(live: FunctionDrivers) -> Iterator[str]:
     if live.modules == ():
         yield UNCLAIMED
     elif len(live.candidates) > 1:
-        yield f"the kernel picks one of these: {', '.join(live.candidates)}"
+        yield f"the kernel picks one of these drivers: {', '.join(live.candidates)}"
 
 
-def _kept(machine: Machine, group: IommuGroup) -> Sequence[str]:
-    """Return the members that the host's drivers have, bridges aside (iommu_device_claim_dma_owner() of the kernel)."""
-    return [one for one in group.members if one not in machine.pci or _is_hosts(machine.pci[one])]
+def _host_members(machine: Machine, group: IommuGroup) -> Sequence[str]:
+    """Return the members on drivers of the host, except bridges (iommu_device_claim_dma_owner() of the kernel)."""
+    return [member for member in group.members if member not in machine.pci or _is_host_device(machine.pci[member])]
 
 
-def _is_hosts(function: PciFunction) -> bool:
-    # Of those that only keep a function, the kernel lets VFIO's and pci-stub be in a group of a guest's.
+def _is_host_device(function: PciFunction) -> bool:
+    # Of the userspace drivers, the kernel tolerates only VFIO's and pci-stub in a group that a guest uses.
     driver = function.driver
     return driver is not None and not function.bridge and "vfio" not in driver and driver != "pci-stub"
 
@@ -275,9 +283,9 @@ def _driver(machine: Machine, address: str) -> str | None:
     return None if function is None else function.driver
 
 
-def _expected(function: PciFunction, live: FunctionDrivers, request: DriverRequest, moves: bool) -> str | None:
+def _expected_driver(function: PciFunction, live: FunctionDrivers, request: DriverRequest, rebinds: bool) -> str | None:
     if request.driver != AUTO:
         return None if request.driver == NONE else request.driver
-    if not moves:
+    if not rebinds:
         return function.driver
     return live.candidates[0] if len(live.candidates) == 1 else None

@@ -21,9 +21,9 @@ from .._plan.driver_change import (
     ACCEPTABLE,
     UNCLAIMED,
     DriverPlan,
-    for_programs,
     group_of,
     hanging_refusal,
+    is_userspace_driver,
     missing_refusal,
     plan_driver_change,
     with_driver,
@@ -251,7 +251,7 @@ class DriverRun:
         requested, driver = self._request.driver, after.driver
         address = self._request.address
         if requested == AUTO:
-            if for_programs(driver):
+            if is_userspace_driver(driver):
                 return f"the kernel picked {driver}, which claims the function by its ids (ids= or new_id)"
             live = read_function_drivers(Tree(self._root), self._request)
             loaded = [module.module for module in live.modules or () if module.loaded]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether one function may change hands while the machine runs, and by which steps."""
+"""Whether one function may be handed over while the machine runs, and by which steps."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def on(address: str, driver: str | None, **changes: Any) -> Machine:
 
 
 def shown(plan: DriverPlan) -> list[str]:
-    """The steps as a person would type them."""
+    """Return the steps as one would type them in a shell."""
     return [
         " ".join(step.argv)
         if isinstance(step, LoadDriver)
@@ -62,41 +62,41 @@ def shown(plan: DriverPlan) -> list[str]:
 OVERRIDE = f"devices/{NIC}/driver_override"
 UNBIND = [f"{NIC} > drivers/r8169/unbind"]
 PROBE = [f"{NIC} > drivers_probe"]
-GIVE_BACK = [f" > {OVERRIDE}", f"{NIC} > drivers/vfio-pci/unbind", *PROBE]
+RETURN = [f" > {OVERRIDE}", f"{NIC} > drivers/vfio-pci/unbind", *PROBE]
 ALIAS = "modprobe -b -- pci:v000010ECd00008125"
 
 
 @pytest.mark.parametrize(
-    ("driver", "override", "wanted", "steps"),
+    ("driver", "override", "requested", "steps"),
     [
         # there and back
         ("r8169", None, "vfio-pci", [f"vfio-pci > {OVERRIDE}", *UNBIND, *PROBE]),
-        ("vfio-pci", "vfio-pci", AUTO, GIVE_BACK),
-        ("vfio-pci", None, AUTO, GIVE_BACK[1:]),  # bound by its ids
+        ("vfio-pci", "vfio-pci", AUTO, RETURN),
+        ("vfio-pci", None, AUTO, RETURN[1:]),  # bound by its ids
         ("r8169", None, NONE, [f"none > {OVERRIDE}", *UNBIND]),
         (None, NONE, AUTO, [f" > {OVERRIDE}", *PROBE]),
         (None, None, "vfio-pci", [f"vfio-pci > {OVERRIDE}", *PROBE]),
-        ("vfio-pci", "vfio-pci", "r8169", [f"r8169 > {OVERRIDE}", *GIVE_BACK[1:]]),
+        ("vfio-pci", "vfio-pci", "r8169", [f"r8169 > {OVERRIDE}", *RETURN[1:]]),
         # nothing to do
         ("vfio-pci", "vfio-pci", "vfio-pci", []),
         ("vfio-pci", None, "vfio-pci", []),
         ("r8169", None, AUTO, []),
         ("r8169", "r8169", "r8169", []),
         (None, NONE, NONE, []),
-        # who has it is right, who may have it is not
+        # the driver is right, the override is not
         ("r8169", "vfio-pci", "r8169", [f"r8169 > {OVERRIDE}"]),
         ("r8169", "vfio-pci", AUTO, [f" > {OVERRIDE}"]),
         (None, None, NONE, [f"none > {OVERRIDE}"]),
     ],
 )
-def test_steps(driver: str | None, override: str | None, wanted: str, steps: list[str]) -> None:
-    plan = plan_driver_change(on(NIC, driver), live(override=override), DriverRequest(NIC, wanted))
+def test_steps(driver: str | None, override: str | None, requested: str, steps: list[str]) -> None:
+    plan = plan_driver_change(on(NIC, driver), live(override=override), DriverRequest(NIC, requested))
     assert plan.refusals == ()
     assert shown(plan) == steps
 
 
 @pytest.mark.parametrize(
-    ("wanted", "changes", "first"),
+    ("requested", "changes", "first"),
     [
         ("vfio-pci", {"registered": False, "module": LOADABLE}, ["modprobe -- vfio-pci"]),
         ("vfio-pci", {"registered": False, "module": None}, ["modprobe -- vfio-pci"]),
@@ -107,29 +107,32 @@ def test_steps(driver: str | None, override: str | None, wanted: str, steps: lis
         (AUTO, {"modules": ()}, []),
     ],
 )
-def test_drivers_are_loaded_before_anything_is_taken(wanted: str, changes: dict[str, Any], first: list[str]) -> None:
-    current = "vfio-pci" if wanted == AUTO else "r8169"
-    plan = plan_driver_change(on(NIC, current), live(**changes), DriverRequest(NIC, wanted))
+def test_drivers_are_loaded_before_the_function_is_unbound(
+    requested: str, changes: dict[str, Any], first: list[str]
+) -> None:
+    current = "vfio-pci" if requested == AUTO else "r8169"
+    plan = plan_driver_change(on(NIC, current), live(**changes), DriverRequest(NIC, requested))
     loading = [step for step in plan.steps if isinstance(step, LoadDriver)]
     assert shown(plan)[: len(first)] == first
     assert len(loading) == len(first)
-    assert all(step.required == (wanted != AUTO) for step in loading)
+    assert all(step.required == (requested != AUTO) for step in loading)
 
 
-def test_a_function_that_nothing_claims_is_left_alone_and_given_back_without_a_driver() -> None:
-    nobody = live(modules=(), candidates=())
-    assert plan_driver_change(on(NIC, None), nobody, DriverRequest(NIC, AUTO)).steps == ()
-    plan = plan_driver_change(on(NIC, "vfio-pci"), nobody, DriverRequest(NIC, AUTO))
-    assert (shown(plan), plan.driver) == (GIVE_BACK[1:], None)
+def test_a_function_that_no_module_claims_is_left_alone_and_returned_without_a_driver() -> None:
+    unclaimed = live(modules=(), candidates=())
+    assert plan_driver_change(on(NIC, None), unclaimed, DriverRequest(NIC, AUTO)).steps == ()
+    plan = plan_driver_change(on(NIC, "vfio-pci"), unclaimed, DriverRequest(NIC, AUTO))
+    assert (shown(plan), plan.driver) == (RETURN[1:], None)
     assert UNCLAIMED in plan.notes
 
 
-def test_what_the_kernel_will_pick_is_told_where_it_can_be() -> None:
-    lent = on(NIC, "vfio-pci")
-    assert plan_driver_change(lent, live(override="vfio-pci"), DriverRequest(NIC, AUTO)).driver == "r8169"
-    plan = plan_driver_change(lent, live(override="vfio-pci", candidates=("r8125", "r8169")), DriverRequest(NIC, AUTO))
+def test_the_driver_that_the_kernel_will_pick_is_reported_where_it_is_known() -> None:
+    handed_over = on(NIC, "vfio-pci")
+    assert plan_driver_change(handed_over, live(override="vfio-pci"), DriverRequest(NIC, AUTO)).driver == "r8169"
+    several = live(override="vfio-pci", candidates=("r8125", "r8169"))
+    plan = plan_driver_change(handed_over, several, DriverRequest(NIC, AUTO))
     assert plan.driver is None
-    assert plan.notes == ("the kernel picks one of these: r8125, r8169",)
+    assert plan.notes == ("the kernel picks one of these drivers: r8125, r8169",)
     assert plan_driver_change(on(NIC, "r8125"), live(override="x"), DriverRequest(NIC, AUTO)).driver == "r8125"
 
 
@@ -138,7 +141,7 @@ GUEST, PLAYER = Use("virtual_machine", "win11", "vfio/14"), Use("process", "pipe
 
 
 @pytest.mark.parametrize(
-    ("host", "address", "wanted", "changes", "code"),
+    ("host", "address", "requested", "changes", "code"),
     [
         (machine(), DISK, "vfio-pci", {}, "device_in_use"),
         (on(NIC, "r8169", in_use_by=(SESSION,)), NIC, "vfio-pci", {}, "device_in_use"),
@@ -161,8 +164,8 @@ GUEST, PLAYER = Use("virtual_machine", "win11", "vfio/14"), Use("process", "pipe
         (on(NIC, "r8169", iommu_group=None), NIC, "vfio-pci", {}, "device_has_no_group"),
     ],
 )
-def test_refused(host: Machine, address: str, wanted: str, changes: dict[str, Any], code: str) -> None:
-    request = DriverRequest(address, wanted)
+def test_refused(host: Machine, address: str, requested: str, changes: dict[str, Any], code: str) -> None:
+    request = DriverRequest(address, requested)
     plan = plan_driver_change(host, live(**changes), request)
     assert [refusal.code for refusal in plan.refusals] == [code]
     assert (plan.steps, plan.driver) == ((), host.pci[address].driver)
@@ -172,14 +175,14 @@ def test_refused(host: Machine, address: str, wanted: str, changes: dict[str, An
 
 
 @pytest.mark.parametrize(
-    ("host", "address", "wanted", "override"),
+    ("host", "address", "requested", "override"),
     [
-        # what has what it shall have needs no reason
+        # the request is fulfilled already
         (on(NIC, "vfio-pci", in_use_by=(GUEST,)), NIC, "vfio-pci", "vfio-pci"),
         (machine(), DISK, AUTO, None),
         (machine(), DISK, AUTO, "vfio-pci"),
         (machine(), BRIDGE, AUTO, "vfio-pci"),
-        # the way back is open
+        # returning to the host is always possible
         (on(DISPLAY, "vfio-pci"), DISPLAY, AUTO, "vfio-pci"),
         (on(DISPLAY, "vfio-pci"), DISPLAY, "amdgpu", "vfio-pci"),
         (on(BRIDGE, "vfio-pci"), BRIDGE, AUTO, "vfio-pci"),
@@ -190,14 +193,14 @@ def test_refused(host: Machine, address: str, wanted: str, changes: dict[str, An
         (machine(iommu_state="absent"), NIC, NONE, None),
     ],
 )
-def test_not_refused(host: Machine, address: str, wanted: str, override: str | None) -> None:
-    assert plan_driver_change(host, live(override=override), DriverRequest(address, wanted)).refusals == ()
+def test_not_refused(host: Machine, address: str, requested: str, override: str | None) -> None:
+    assert plan_driver_change(host, live(override=override), DriverRequest(address, requested)).refusals == ()
 
 
-def test_a_shared_group_is_told_and_no_obstacle() -> None:
+def test_a_shared_group_is_a_note_and_no_refusal() -> None:
     plan = plan_driver_change(machine(), READY, DriverRequest(GPU, "vfio-pci"))
     (note,) = plan.notes
-    assert note.startswith("group 20 is not free yet")
+    assert note.startswith("IOMMU group 20 is not free yet")
     assert GPU_AUDIO in note
     assert GPU + " " not in note
     half = on(GPU_AUDIO, "vfio-pci")
@@ -215,7 +218,7 @@ def test_a_shared_group_is_told_and_no_obstacle() -> None:
     assert group_of(machine(iommu_state="absent"), GPU) is None
 
 
-def test_members_that_are_no_pci_functions_keep_a_group() -> None:
+def test_members_that_are_no_pci_functions_are_devices_of_the_host() -> None:
     host = machine()
     groups = dict(host.iommu.groups)
     groups["14"] = groups["14"]._replace(
@@ -224,31 +227,32 @@ def test_members_that_are_no_pci_functions_keep_a_group() -> None:
     host = host._replace(iommu=host.iommu._replace(groups=groups))
     shared, region = plan_driver_change(host, READY, DriverRequest(NIC, "vfio-pci")).notes
     assert "fe800000.ethernet" in shared
-    assert "reserved region" in region
+    assert "reserved memory region (RMRR on Intel, IVMD on AMD)" in region
 
 
-def test_no_such_function_and_one_that_hangs() -> None:
+def test_a_missing_function_and_a_hanging_driver_are_refused() -> None:
     assert missing_refusal(machine(), NIC) is None
     refusal = missing_refusal(machine(), "0000:41:00.7")
     assert refusal is not None
     assert refusal.code == "device_not_found"
     assert GPU_AUDIO in refusal.seen
-    nowhere = missing_refusal(machine(), "0000:99:00.0")
-    assert nowhere is not None
-    assert "nearest" not in nowhere.seen
+    assert "the closest are:" in refusal.seen
+    nothing_close = missing_refusal(machine(), "0000:99:00.0")
+    assert nothing_close is not None
+    assert "closest" not in nothing_close.seen
     assert hanging_refusal(machine(), NIC, None).code == "driver_hangs"
     assert "process 7 waits" in hanging_refusal(machine(), NIC, "process 7 waits").seen
 
 
 DRIVERS = st.sampled_from([None, "r8169", "vfio-pci", "pci-stub", "r8125"])
-WANTED = st.sampled_from([AUTO, NONE, "r8169", "vfio-pci", "r8125"])
+REQUESTED = st.sampled_from([AUTO, NONE, "r8169", "vfio-pci", "r8125"])
 OVERRIDES = st.sampled_from([None, NONE, "r8169", "vfio-pci", "r8125"])
 
 
-@given(DRIVERS, OVERRIDES, WANTED)
-def test_what_was_carried_out_needs_nothing_more(driver: str | None, override: str | None, wanted: str) -> None:
-    """A kernel that does what the steps say ends with the driver that was foretold, and another plan is empty."""
-    request = DriverRequest(NIC, wanted)
+@given(DRIVERS, OVERRIDES, REQUESTED)
+def test_a_second_plan_is_empty(driver: str | None, override: str | None, requested: str) -> None:
+    """A kernel that carries out the steps ends with the expected driver, and another plan has no steps."""
+    request = DriverRequest(NIC, requested)
     plan = plan_driver_change(on(NIC, driver), live(override=override), request)
     assert plan.refusals == ()
     for step in plan.steps:
@@ -264,15 +268,15 @@ def test_what_was_carried_out_needs_nothing_more(driver: str | None, override: s
     assert plan_driver_change(on(NIC, driver), live(override=override), request).steps == ()
 
 
-@given(st.sampled_from(sorted(DESKTOP)), DRIVERS, OVERRIDES, WANTED, st.sets(st.sampled_from(sorted(CODES))))
+@given(st.sampled_from(sorted(DESKTOP)), DRIVERS, OVERRIDES, REQUESTED, st.sets(st.sampled_from(sorted(CODES))))
 def test_a_refused_plan_has_no_steps(
-    address: str, driver: str | None, override: str | None, wanted: str, accepted: set[str]
+    address: str, driver: str | None, override: str | None, requested: str, accepted: set[str]
 ) -> None:
     plan = plan_driver_change(
-        on(address, driver), live(override=override), DriverRequest(address, wanted), frozenset(accepted)
+        on(address, driver), live(override=override), DriverRequest(address, requested), frozenset(accepted)
     )
     assert not (plan.refusals and plan.steps)
     assert not {refusal.code for refusal in plan.refusals} & accepted & set(ACCEPTABLE)
-    # Nothing but this function is concerned.
+    # No step affects any other function.
     written = [step for step in plan.steps if isinstance(step, SetAttribute)]
     assert all(step.value == address or f"/{address}/" in step.path for step in written)
