@@ -11,7 +11,6 @@ functions.
 from __future__ import annotations
 
 from .boot import Boot, Kernel, RunningKernel
-from .claims import Claim
 from .cpu import Cpu, InterruptVirtualization, PostedInterrupts, Virtualization
 from .encode import to_json
 from .iommu import Iommu, IommuGroup, ReservedRegion
@@ -23,7 +22,6 @@ from .topology import Core, Cpus, L3Group
 __all__ = [
     "Bar",
     "Boot",
-    "Claim",
     "Core",
     "Cpu",
     "Cpus",

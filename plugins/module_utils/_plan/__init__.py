@@ -2,4 +2,4 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The rules: a machine and a request become a plan or refusals. Pure: no files, no processes."""
+"""The rules: from a machine and a request to a plan or to refusals. Pure functions: no files, no processes."""

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whole files that are ours: written where they are not as they shall be, removed where they shall not be."""
+"""Steps for the files that this collection owns as a whole: write what differs, remove what is no longer requested."""
 
 from __future__ import annotations
 
@@ -14,35 +14,38 @@ from .own_files import is_ours
 from .refusals import refuse
 
 
-class Found(NamedTuple):
-    """A file of ours as it is."""
+class ExistingFile(NamedTuple):
+    """A file as it is on the machine."""
 
     content: str
     mode: int
 
 
-def file_steps(section: str, owned: Sequence[str], files: Sequence[File], found: Mapping[str, Found]) -> Iterator[Step]:
-    """Yield what brings a section's files about.
+def file_steps(
+    section: str, owned: Sequence[str], files: Sequence[File], existing: Mapping[str, ExistingFile]
+) -> Iterator[Step]:
+    """Yield the steps after which a section has its files, and no others.
 
     Args:
-        section: Its name, for the reasons.
+        section: Name of the section, for the reasons.
         owned: The paths of all files that the section may have.
-        files: Those that it shall have.
-        found: Those of them that are there.
+        files: The files that it must have.
+        existing: Those of the owned files that exist, by path.
     """
     for file in files:
-        if found.get(file.path) != Found(file.content, file.mode):
+        if existing.get(file.path) != ExistingFile(file.content, file.mode):
             yield WriteFile(file.path, file.content, CONFIGURED, f"{section}: write {file.path}", file.mode)
-    wanted = {file.path for file in files}
+    requested = {file.path for file in files}
     for path in owned:
-        # What somebody put there by our name stays.
-        if path in found and path not in wanted and is_ours(found[path].content):
-            yield RemoveFile(path, CONFIGURED, f"{section}: {path} is not wanted any more")
+        # A foreign file at an owned path stays.
+        if path in existing and path not in requested and is_ours(existing[path].content):
+            yield RemoveFile(path, CONFIGURED, f"{section}: {path} is no longer requested")
 
 
-def foreign_files(files: Sequence[File], found: Mapping[str, Found]) -> Iterator[Refusal]:
-    """Yield which of the files that shall be there would take the place of somebody else's."""
+def foreign_files(files: Sequence[File], existing: Mapping[str, ExistingFile]) -> Iterator[Refusal]:
+    """Yield a refusal for each file whose path has a foreign file."""
     for file in files:
-        if file.path in found and not is_ours(found[file.path].content):
-            first = found[file.path].content.split("\n", 1)[0][:80]
-            yield refuse("file_is_not_ours", f"{file.path} is there, and was not made by this collection: {first!r}")
+        if file.path in existing and not is_ours(existing[file.path].content):
+            first_line = existing[file.path].content.split("\n", 1)[0][:80]
+            seen = f"{file.path} exists and was not written by this collection; it begins with {first_line!r}"
+            yield refuse("file_is_not_ours", seen)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The record of what earlier runs decided, as text: JSON that a person can read."""
+"""The record of what earlier runs decided, as the text of a JSON file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .boot.cmdline_record import DamagedRecord
 
 _FORMAT = 1
 _ABOUT = "What the Ansible collection vfio.workstation selected on this machine: it finds devices again by this."
-_WORDS = ("class_", "vendor", "model")
+_TEXT_LISTS = ("class_", "vendor", "model")  # fields of Selector
 
 
 def render_host_record(record: HostRecord) -> str:
@@ -25,10 +25,10 @@ def render_host_record(record: HostRecord) -> str:
 
 
 def parse_host_record(text: str | None) -> HostRecord:
-    """Return the record in a file's text; the empty one where there is no file.
+    """Return the record that a file's text contains; an empty record where there is no file.
 
     Raises:
-        DamagedRecord: Nothing can be told from that text.
+        DamagedRecord: The text is no record.
     """
     if text is None:
         return HostRecord()
@@ -45,7 +45,7 @@ def parse_host_record(text: str | None) -> HostRecord:
             cpus=tuple(_number(item) for item in _list(raw["cpus"])),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise DamagedRecord(f"a part is missing or of another kind: {error}") from error
+        raise DamagedRecord(f"a value is missing or has the wrong type: {error}") from error
 
 
 def _device(raw: Any) -> RecordedDevice:
@@ -64,10 +64,10 @@ def _selector(raw: Any) -> Selector:
         value = raw[name.rstrip("_")]
         if value is None:
             values[name] = None
-        elif name in _WORDS:
+        elif name in _TEXT_LISTS:
             values[name] = tuple(_text(item) for item in _list(value))
         elif name == "boot_display":
-            values[name] = _is(value, bool)
+            values[name] = _checked(value, bool)
         else:
             values[name] = _text(value)
     return Selector(**values)
@@ -80,19 +80,19 @@ def _function(raw: Any) -> tuple[str, Identity]:
 
 
 def _list(value: Any) -> list[Any]:
-    found: list[Any] = _is(value, list)
-    return found
+    items: list[Any] = _checked(value, list)
+    return items
 
 
 def _text(value: Any) -> str:
-    return str(_is(value, str))
+    return str(_checked(value, str))
 
 
 def _number(value: Any) -> int:
-    return int(_is(value, int))
+    return int(_checked(value, int))
 
 
-def _is(value: Any, kind: type) -> Any:
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise TypeError(f"{kind.__name__} was expected, not {value!r}")
+def _checked(value: Any, type_: type) -> Any:
+    if not isinstance(value, type_) or (type_ is int and isinstance(value, bool)):
+        raise TypeError(f"found {value!r}, expected {type_.__name__}")
     return value

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How people and the kernel write sizes, lists of CPUs and addresses."""
+"""The notation of sizes, CPU lists and PCI addresses, of users and of the kernel."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _MOST = 65536  # as in _probe.parse: more CPUs than any kernel supports
 
 
 def parse_size(text: str) -> int | None:
-    """Return the bytes of `1G`, `2M`, `16GiB`, `1.5 G`; None where that is no size, or no whole number of bytes.
+    """Return the bytes of `1G`, `2M`, `16GiB`, `1.5 G`; None where the text is no size, or no whole number of bytes.
 
-    `GB` is taken for GiB: nobody buys memory in powers of ten.
+    `GB` means GiB here: memory modules have no decimal sizes.
     """
     match = _SIZE.fullmatch(text.strip())
     if match is None:
@@ -33,7 +33,7 @@ def parse_size(text: str) -> int | None:
 
 
 def size_text(size: int) -> str:
-    """Return bytes for a person: `16 GiB`, `1.5 GiB`."""
+    """Return a number of bytes for the user: `16 GiB`, `1.5 GiB`."""
     for power, unit in ((4, "TiB"), (3, "GiB"), (2, "MiB"), (1, "KiB")):
         if size >= 1 << (10 * power):
             return f"{size / (1 << (10 * power)):.4g} {unit}"
@@ -49,7 +49,7 @@ def page_size_text(size_kb: int) -> str:
 
 
 def parse_numbers(text: str) -> tuple[int, ...] | None:
-    """Return the numbers of a list such as `2-7,10`, ascending; None where it is none."""
+    """Return the numbers of a list such as `2-7,10`, ascending; None where the text is no such list."""
     numbers: set[int] = set()
     for part in text.replace(" ", "").split(","):
         match = _RANGE.fullmatch(part)
@@ -74,23 +74,23 @@ def numbers_text(numbers: Iterable[int]) -> str:
 
 
 def full_address(text: str) -> str | None:
-    """Return a function's address in full, `0000:41:00.0` for `41:00.0`; None where it is none."""
+    """Return a function's address with its PCI domain, `0000:41:00.0` for `41:00.0`; None for any other text."""
     match = _ADDRESS.fullmatch(text.strip().lower())
     return f"{match.group(1) or '0000'}:{match.group(2)}{match.group(3)}" if match and match.group(3) else None
 
 
 def full_slot(text: str) -> str | None:
-    """Return a slot's address in full, `0000:41:00` for `41:00`; None where it is none."""
+    """Return a slot's address with its PCI domain, `0000:41:00` for `41:00`; None for any other text."""
     match = _ADDRESS.fullmatch(text.strip().lower())
     return f"{match.group(1) or '0000'}:{match.group(2)}" if match and not match.group(3) else None
 
 
 def slot_of(address: str) -> str:
-    """Return the slot of a function."""
+    """Return the slot of a function's address: `0000:41:00` for `0000:41:00.0`."""
     return address.rpartition(".")[0]
 
 
 def address_order(address: str) -> tuple[int, str]:
-    """Return a sort key that puts addresses in bus order; names of platform devices come last."""
+    """Return a sort key for bus order; names of platform devices come last."""
     domain, colon, rest = address.partition(":")
     return (int(domain, 16), rest) if colon and _ADDRESS.fullmatch(address) else (1 << 32, address)

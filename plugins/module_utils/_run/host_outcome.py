@@ -13,7 +13,7 @@ from .._machine.cmdline import carries
 from .._machine.desired import Desired
 from .._machine.host_plan import HOST_RECORD_FILE, HostContext, HostPlan, HostRecord, Row
 from .._machine.plan import CONFIGURED, RECORD, STAGED, Refusal, RemoveFile, States, Step, WriteAttribute, WriteFile
-from .._plan.file_steps import Found, file_steps, foreign_files
+from .._plan.file_steps import ExistingFile, file_steps, foreign_files
 from .._plan.host_plan import DEVICES, OWN_FILES
 from .._plan.host_record import render_host_record
 from .._plan.hugepages_files import shortfall
@@ -105,12 +105,12 @@ def inspect_files(tree: Tree, plan: HostPlan) -> SectionFiles:
     return SectionFiles(steps, tuple(refusals))
 
 
-def _present_files(tree: Tree, paths: Sequence[str]) -> dict[str, Found]:
+def _present_files(tree: Tree, paths: Sequence[str]) -> dict[str, ExistingFile]:
     present = {}
     for path in paths:
         text, status = tree.exact(path, FILE_LIMIT), tree.status(path)
         if status is not None:
-            present[path] = Found(text or "", status.st_mode & 0o7777)
+            present[path] = ExistingFile(text or "", status.st_mode & 0o7777)
     return present
 
 

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The record reads back as it was written, and damage is told."""
+"""The record reads back as it was written, and damage is reported."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ WORDS = st.none() | st.lists(st.text(max_size=5), max_size=2).map(tuple)
 SELECTORS = st.builds(
     Selector, WORD, WORD, WORDS, WORD, WORDS, WORD, WORD, WORD, WORDS, st.none() | st.booleans(), WORD
 )
-PLACES = st.lists(st.tuples(st.text(max_size=5), st.builds(Identity, *[WORD] * 7)), max_size=2).map(tuple)
+FUNCTIONS = st.lists(st.tuples(st.text(max_size=5), st.builds(Identity, *[WORD] * 7)), max_size=2).map(tuple)
 RECORDS = st.builds(
     HostRecord,
     st.lists(
-        st.builds(RecordedDevice, st.text(max_size=5), st.integers(0, 9), SELECTORS, PLACES, PLACES), max_size=2
+        st.builds(RecordedDevice, st.text(max_size=5), st.integers(0, 9), SELECTORS, FUNCTIONS, FUNCTIONS), max_size=2
     ).map(tuple),
     st.lists(st.text(max_size=5), max_size=3).map(tuple),
     st.lists(st.integers(0, 99), max_size=3).map(tuple),
@@ -56,19 +56,19 @@ def test_no_file_is_an_empty_record() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"format": 2}', '{"format": 1}', "[" * 100000])
-def test_what_is_no_record(text: str) -> None:
+def test_a_text_that_is_no_record_is_damage(text: str) -> None:
     with pytest.raises(DamagedRecord):
         parse_host_record(text)
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """Return the path of every value in a record that must be of a kind."""
+def value_paths(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Return the path of every value in a record that must have a certain type."""
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    return [path, *(found for key, item in items if key != "about" for found in places(item, (*path, key)))]
+    return [path, *(inner for key, item in items if key != "about" for inner in value_paths(item, (*path, key)))]
 
 
-@pytest.mark.parametrize("path", places(json.loads(render_host_record(SAMPLE)))[1:], ids=str)
-def test_damage_anywhere_is_told(path: tuple[Any, ...]) -> None:
+@pytest.mark.parametrize("path", value_paths(json.loads(render_host_record(SAMPLE)))[1:], ids=str)
+def test_damage_anywhere_is_reported(path: tuple[Any, ...]) -> None:
     content = json.loads(render_host_record(SAMPLE))
     inner = content
     for key in path[:-1]:

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How people and the kernel write sizes, lists of CPUs and addresses."""
+"""Sizes, CPU lists and PCI addresses in the notation of users and of the kernel."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def test_sizes(text: str, size: int | None) -> None:
 
 @settings(deadline=None)
 @given(st.integers(0, 1 << 45))
-def test_a_size_for_a_person_is_near_the_size(size: int) -> None:
+def test_a_size_for_the_user_is_near_the_size(size: int) -> None:
     text = notation.size_text(size)
-    back = notation.parse_size(text.replace(" ", "")) if "bytes" not in text else int(text.split()[0])
-    assert back is None or abs(back - size) * 100 <= size
+    parsed = notation.parse_size(text.replace(" ", "")) if "bytes" not in text else int(text.split()[0])
+    assert parsed is None or abs(parsed - size) * 100 <= size
 
 
 @pytest.mark.parametrize(
