@@ -189,8 +189,8 @@ requests:
       description: The device's name, the size of huge pages, or what else tells it from others.
       type: str
       sample: gpu
-    wanted:
-      description: What it comes to on this machine.
+    requested:
+      description: What it resolves to on this machine.
       type: str
       sample: 0000:41:00.0, 0000:41:00.1 on vfio-pci
     now:

@@ -124,9 +124,9 @@ def _name(request: Result) -> str:
 
 def _row(request: Result) -> list[str]:
     what = _name(request)
-    wanted = request.get("wanted")
+    requested = request.get("requested")
     cells = [
-        what + (f": {wanted}" if wanted else ""),
+        what + (f": {requested}" if requested else ""),
         *(_mark(request.get(key)) for key in ("configured", "staged", "active")),
         str(request.get("now") or ""),
     ]

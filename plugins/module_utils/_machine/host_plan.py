@@ -106,12 +106,12 @@ class HostContext(NamedTuple):
 NO_CONTEXT = HostContext()
 
 
-class Row(NamedTuple):
-    """The state of one request, for people and scripts."""
+class RequestState(NamedTuple):
+    """The states of one request, for people and scripts."""
 
     section: str
     name: str
-    wanted: str
+    requested: str  # on this machine
     now: str  # what the running system shows
     configured: bool
     staged: bool

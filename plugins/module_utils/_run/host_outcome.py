@@ -11,13 +11,13 @@ from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 from .._machine import Machine, to_json
 from .._machine.cmdline import carries
 from .._machine.desired import Desired
-from .._machine.host_plan import HOST_RECORD_FILE, HostContext, HostPlan, HostRecord, Row
+from .._machine.host_plan import HOST_RECORD_FILE, HostContext, HostPlan, HostRecord, RequestState
 from .._machine.plan import CONFIGURED, RECORD, STAGED, Refusal, RemoveFile, States, Step, WriteAttribute, WriteFile
 from .._plan.file_steps import ExistingFile, file_steps, foreign_files
 from .._plan.host_plan import DEVICES, OWN_FILES
 from .._plan.host_record import render_host_record
 from .._plan.hugepages_files import shortfall
-from .._plan.rows import Lines, Seen, all_active, rows
+from .._plan.request_states import CommandLines, Observed, all_active, request_states
 from .._probe.tree import FILE_LIMIT, Tree
 from .converge import Outcome
 from .kernel_cmdline import CmdlineObservation
@@ -72,7 +72,7 @@ class Parts(NamedTuple):
 
 def outcome(host: Host, plan: HostPlan, parts: Parts, desired: Desired | None) -> Outcome:
     """Return the outcome of a plan; `desired` is None where sections are removed."""
-    requests = tuple(rows(host.machine, desired, plan, _observed(host, parts))) if desired is not None else ()
+    requests = tuple(request_states(host.machine, desired, plan, _observed(host, parts))) if desired is not None else ()
     steps = _steps(host, plan, parts)
     return Outcome(
         tree=host.tree,
@@ -146,7 +146,7 @@ def _record_removed(before: HostRecord, after: HostRecord) -> Iterator[Step]:
         yield RemoveFile(HOST_RECORD_FILE, RECORD, "no device or CPU is managed any more")
 
 
-def _states(parts: Parts, requests: Sequence[Row]) -> States:
+def _states(parts: Parts, requests: Sequence[RequestState]) -> States:
     is_ready = not parts.refusals and not parts.files.all_steps
     return States(
         configured=is_ready and all(part.states.configured for part in parts.outcomes),
@@ -155,19 +155,19 @@ def _states(parts: Parts, requests: Sequence[Row]) -> States:
     )
 
 
-def _observed(host: Host, parts: Parts) -> Seen:
+def _observed(host: Host, parts: Parts) -> Observed:
     """Return what of the plan is on the machine, for the states of single requests."""
     running = host.machine.boot.running.cmdline
     cmdline = parts.cmdline
     lines = (
-        Lines(cmdline.outcome.states.configured, cmdline.owners, cmdline.entries, running)
+        CommandLines(cmdline.outcome.states.configured, cmdline.owners, cmdline.entries, running)
         if cmdline is not None
-        else Lines(True, {}, (), running)
+        else CommandLines(True, {}, (), running)
     )
     pending = {section: frozenset(step.effect for step in steps) for section, steps in parts.files.steps.items()}
     if parts.images is not None and not (parts.images.states.configured and parts.images.states.staged):
         pending[DEVICES] = frozenset({STAGED if parts.images.states.configured else CONFIGURED})
-    return Seen(lines, pending, dict(host.context.kvm_values))
+    return Observed(lines, pending, dict(host.context.kvm_values))
 
 
 def _warnings(host: Host, plan: HostPlan, parts: Parts, steps: Sequence[Step]) -> tuple[str, ...]:

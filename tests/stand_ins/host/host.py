@@ -54,7 +54,9 @@ def converge(module: AnsibleModule, folder: Path, machine: dict[str, Any], asked
         changed=due,
         reboot_required=there and not active and not machine.get("short"),
         states=states,
-        requests=[{"section": name, "name": "it", "wanted": "to be there", "now": "", **states} for name in asked],
+        requests=[
+            {"section": name, "name": "it", "requested": "to be configured", "now": "", **states} for name in asked
+        ],
         refusals=[],
         notes=[],
         steps=[{"kind": "WriteFile", "path": "/etc/it", "reason": "bring it about"}] if due else [],

@@ -23,7 +23,7 @@ from ansible_collections.vfio.workstation.plugins.plugin_utils._verdict import V
 GPU = {
     "section": "devices",
     "name": "gpu",
-    "wanted": "0000:41:00.0, 0000:41:00.1 on vfio-pci",
+    "requested": "0000:41:00.0, 0000:41:00.1 on vfio-pci",
     "now": "0000:41:00.0 nouveau, 0000:41:00.1 snd_hda_intel",
 }
 IN_USE = {"code": "device_in_use", "seen": "gpu is in use", "danger": "It would be lost.", "remedy": "Stop it."}
@@ -89,7 +89,7 @@ def test_a_request_has_its_marks_and_is_wrapped() -> None:
 
 
 def test_a_section_with_a_single_request_is_named_once() -> None:
-    request = {"section": "iommu", "name": "IOMMU", "wanted": "on", "now": "enabled", "active": True}
+    request = {"section": "iommu", "name": "IOMMU", "requested": "on", "now": "enabled", "active": True}
     assert request_table({"a": {**done(True), "requests": [request]}})[2].startswith("  IOMMU: on  ")
 
 
