@@ -2,9 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What changing a boot configuration takes beyond the distribution's own tools, in a container with a disk of its own.
+"""Measure the overhead of a change to the boot configuration, compared with the distribution's tools alone.
 
-`make bench` runs it, as root. The modules are run by the container's own Python, without Ansible's trip to a machine.
+`make bench` runs this as root, in a container with its own disk. The modules run on the container's Python, without the
+round trip of Ansible.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ REPEATS = 5
 ARGUMENTS = {"owner": "iommu", "args": ["intel_iommu=on", "iommu=pt"]}
 FILE = {"path": "/etc/udev/rules.d/99-bench.rules", "content": "# bench\n"}
 REQUEST = {"owner": "devices", "modules": ["vfio-pci"], "files": [FILE]}
-# The container shows a machine of the scenario provision, unconfigured; its requests, and one for each other section.
+# The container shows an unconfigured host of the scenario provision. The request is that of the host, and arguments.
 HOST: dict[str, Any] = yaml.safe_load((ROOT / "molecule/provision/inventory.yml").read_text("utf-8"))["machines"][
     "hosts"
 ]["twin-gpus"]
@@ -45,7 +46,7 @@ SECTIONS["arguments"] = ["mitigations=auto"]
 
 
 class Bench:
-    """A container, and the time of what runs in it."""
+    """A container in which commands are timed."""
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
@@ -64,7 +65,7 @@ class Bench:
         return answer
 
     def median(self, work: Callable[[], object], before: Callable[[], object] = lambda: None) -> float:
-        """The middle of some times, in seconds; what comes before each is not counted."""
+        """Return the median time of some work in seconds. What runs before each repetition is not counted."""
         times = []
         for _repeat in range(REPEATS):
             before()
@@ -75,15 +76,16 @@ class Bench:
 
 
 def compare(bench: Bench, module: str, request: dict[str, Any], tool: str, alone: Callable[[], object]) -> None:
-    """Print a first run, one with nothing to do, and the tool by itself."""
-    gone = {"state": "absent", **({"owner": request["owner"]} if "owner" in request else {})}
+    """Print the times of a first run, of a run with nothing to do, and of the tool alone."""
+    absent = {"state": "absent", **({"owner": request["owner"]} if "owner" in request else {})}
     distribution = bench.median(alone)
-    first = bench.median(lambda: bench.call(module, **request), lambda: bench.call(module, **gone))
-    bench.call(module, **gone)
+    first = bench.median(lambda: bench.call(module, **request), lambda: bench.call(module, **absent))
+    bench.call(module, **absent)
     tools = bench.call(module, **request).tools
     idle = bench.median(lambda: bench.call(module, **request))
     print(
-        f"{module:15} {tool} alone {distribution:.2f} s | first run {first:.2f} s, adds {first - distribution:.2f} s, "
+        f"{module:15} {tool} alone {distribution:.2f} s | "
+        f"first run {first:.2f} s, overhead {first - distribution:.2f} s, "
         f"tools: {', '.join(tools)} | nothing to do {idle:.2f} s",
         flush=True,
     )

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""How long host_info takes: by itself on trees of growing size, and through Ansible beside `setup`.
+"""Measure host_info: alone on trees of increasing size, and through Ansible, compared with `setup`.
 
-`make bench` runs it, with the collection on PYTHONPATH.
+`make bench` runs this with the collection in PYTHONPATH.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ ADHOC = ("vfio.workstation.host_info", "ansible.builtin.setup")
 
 
 def opened(work: Callable[[], object]) -> int:
-    """Count the files that are opened, or asked for in vain; an audit hook would stay and slow what is timed later."""
+    """Return the number of files opened, including missing ones. An audit hook would slow later measurements."""
     count = 0
     real = os.open
 
@@ -47,7 +47,7 @@ def opened(work: Callable[[], object]) -> int:
 
 
 def best(work: Callable[[], object]) -> float:
-    """Return the least of several times in milliseconds: what is above it is the rest of the machine."""
+    """Return the minimum of several times in milliseconds: other processes account for the rest."""
     times = []
     for _repeat in range(REPEATS):
         gc.collect()
@@ -68,8 +68,8 @@ def measure_tree(name: str, root: Path) -> None:
 
 
 def measure_trees(folder: Path) -> None:
-    print("host_info without Ansible: milliseconds, the best of", REPEATS)
-    print(f"  {'tree':<28} {'funcs':>6} {'probe':>10} {'to JSON':>10} {'opened':>8} {'a function':>6}")
+    print("host_info without Ansible: milliseconds, best of", REPEATS)
+    print(f"  {'tree':<28} {'funcs':>6} {'probe':>10} {'to JSON':>10} {'opened':>8} {'per function':>6}")
     archives = sorted(CAPTURED.glob("*.tar.xz"), key=lambda path: path.stat().st_size)
     if archives:
         captured = folder / "captured"
@@ -84,11 +84,11 @@ def measure_trees(folder: Path) -> None:
 
 
 def measure_ansible() -> None:
-    print(f"\nthrough Ansible, on this machine: seconds of wall time, median of {REPEATS}")
+    print(f"\nthrough Ansible, on this machine: wall time in seconds, median of {REPEATS}")
     times: dict[str, list[float]] = {module: [] for module in ADHOC}
     environment = {**os.environ, "ANSIBLE_LOCALHOST_WARNING": "false", "ANSIBLE_PYTHON_INTERPRETER": sys.executable}
     for repeat in range(REPEATS):
-        for module in ADHOC:  # in turns, so that both meet the same weather
+        for module in ADHOC:  # alternating, so that both run under the same load
             command = [
                 sys.executable,
                 "-m",

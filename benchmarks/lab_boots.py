@@ -1,12 +1,12 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boot the default virtual workstation many times in a row, and time what every later test waits for.
+"""Boot the default virtual workstation many times, and measure what the lab tests wait for.
 
     python benchmarks/lab_boots.py [--boots 20] [--machine desktop]
 
-Each boot is a new machine from the image. One that fails ends the run with its serial log's last lines: a fault is
-something to look at, not to repeat until it passes. The times say what this computer does just now.
+Each boot is a new machine from the image. A failure ends the run with the last lines of its serial log, because a fault
+is to be investigated, not retried. The times depend on the load of this computer.
 """
 
 from __future__ import annotations
@@ -26,37 +26,37 @@ from tests.lab import Lab, LabError, Machine, inner  # the checkout's own packag
 
 
 def timed(work: typing.Callable[[], object]) -> float:
-    """How many seconds it took."""
+    """Return the duration of some work in seconds."""
     begin = time.monotonic()
     work()
     return time.monotonic() - begin
 
 
 def up(machine: Machine) -> None:
-    """From the power button to a login."""
+    """Boot a machine up to a login by ssh."""
     machine.start()
     machine.wait_for_ssh()
 
 
 def passed_through(machine: Machine) -> None:
-    """An inner guest with the second NIC and the second disk, from binding to its end."""
+    """Run a nested guest with the second NIC and the second disk, including their binding."""
     addresses = [machine.address("second_nic"), machine.address("data_disk")]
     inner.bind_by_hand(machine, addresses)
     inner.run(machine, addresses)
 
 
 def once(lab: Lab, machine_name: str) -> dict[str, float]:
-    """One machine's life."""
+    """Return the time of one boot."""
     with lab.machine(machine_name) as machine:
         times = {"boot to ssh": timed(lambda: up(machine))}
         faults = machine.serial.faults()
         if faults:
-            raise LabError(f"the kernel is not sound: {faults}\n{machine.serial_tail()}")
+            raise LabError(f"the kernel reported faults: {faults}\n{machine.serial_tail()}")
         return times
 
 
 def details(lab: Lab, machine_name: str) -> dict[str, float]:
-    """What else a test waits for, on one machine."""
+    """Return the times of other operations, on one machine."""
     with lab.machine(machine_name) as machine:
         up(machine)
         return {
@@ -69,7 +69,7 @@ def details(lab: Lab, machine_name: str) -> dict[str, float]:
 
 
 def main() -> int:
-    """Print each boot's time as it comes, then the summary."""
+    """Print the time of each boot, then a summary."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--boots", type=int, default=20)
     parser.add_argument("--machine", default="desktop")
@@ -83,12 +83,12 @@ def main() -> int:
         for what, seconds in details(lab, options.machine).items():
             print(f"{what}: {seconds:.1f} s", flush=True)
     except LabError as error:
-        print(f"failed after {len(boots)} good boots: {error}")
+        print(f"failed after {len(boots)} successful boots: {error}")
         return 1
     if boots:
-        middle = statistics.median(boots)
         print(
-            f"boot to ssh, {len(boots)} boots: median {middle:.1f} s, least {min(boots):.1f} s, most {max(boots):.1f} s"
+            f"boot to ssh, {len(boots)} boots: median {statistics.median(boots):.1f} s, "
+            f"minimum {min(boots):.1f} s, maximum {max(boots):.1f} s"
         )
     return 0
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 
 .PHONY: bench
-bench: venv ## Measure, and print the figures; benchmarks/README.md has those of one machine
+bench: venv ## Run the benchmarks; benchmarks/README.md has results
 	@scripts/setup-debian container
 	@PYTHONPATH="$(CURDIR)/.cache/collections:$(CURDIR)" python benchmarks/host_info.py
 	@PYTHONPATH="$(CURDIR)" python benchmarks/boot_configuration.py

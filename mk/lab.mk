@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# The virtual workstation: a machine made of software to try the collection on, and to test it on. See docs/lab.md.
+# The virtual workstation: an emulated machine to try and test the collection on. See docs/lab.md.
 
 LAB := $(CACHE)/lab
 LAB_PYTHON := PYTHONPATH="$(CURDIR)" $(VENV)/bin/python
 
-# First of all, and with nothing but a shell: whether this computer can run it, and what it lacks where it has no apt.
+# Runs first, and needs only a shell: checks whether this computer can run the lab, and lists what to install without apt.
 .PHONY: lab-host
 lab-host:
 	@tests/lab/check-host
@@ -15,37 +15,37 @@ lab-setup: lab-host
 	@scripts/setup-debian lab
 
 .PHONY: demo
-demo: lab-setup ## A virtual workstation made one for guests with devices: minutes from a bare Debian machine
+demo: lab-setup ## Start a virtual workstation, provision it, and run a guest that owns devices
 	@$(LAB_PYTHON) -m tests.lab start desktop --name demo --inventory $(LAB)/demo.json
-	@# Emulated, an initramfs with every driver there is takes a minute to make: those of the devices that are given away.
+	@# Under emulation, an initramfs with all drivers takes a minute to build: include those of the passed-through devices.
 	@$(LAB_PYTHON) -m tests.lab small-initramfs demo bochs snd_hda_intel e1000e xhci_pci
-	@printf 'lab: running vfio.workstation.provision on it, with what tests/lab/demo.yml asks for\n'
+	@printf 'lab: running vfio.workstation.provision on it, with the request in tests/lab/demo.yml\n'
 	@ansible-playbook -i $(LAB)/demo.json -e @tests/lab/demo.yml -e workstation_reboot=when_required \
 	  vfio.workstation.provision
 	@$(LAB_PYTHON) -m tests.lab guest demo
 	@printf '%s\n' '' \
-	  'The workstation is up, and stays up until you throw it away.' \
-	  '  make demo-ssh      log in as root and look around: lspci, /sys/kernel/iommu_groups, dmesg' \
-	  '  make demo-clean    throw it away' \
-	  'Ansible reaches it with -i $(LAB)/demo.json.'
+	  'The workstation is running. It keeps running until you remove it.' \
+	  '  make demo-ssh      log in as root and inspect it: lspci, /sys/kernel/iommu_groups, dmesg' \
+	  '  make demo-clean    remove it' \
+	  'To use it with Ansible: -i $(LAB)/demo.json'
 
 .PHONY: demo-ssh
 demo-ssh: ## Log in to the virtual workstation of make demo
 	@$(LAB_PYTHON) -m tests.lab ssh demo
 
 .PHONY: demo-clean
-demo-clean: ## Throw the virtual workstation of make demo away
+demo-clean: ## Remove the virtual workstation of make demo
 	@$(LAB_PYTHON) -m tests.lab clean demo
 	@rm -f $(LAB)/demo.json
 
-# One machine, one boot: host_info against the machine's own tools, and a device passed through to an inner guest.
+# One machine, one boot: compares host_info with the machine's own tools, and passes a device through to a nested guest.
 .PHONY: test-lab-quick
-test-lab-quick: lab-setup ## The tests on the default virtual workstation
+test-lab-quick: lab-setup ## Run the tests on the default virtual workstation
 	@$(LAB_PYTHON) -m tests.lab build
 	@pytest -m "lab and not slow" tests/integration/lab
 
 .PHONY: test-lab
-test-lab: lab-setup ## The tests on every virtual workstation, image and way to boot: takes long
+test-lab: lab-setup ## Run the tests on every virtual workstation, image and boot chain: takes long
 	@$(LAB_PYTHON) -m tests.lab build
 	@pytest -m lab tests/integration/lab
 
@@ -53,20 +53,20 @@ CUTS ?= 30
 SEED ?= 1
 
 .PHONY: test-power
-test-power: lab-setup ## Cut the power CUTS times at random moments (SEED) of a change: takes minutes a cut
+test-power: lab-setup ## Cut the power CUTS times at random moments (SEED) of a change: minutes per cut
 	@$(LAB_PYTHON) tests/integration/lab/power_cuts.py --cuts $(CUTS) --seed $(SEED)
 
 .PHONY: bench-lab
-bench-lab: lab-setup ## Twenty boots of the default virtual workstation, and how long its parts take
+bench-lab: lab-setup ## Boot the default virtual workstation twenty times, and measure
 	@$(LAB_PYTHON) benchmarks/lab_boots.py
 
 .PHONY: lab-clean
-lab-clean: ## Throw away every virtual workstation and every image of one
+lab-clean: ## Remove all virtual workstations and their images
 	@$(LAB_PYTHON) -m tests.lab clean --images
 
-# A name of its own for each run, so that two can go side by side; whatever ends the run, its machine goes with it.
+# Each run has its own name, so that several can run at the same time. The machine is removed however the run ends.
 .PHONY: test-molecule-lab
-test-molecule-lab: lab-setup ## The molecule scenario on a virtual workstation
+test-molecule-lab: lab-setup ## Run a molecule scenario on a virtual workstation
 	@export LAB_NAME=molecule-$$$$; export MOLECULE_EPHEMERAL_DIRECTORY="$(CURDIR)/$(LAB)/$$LAB_NAME"; \
 	  clean() { $(LAB_PYTHON) -m tests.lab clean "$$LAB_NAME"; rm -rf "$$MOLECULE_EPHEMERAL_DIRECTORY"; }; \
 	  trap clean EXIT; molecule test --scenario-name virtual_workstation

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# What `make test-molecule` leaves behind on purpose; docs/testing-containers.md tells more.
+# `make test-molecule` keeps its images on purpose; see docs/testing-containers.md.
 
 .PHONY: clean-images
-clean-images: ## Remove the images that test-molecule made: they are podman's, not in .cache
+clean-images: ## Remove the images of test-molecule, which podman stores outside of .cache
 	@podman image prune --all --force --filter label=vfio.workstation.image

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sphinx's configuration for `make docs`. Needs no network: nothing is linked by a fetched inventory."""
+"""Configuration of Sphinx for `make docs`. Needs no network: no inventory is fetched for links."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pygments_style = "ansible"
 highlight_language = "YAML+Jinja"
 default_role = "any"
 
-# antsibull-docs refers to these pages of Ansible's own documentation by their labels.
+# antsibull-docs refers to these pages of Ansible's documentation by their labels.
 ANSIBLE = "https://docs.ansible.com/ansible/latest/"
 ANSIBLE_LABELS = {
     "ansible_configuration_settings": "reference_appendices/config.html#ansible-configuration-settings",
@@ -31,7 +31,7 @@ ANSIBLE_LABELS = {
 
 
 def link_to_ansible(_app: Any, _env: Any, node: Any, content: nodes.Element) -> nodes.reference | None:
-    """What Sphinx asks for a label that no page here has."""
+    """Return the link for a label that no page here has."""
     page = ANSIBLE_LABELS.get(node.get("reftarget"))
     if page is None:
         return None
@@ -39,5 +39,5 @@ def link_to_ansible(_app: Any, _env: Any, node: Any, content: nodes.Element) -> 
 
 
 def setup(app: Any) -> None:
-    """Called by Sphinx."""
+    """Connect the hook; called by Sphinx."""
     app.connect("missing-reference", link_to_ansible)
