@@ -15,6 +15,7 @@ from .._machine.host_plan import NO_CONTEXT, Binding, HostContext, HostPlan, Hos
 from .._machine.initramfs import File, InitramfsRequest
 from .._machine.plan import Refusal
 from .access import ACCESS_FILES, access_files, access_notes, access_refusals
+from .cgroup_version import cgroup_notes
 from .cpus import CpuResult, plan_cpus
 from .devices import DevicesPlan, plan_devices
 from .hugepages import HugePagesResult, plan_hugepages
@@ -121,7 +122,7 @@ def _parts(
     if devices is not None:
         yield _devices_part(machine, devices)
     if cpus is not None:
-        yield _cpus_part(cpus)
+        yield _cpus_part(machine, cpus, context)
     if hugepages is not None:
         yield _hugepages_part(hugepages, context)
     if desired.arguments is not None:
@@ -150,10 +151,16 @@ def _initramfs(bindings: Sequence[Binding]) -> InitramfsRequest:
     return InitramfsRequest((File(RULE_FILE, rule_text(bindings), 0o644),), (DRIVER,))
 
 
-def _cpus_part(cpus: CpuResult) -> _Part:
+def _cpus_part(machine: Machine, cpus: CpuResult, context: HostContext) -> _Part:
     if cpus.plan is None:
         return _Part(CPU_ISOLATION, refusals=cpus.refusals)
-    return _Part(CPU_ISOLATION, arguments=cpus.plan.arguments, files=isolation_files(cpus.plan), refusals=cpus.refusals)
+    return _Part(
+        CPU_ISOLATION,
+        arguments=cpus.plan.arguments,
+        files=isolation_files(cpus.plan),
+        refusals=cpus.refusals,
+        notes=tuple(cgroup_notes(cpus.plan, machine, context.mounts)),
+    )
 
 
 def _hugepages_part(hugepages: HugePagesResult, context: HostContext) -> _Part:

@@ -107,6 +107,13 @@ def test_one_section_at_a_time_results_in_the_same(order: list[str]) -> None:
     assert record == together.record
 
 
+def test_cgroup_v1_is_noted_for_dynamic_isolation_alone() -> None:
+    host = machine(cmdline="ro systemd.unified_cgroup_hierarchy=0")
+    (note,) = plan(host, cpu_isolation="{mode: dynamic}").notes
+    assert "AllowedCPUs= needs cgroup v2" in note
+    assert plan(host, cpu_isolation="{mode: boot}").notes == ()
+
+
 def test_huge_pages_are_near_the_cpus_that_an_earlier_run_chose() -> None:
     pages = {"hugepages": "[{size: 1G, count: 4}]"}
     earlier = plan(server(), cpu_isolation="{cpus: '8-11'}")
