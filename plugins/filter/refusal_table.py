@@ -11,6 +11,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.vfio.workstation.plugins.plugin_utils import _tables
+from ansible_collections.vfio.workstation.plugins.plugin_utils._width import terminal_width
 
 DOCUMENTATION = r"""
 name: refusal_table
@@ -24,11 +25,17 @@ description:
   - Includes hosts that failed or were unreachable, with the message of Ansible. Hosts without refusals or failures are
     left out.
   - Hosts with identical refusals share one entry.
+positional: width
 options:
   _input:
     description: The return values of the module, by host name. What Ansible returned in its place is accepted too.
     type: dict
     required: true
+  width:
+    description:
+      - How many columns a line may have. By default as many as the terminal, or 80 without one.
+    type: int
+    default: 0
 seealso:
   - plugin: vfio.workstation.host
     plugin_type: module
@@ -44,19 +51,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Lines of text of at most 88 columns. Empty if there is no refusal and no failure.
+  description: Lines of text of at most O(width) columns. Empty if there is no refusal and no failure.
   type: list
   elements: str
 """
 
 
-def refusal_table(results: t.Any) -> list[str]:
+def refusal_table(results: t.Any, width: int = 0) -> list[str]:
     if not isinstance(results, t.Mapping) or not all(isinstance(result, t.Mapping) for result in results.values()):
         raise AnsibleFilterError(
             f"vfio.workstation.refusal_table: found {type(results).__name__}, expected a mapping from host "
             "names to the return values of the module vfio.workstation.host (pass the registered variable whole)"
         )
-    return _tables.refusal_table(results)
+    return _tables.refusal_table(results, width or terminal_width())
 
 
 class FilterModule:

@@ -11,6 +11,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.vfio.workstation.plugins.plugin_utils import _tables
+from ansible_collections.vfio.workstation.plugins.plugin_utils._width import terminal_width
 
 DOCUMENTATION = r"""
 name: request_table
@@ -22,7 +23,7 @@ description:
   - Formats what P(vfio.workstation.host#module) returned for several hosts as a table.
   - Each request has a row. The columns configured, staged and active contain C(yes), C(no) or C(-) (unknown).
   - The last line counts the hosts by the verdict of P(vfio.workstation.host_verdict#filter).
-positional: predicted, state
+positional: predicted, state, width
 options:
   _input:
     description: The return values of the module, by host name. What Ansible returned in its place is accepted too.
@@ -37,6 +38,11 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  width:
+    description:
+      - How many columns a line may have. By default as many as the terminal, or 80 without one.
+    type: int
+    default: 0
 seealso:
   - plugin: vfio.workstation.host
     plugin_type: module
@@ -64,19 +70,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Lines of text of at most 88 columns.
+  description: Lines of text of at most O(width) columns.
   type: list
   elements: str
 """
 
 
-def request_table(results: t.Any, predicted: bool = False, state: str = "present") -> list[str]:
+def request_table(results: t.Any, predicted: bool = False, state: str = "present", width: int = 0) -> list[str]:
     if not isinstance(results, t.Mapping) or not all(isinstance(result, t.Mapping) for result in results.values()):
         raise AnsibleFilterError(
             f"vfio.workstation.request_table: found {type(results).__name__}, expected a mapping from host "
             "names to the return values of the module vfio.workstation.host (pass the registered variable whole)"
         )
-    return _tables.request_table(results, bool(predicted), state)
+    return _tables.request_table(results, bool(predicted), state, width or terminal_width())
 
 
 class FilterModule:

@@ -14,11 +14,14 @@ from ansible_collections.vfio.workstation.plugins.plugin_utils._verdict import R
 
 Results = t.Mapping[str, Result]
 
-#: The maximum width of a line. Ansible adds an indent and quotes, which keeps the line below 100 columns.
-WIDTH = 88
+#: Of the reason in the one line of a failure.
+_REASON_WIDTH = 240
 _MARKS = {True: "yes", False: "no"}
-#: The columns of the table of requests, with their widths. Longer cells are wrapped.
-_COLUMNS = (("requested", 34), ("configured", 10), ("staged", 6), ("active", 6), ("now", 22))
+_TITLES = ("requested", "configured", "staged", "active", "now")
+#: Columns between two cells, and what the columns with marks and the indent take of a line.
+_GAP = 2
+_MARK_WIDTHS = (10, 6, 6)
+_FIXED = 2 + sum(_MARK_WIDTHS) + 4 * _GAP
 _PRESENT = {
     _verdict.ACTIVE: "everything requested is active",
     _verdict.UNMANAGED: "no configuration requested",
@@ -42,44 +45,47 @@ _BROKEN = {
 }
 
 
-def request_table(results: Results, predicted: bool = False, state: str = "present") -> list[str]:
+def request_table(results: Results, predicted: bool = False, state: str = "present", width: int = 80) -> list[str]:
     """Return a table of the state of each request, host by host, and a last line that counts the hosts by verdict.
 
     Args:
         results: What the module host returned, by host name.
         predicted: Whether the module ran in check mode, so that its steps were not executed.
         state: The requested state: `present`, or `absent` for a rollback.
+        width: How many columns a line may have.
     """
+    columns = _columns(width)
     sentences = {**(_ABSENT if state == "absent" else _PRESENT), **_BROKEN}
     lines = []
     for name, result in results.items():
         word = _verdict.verdict(result, predicted)
-        lines += _wrapped(f"{name}: {sentences[word]}{_steps(word, result)}")
-        lines += _reason(word, result)
+        lines += _wrapped(f"{name}: {sentences[word]}{_steps(word, result)}", width)
+        lines += _reason(word, result, width)
         rows = _verdict.requests_of(result)
         if rows:
-            lines.append(_line([title for title, _width in _COLUMNS]))
+            lines.append(_line(_TITLES, columns))
         for request in rows:
-            lines += _row(request)
+            lines += _row(request, columns)
         for note in _texts(result.get("notes")):
-            lines += _wrapped(f"note: {note}", "  ", "        ")
+            lines += _wrapped(f"note: {note}", width, "  ", "        ")
     return [*lines, _counts(results, predicted)]
 
 
-def refusal_table(results: Results) -> list[str]:
+def refusal_table(results: Results, width: int = 80) -> list[str]:
     """Return all refusals and failures. Hosts with identical ones share an entry.
 
     Args:
         results: What the module host returned, by host name. Hosts without refusals or failures are left out.
+        width: How many columns a line may have.
     """
     names: dict[tuple[str, ...], list[str]] = {}
     for name, result in results.items():
-        lines = _problems(result)
+        lines = _problems(result, width)
         if lines:
             names.setdefault(tuple(lines), []).append(name)
     table = []
     for lines_of, hosts in names.items():
-        table += _wrapped(", ".join(hosts) + ":", "", "  ")
+        table += _wrapped(", ".join(hosts) + ":", width, "", "  ")
         table += lines_of
     return table
 
@@ -93,8 +99,7 @@ def failure_text(result: Result, predicted: bool = False) -> str:
     """
     word = _verdict.verdict(result, predicted)
     if word == _verdict.REFUSED:
-        codes = dict.fromkeys(str(refusal.get("code")) for refusal in result["refusals"])
-        return f"refused; nothing was changed: {', '.join(codes)}"
+        return f"refused; nothing was changed. {_first_refusal(result)}"
     if word in (_verdict.UNREACHABLE, _verdict.FAILED):
         return f"{word}: {' '.join(_message(result).split())}"
     if word == _verdict.INCOMPLETE:
@@ -105,16 +110,27 @@ def failure_text(result: Result, predicted: bool = False) -> str:
     return ""
 
 
+def _first_refusal(result: Result) -> str:
+    """Return the first refusal in words, in one line, and how many more there are."""
+    refusals = [refusal for refusal in result["refusals"] if isinstance(refusal, t.Mapping)]
+    if not refusals:
+        return "See the refusals above"
+    seen = " ".join(str(refusals[0].get("seen") or "").split("\n", 1)[0].split())
+    text = f"[{refusals[0].get('code')}] {textwrap.shorten(seen, _REASON_WIDTH, placeholder=' ...')}"
+    more = len(refusals) - 1
+    return text + (f" (and {more} more: see the refusals above)" if more else "")
+
+
 def _steps(word: str, result: Result) -> str:
     count = len(result["steps"]) if word == _verdict.PENDING else 0
     return f" ({count} step{'' if count == 1 else 's'})" if count else ""
 
 
-def _reason(word: str, result: Result) -> list[str]:
+def _reason(word: str, result: Result, width: int) -> list[str]:
     if word == _verdict.REFUSED:
         codes = dict.fromkeys(str(refusal.get("code")) for refusal in result["refusals"])
-        return _wrapped(", ".join(codes), "  ", "  ")
-    return _wrapped(_message(result), "  ", "  ") if word in (_verdict.UNREACHABLE, _verdict.FAILED) else []
+        return _wrapped(", ".join(codes), width, "  ", "  ")
+    return _wrapped(_message(result), width, "  ", "  ") if word in (_verdict.UNREACHABLE, _verdict.FAILED) else []
 
 
 def _name(request: Result) -> str:
@@ -122,7 +138,14 @@ def _name(request: Result) -> str:
     return words[-1] if len({word.lower() for word in words}) == 1 else " ".join(words)
 
 
-def _row(request: Result) -> list[str]:
+def _columns(width: int) -> tuple[int, ...]:
+    """Return the widths of the table's columns: what the marks leave goes to the texts, three to two."""
+    texts = width - _FIXED
+    requested = texts * 3 // 5
+    return (requested, *_MARK_WIDTHS, texts - requested)
+
+
+def _row(request: Result, widths: t.Sequence[int]) -> list[str]:
     what = _name(request)
     requested = request.get("requested")
     cells = [
@@ -130,36 +153,35 @@ def _row(request: Result) -> list[str]:
         *(_mark(request.get(key)) for key in ("configured", "staged", "active")),
         str(request.get("now") or ""),
     ]
-    columns = [_fitted(cell, width) for cell, (_title, width) in zip(cells, _COLUMNS)]
+    columns = [_fitted(cell, width) for cell, width in zip(cells, widths)]
     height = max(len(column) for column in columns)
-    return [_line([column[row] if row < len(column) else "" for column in columns]) for row in range(height)]
+    return [_line([column[row] if row < len(column) else "" for column in columns], widths) for row in range(height)]
 
 
 def _mark(state: t.Any) -> str:
     return _MARKS.get(state, "-") if isinstance(state, bool) else "-"
 
 
-def _line(cells: t.Sequence[str]) -> str:
-    """Return a line of the table. The columns and their separators add up to `WIDTH`."""
-    padded = [cell.ljust(width) for cell, (_title, width) in zip(cells, _COLUMNS)]
-    return ("  " + "  ".join(padded)).rstrip()
+def _line(cells: t.Sequence[str], widths: t.Sequence[int]) -> str:
+    padded = [cell.ljust(width) for cell, width in zip(cells, widths)]
+    return ("  " + (" " * _GAP).join(padded)).rstrip()
 
 
-def _problems(result: Result) -> list[str]:
+def _problems(result: Result, width: int) -> list[str]:
     word = _verdict.verdict(result)
     if word == _verdict.REFUSED:
         refusals = [refusal for refusal in result["refusals"] if isinstance(refusal, t.Mapping)]
-        return [line for refusal in refusals for line in _refusal(refusal)]
+        return [line for refusal in refusals for line in _refusal(refusal, width)]
     if word in (_verdict.UNREACHABLE, _verdict.FAILED):
-        return _wrapped(f"[{word}] {_message(result)}", "  ", "    ")
+        return _wrapped(f"[{word}] {_message(result)}", width, "  ", "    ")
     return []
 
 
-def _refusal(refusal: Result) -> list[str]:
+def _refusal(refusal: Result, width: int) -> list[str]:
     return [
-        *_wrapped(f"[{refusal.get('code')}] {refusal.get('seen')}", "  ", "    "),
-        *_wrapped(f"Why this matters: {refusal.get('danger')}", "    ", "      "),
-        *_wrapped(f"What to do: {refusal.get('remedy')}", "    ", "      "),
+        *_wrapped(f"[{refusal.get('code')}] {refusal.get('seen')}", width, "  ", "    "),
+        *_wrapped(f"Why this matters: {refusal.get('danger')}", width, "    ", "      "),
+        *_wrapped(f"What to do: {refusal.get('remedy')}", width, "    ", "      "),
     ]
 
 
@@ -181,12 +203,12 @@ def _fitted(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, break_on_hyphens=False) or [""]
 
 
-def _wrapped(text: str, first: str = "", more: str = "  ") -> list[str]:
-    """Return the text wrapped to `WIDTH`. Its own line breaks are kept."""
+def _wrapped(text: str, width: int, first: str = "", more: str = "  ") -> list[str]:
+    """Return the text wrapped to a width. Its own line breaks are kept."""
     lines: list[str] = []
     for part in text.splitlines():
         start = more if lines else first
         lines += textwrap.wrap(
-            part, WIDTH, initial_indent=start, subsequent_indent=more, break_on_hyphens=False, replace_whitespace=False
+            part, width, initial_indent=start, subsequent_indent=more, break_on_hyphens=False, replace_whitespace=False
         )
     return lines

@@ -63,9 +63,9 @@ class Played(NamedTuple):
         """The lines that a task printed for people."""
         headline = rf"^TASK \[{re.escape(task)}\] \*+\n"
         (part,) = re.findall(rf"{headline}(.*?)(?=^(?:TASK|PLAY) |\Z)", self.output, re.DOTALL | re.MULTILINE)
-        found = re.search(r"=> (\{\n.*?^\})", part, re.DOTALL | re.MULTILINE)
-        lines: list[str] = json.loads(found.group(1))["msg"] if found else []
-        return lines
+        # Before Ansible's own line for the first host.
+        text = re.split(r"^(?:(?:ok|changed|fatal|failed|skipping|included): |\[ERROR\])", part, flags=re.MULTILINE)[0]
+        return str(text).rstrip("\n").split("\n")
 
 
 def play(playbook: str, *arguments: str, **variables: Any) -> Played:

@@ -187,10 +187,11 @@ def with_stand_in(top: Path) -> Path:
     modules.mkdir(parents=True)
     for name in ("galaxy.yml", "meta", "playbooks", "roles"):
         (collection / name).symlink_to(ROOT / name)
-    for name in ("doc_fragments", "filter", "module_utils", "plugin_utils"):
+    for name in ("action", "doc_fragments", "filter", "module_utils", "plugin_utils"):
         (collection / "plugins" / name).symlink_to(ROOT / "plugins" / name)
     (modules / "host.py").symlink_to(STAND_INS / "host.py")
-    (modules / "host_info.py").symlink_to(ROOT / "plugins" / "modules" / "host_info.py")
+    for name in ("display.py", "host_info.py"):
+        (modules / name).symlink_to(ROOT / "plugins" / "modules" / name)
     return top
 
 

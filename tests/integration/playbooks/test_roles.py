@@ -116,5 +116,5 @@ def test_preflight_alone_tells_and_fails(fleet: Fleet) -> None:
     run = fleet.run(playbook(fleet, {"role": "vfio.workstation.preflight"}))
     assert run.status != 0
     assert {name: counts["failed"] for name, counts in run.recap.items()} == {"ws1": 1, "ws2": 0}
-    assert "What to do: Buy a board." in run.printed("vfio.workstation.preflight : Tell what stands in the way")
+    assert "What to do: Buy a board." in run.printed("vfio.workstation.preflight : Report refusals")
     assert not fleet.state("ws2")["files"]

@@ -13,7 +13,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.plugin_utils._tables import (
-    WIDTH,
     failure_text,
     refusal_table,
     request_table,
@@ -77,12 +76,14 @@ def test_what_a_reboot_will_not_activate_is_named() -> None:
 
 def test_a_request_has_its_marks_and_is_wrapped() -> None:
     request = {**GPU, "configured": True, "staged": False, "active": None}
-    assert request_table({"ws1": {**done(False, reboot=True), "requests": [request], "notes": ["gpu: it moved"]}}) == [
+    assert request_table(
+        {"ws1": {**done(False, reboot=True), "requests": [request], "notes": ["gpu: it moved"]}}, width=88
+    ) == [
         "ws1: configured and staged; reboot to activate",
-        "  requested                           configured  staged  active  now",
-        "  devices gpu: 0000:41:00.0,          yes         no      -       0000:41:00.0 nouveau,",
-        "  0000:41:00.1 on vfio-pci                                        0000:41:00.1",
-        "                                                                  snd_hda_intel",
+        "  requested                          configured  staged  active  now",
+        "  devices gpu: 0000:41:00.0,         yes         no      -       0000:41:00.0 nouveau,",
+        "  0000:41:00.1 on vfio-pci                                       0000:41:00.1",
+        "                                                                 snd_hda_intel",
         "  note: gpu: it moved",
         "1 host: 1 staged",
     ]
@@ -124,7 +125,9 @@ def test_identical_refusals_share_an_entry() -> None:
         "  [failed] one",
         "    two",
     ]
-    assert failure_text(results["a"]) == "refused; nothing was changed: device_in_use, iommu_absent"
+    first = "refused; nothing was changed. [device_in_use] gpu is in use"
+    assert failure_text(results["a"]) == f"{first} (and 1 more: see the refusals above)"
+    assert failure_text({**done(None), "refusals": [IN_USE]}) == first
     assert failure_text(results["d"]) == "failed: one two"
     assert refusal_table({"b": done(True)}) == []
 
@@ -148,8 +151,8 @@ _RESULTS = st.fixed_dictionaries(
 )
 
 
-@given(st.dictionaries(st.text(min_size=1, max_size=120), _RESULTS, max_size=4), st.booleans())
-def test_any_result_fits_into_lines(results: dict[str, Any], predicted: bool) -> None:
-    lines = [*request_table(results, predicted), *refusal_table(results)]
-    assert all(len(line) <= WIDTH and "\n" not in line for line in lines)
+@given(st.dictionaries(st.text(min_size=1, max_size=120), _RESULTS, max_size=4), st.booleans(), st.integers(60, 160))
+def test_any_result_fits_into_lines(results: dict[str, Any], predicted: bool, width: int) -> None:
+    lines = [*request_table(results, predicted, width=width), *refusal_table(results, width)]
+    assert all(len(line) <= width and "\n" not in line for line in lines)
     assert all("\n" not in failure_text(result) for result in results.values())
