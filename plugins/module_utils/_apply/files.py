@@ -23,6 +23,7 @@ _SELINUX_ATTRIBUTE = "security.selinux"
 _OF_THE_CONTENT = ("security.ima", "security.evm")
 #: What boot loaders read is below directories of this name, or on an EFI system partition, which has no journal.
 _BOOT = "/boot/"
+_SECOND_NAME = ".before."
 
 
 class Snapshot(NamedTuple):
@@ -190,7 +191,7 @@ def replace_durably(draft: str, destination: str) -> None:
     # A boot loader may read the file from the disk without replaying the journal. So one flush may change nothing but
     # a directory entry: the draft's inode and data are flushed before the rename, and a second name keeps those of the
     # old file until the rename is flushed.
-    old_file = os.path.join(directory, f".before.{os.path.basename(destination)}{DRAFT_END}")
+    old_file = second_name(destination)
     flush_journal(directory)
     _link(destination, old_file)
     try:
@@ -199,6 +200,19 @@ def replace_durably(draft: str, destination: str) -> None:
         flush_journal(directory)
     finally:
         _unlink(old_file)
+
+
+def second_name(destination: str) -> str:
+    """Return the name that keeps the old version of a file while its replacement is flushed."""
+    directory, name = os.path.split(destination)
+    return os.path.join(directory, f"{_SECOND_NAME}{name}{DRAFT_END}")
+
+
+def destination_of(second: str) -> str | None:
+    """Return the file that a second name is of; None if it is none."""
+    directory, name = os.path.split(second)
+    is_one = name.startswith(_SECOND_NAME) and name.endswith(DRAFT_END)
+    return os.path.join(directory, name[len(_SECOND_NAME) : -len(DRAFT_END)]) if is_one else None
 
 
 def _link(path: str, link: str) -> None:

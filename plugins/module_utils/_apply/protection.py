@@ -16,8 +16,9 @@ import os
 import struct
 from typing import TYPE_CHECKING, Iterator, Sequence
 
-from .._machine.plan import DRAFT_END, Refusal, RunTool, Step, WriteAttribute, is_draft
+from .._machine.plan import Refusal, RunTool, Step, WriteAttribute, is_draft
 from .._plan.refusals import refuse
+from .files import second_name
 
 if TYPE_CHECKING:
     from .._probe.tree import Tree
@@ -65,7 +66,7 @@ def _other_names(path: str) -> int:
         return 0
     if not os.path.isfile(path) or status.st_nlink < 2:
         return 0
-    leftover = os.path.join(os.path.dirname(path), f".before.{os.path.basename(path)}{DRAFT_END}")
+    leftover = second_name(path)
     has_leftover = os.path.exists(leftover) and os.path.samefile(leftover, path)
     return status.st_nlink - 1 - has_leftover
 

@@ -129,6 +129,10 @@ class Transaction:
             if not is_draft(os.path.basename(step.path)):  # a leftover draft is not worth restoring
                 self._take_snapshot(step.path)
             files.remove(self._prefix + step.path)
+            # The kernel dates a file's metadata anew when it loses a name: that was us.
+            other = files.destination_of(step.path)
+            if other is not None:
+                self._note_result(other)
             self._note_result(step.path)
             self._removed.append(step.path)
         elif isinstance(step, GenerateFile):

@@ -27,6 +27,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan imp
     ACTIVE,
     CONFIGURED,
     DRAFT,
+    DRAFT_END,
     STAGED,
     GenerateFile,
     RemoveFile,
@@ -267,3 +268,15 @@ def test_a_date_in_the_future_says_nothing(root: Path, monkeypatch: pytest.Monke
     with Transaction(PASSING, str(root), since=tomorrow - 1) as transaction:
         transaction.apply([CHANGE])
     assert (root / "etc/default/grub").read_text() == "GRUB_TIMEOUT=1\n"
+
+
+def test_a_file_that_loses_the_second_name_of_a_killed_run_is_ours_to_change(root: Path) -> None:
+    """Removing the leftover dates the file's metadata, which is no change by another program."""
+    menu = root / "boot/grub/grub.cfg"
+    leftover = menu.with_name(f".before.grub.cfg{DRAFT_END}")
+    os.link(menu, leftover)
+    since = time.time_ns()
+    time.sleep(0.02)
+    with Transaction(PASSING, str(root), since=since) as transaction:
+        transaction.apply([RemoveFile("/boot/grub/" + leftover.name, CONFIGURED, "remove a leftover"), generate()])
+    assert menu.read_text() == "menuentry new {\n}\n"
