@@ -368,6 +368,67 @@ host:
                   description: Block device, interface or device node that connects it to the function.
                   type: str
                   sample: nvme0n1p2
+            claims:
+              description:
+                - Everything that takes this function from the host's driver, or keeps that driver from it, whoever
+                  wrote it.
+              type: list
+              elements: dict
+              contains: &claim
+                kind:
+                  description:
+                    - One of V(cmdline), V(modprobe_options), V(modprobe_softdep), V(modprobe_install),
+                      V(modprobe_alias), V(modprobe_blacklist), V(modules_load), V(driverctl), V(udev_rule),
+                      V(initramfs_modules), V(initramfs_script), V(libvirt), V(libvirt_hook), V(systemd_unit),
+                      V(boot_script).
+                  type: str
+                  sample: modprobe_options
+                path:
+                  description: The file.
+                  type: str
+                  sample: /etc/modprobe.d/vfio.conf
+                line:
+                  description: Line of the file, counted from 1; V(null) in a binary file.
+                  type: int
+                  sample: 1
+                text:
+                  description: The line, or the word, as it is written there.
+                  type: str
+                  sample: options vfio-pci ids=10de:2684
+                origin:
+                  description: The variable that holds it and the program that wrote that, or the file that runs it.
+                  type: str
+                  sample: GRUB_CMDLINE_LINUX_DEFAULT
+                driver:
+                  description: The driver that it names, such as V(vfio-pci), V(pci-stub) or V(pciback).
+                  type: str
+                  sample: vfio-pci
+                effect:
+                  description:
+                    - V(takes) binds the functions to the driver. V(withholds) keeps the host's driver from them.
+                    - V(orders) loads the driver early, which takes nothing by itself.
+                    - V(recognised) is a script or rule that mentions such a driver and computes what it does.
+                    - V(noted) claims no function, and matters to passthrough, such as C(pcie_acs_override).
+                  type: str
+                  sample: takes
+                addresses:
+                  description: Functions of this machine that it concerns.
+                  type: list
+                  elements: str
+                  sample: ["0000:01:00.0", "0000:41:00.0"]
+                applies_to:
+                  description:
+                    - Where it applies. V(running) is the running kernel, V(each boot) the booted system,
+                      V(new entries) and V(new images) are those generated from now on, V(guest start) is the start of
+                      a guest. Others are identifiers of boot entries and paths of initramfs images.
+                    - Empty if nothing reads it, such as the first of two values for one option.
+                  type: list
+                  elements: str
+                  sample: [each boot, new images]
+                managed:
+                  description: Whether this collection wrote it.
+                  type: bool
+                  sample: false
     cpus:
       description: Logical CPUs. A list is V(null) if the kernel does not provide it.
       type: dict
@@ -566,6 +627,11 @@ host:
           type: list
           elements: str
           sample: []
+    claims:
+      description: Claims that concern no function of this machine; see RV(host.pci.ADDRESS.claims).
+      type: list
+      elements: dict
+      contains: *claim
 unreadable:
   description: Files that exist and could not be read for lack of permission.
   returned: success

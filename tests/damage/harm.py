@@ -250,6 +250,9 @@ class Specimen:
             for injury in injuries:
                 path = self._pick(injury.where, injury.which)
                 here = f"{self.root}{path}"
+                # A link out of the root that is doubled or swapped would bring in what it leads to.
+                if path in [damage.path for damage in done]:
+                    continue
                 if not os.path.lexists(here) or not _inside(here, str(self.root)):
                     continue
                 original = f"{self._stash}/{len(moved)}"

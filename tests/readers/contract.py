@@ -167,6 +167,36 @@ IOMMU = _exactly(
         ),
     }
 )
+CLAIM = _exactly(
+    {
+        "kind": _one_of(
+            "cmdline",
+            "modprobe_options",
+            "modprobe_softdep",
+            "modprobe_install",
+            "modprobe_alias",
+            "modprobe_blacklist",
+            "modules_load",
+            "driverctl",
+            "udev_rule",
+            "initramfs_modules",
+            "initramfs_script",
+            "libvirt",
+            "libvirt_hook",
+            "systemd_unit",
+            "boot_script",
+        ),
+        "path": _text("/.*"),
+        "line": _or_null(_number(1)),
+        "text": _text(r"\S(.*\S)?"),
+        "origin": _TEXT,
+        "driver": _or_null(_text(r"\S+")),
+        "effect": _one_of("takes", "withholds", "orders", "recognised", "noted"),
+        "addresses": _list(_text(_ADDRESS)),
+        "applies_to": _list(_text()),
+        "managed": _flag,
+    }
+)
 FUNCTION = _exactly(
     {
         "vendor": _hex(4),
@@ -232,6 +262,7 @@ FUNCTION = _exactly(
                 }
             )
         ),
+        "claims": _list(CLAIM),
     }
 )
 CPUS = _exactly(
@@ -305,6 +336,7 @@ READING = _exactly(
                 "memory": MEMORY,
                 "boot": BOOT,
                 "os": OS,
+                "claims": _list(CLAIM),
             }
         ),
         "unreadable": _list(_exactly({"path": _text(), "error": _text(), "values": _list(_text())})),

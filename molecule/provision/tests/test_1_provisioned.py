@@ -198,7 +198,7 @@ def test_what_needs_no_boot_is_in_place() -> None:
     assert host.file("/etc/security/limits.d/vfio-workstation.conf").contains("^@kvm - memlock 9437184$")
     assert host.file("/etc/udev/rules.d/70-vfio-workstation-access.rules").contains('^SUBSYSTEM=="vfio", GROUP="kvm"')
     assert host.file("/etc/systemd/system/dev-hugepages1G.mount").contains("^Options=pagesize=1G$")
-    assert host.file(unit).contains("for guests alone$")
+    assert host.file(unit).contains("^Description=Reserve CPUs .* for guests$")
     assert host.file("/etc/vfio-workstation/cpu-isolation").mode == 0o755
     assert host.file("/etc/vfio-workstation/initramfs.json").mode == 0o600
     assert host.run("systemd-analyze verify --man=no %s /etc/systemd/system/dev-hugepages1G.mount", unit).rc == 0

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Callable, Iterator
 from .._machine import cmdline
 from .._machine.boot_config import FALLBACK, NORMAL
 from .._machine.plan import DRAFT
-from .._plan.boot.loaders.grub import role
+from .._plan.boot.loaders.grub_entries import role
 from .._probe.boot import grub
 from .._probe.boot.entry import Entry
 from .._probe.boot.image_headers import Sections

@@ -11,6 +11,7 @@ functions.
 from __future__ import annotations
 
 from .boot import Boot, Kernel, RunningKernel
+from .claims import Claim
 from .cpu import Cpu, InterruptVirtualization, PostedInterrupts, Virtualization
 from .encode import to_json
 from .iommu import Iommu, IommuGroup, ReservedRegion
@@ -22,6 +23,7 @@ from .topology import Core, Cpus, L3Group
 __all__ = [
     "Bar",
     "Boot",
+    "Claim",
     "Core",
     "Cpu",
     "Cpus",

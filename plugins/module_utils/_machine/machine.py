@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Mapping, NamedTuple
 
 from .boot import Boot
+from .claims import Claim
 from .cpu import Cpu
 from .iommu import Iommu
 from .memory import Memory
@@ -34,6 +35,7 @@ class Machine(NamedTuple):
     memory: Memory
     boot: Boot
     os: Os
+    claims: tuple[Claim, ...] = ()  # those that concern no present function
 
 
 class Unreadable(NamedTuple):

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from .claims import Claim
+
 
 class Bar(NamedTuple):
     """A base address register in use."""
@@ -64,3 +66,4 @@ class PciFunction(NamedTuple):
     link: Link | None
     serial_number: str | None  # PCI Express, "00-11-22-ff-ff-33-44-55"; None for bridges, and while suspended
     in_use_by: tuple[Use, ...]
+    claims: tuple[Claim, ...] = ()  # what takes it from the host's driver, or keeps that driver from it

@@ -2,26 +2,26 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Dynamic CPU isolation: a systemd unit that keeps the host off the guests' CPUs as long as it runs.
+"""Dynamic CPU isolation: a systemd unit that keeps the host off the CPUs of guests while it is active.
 
-Its script first writes down all that it will change, and moves that record into place as a whole; only then does it
-change anything. So whenever it ends, by a stop, a failure or a kill, the record is either missing, and nothing was
-changed, or complete, and everything can be given back.
+Its script saves the state of everything that it is going to change, and renames that record to its final name when it
+is complete; only then does it change anything. Whenever the script ends, by a stop, a failure or a kill, there is
+either no record, and nothing was changed, or a complete record, from which everything can be restored.
 
 What it changes, and the source of each rule:
 
-- AllowedCPUs= of what holds the host's processes, where the cpuset controller of cgroup v2 is there:
-  systemd.resource-control(5). machine.slice holds guests and is left alone.
+- AllowedCPUs= of the units that contain the host's processes, if cgroup v2 has the cpuset controller:
+  systemd.resource-control(5). machine.slice contains guests and is not changed.
 - The CPUs of all unbound work queues: Documentation/core-api/workqueue.rst, wq_unbound_cpumask, and
-  workqueue_set_unbound_cpumask() of kernel/workqueue.c.
-- The default of interrupts, and each interrupt that may come to a guest's CPU:
-  Documentation/core-api/irq/irq-affinity.rst. The kernel refuses (EIO) where it chose the CPU itself, for per-CPU and
-  managed ones: write_irq_affinity() of kernel/irq/proc.c.
-- The CPUs that irqbalance must not use, in its environment: irqbalance(1). Its unit reads environment files, which
-  override Environment=, the last one first: systemd.exec(5).
+  workqueue_set_unbound_cpumask() in kernel/workqueue.c.
+- The default affinity of interrupts, and that of each interrupt that includes a CPU of guests:
+  Documentation/core-api/irq/irq-affinity.rst. The kernel refuses this (EIO) for interrupts whose CPU it chose itself,
+  per-CPU and managed ones: write_irq_affinity() in kernel/irq/proc.c.
+- The CPUs that are banned for irqbalance, in its environment: irqbalance(1). Its unit reads environment files, which
+  override Environment=; the last file takes precedence: systemd.exec(5).
 
-Not changed: kernel threads, which follow the housekeeping CPUs of boot mode, and vm.stat_interval, of no use since
-Linux 3.18 (Documentation/admin-guide/kernel-per-CPU-kthreads.rst).
+What it does not change: kernel threads, which use the housekeeping CPUs of boot mode; and vm.stat_interval, which is
+not needed since Linux 3.18 (Documentation/admin-guide/kernel-per-CPU-kthreads.rst).
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ from .notation import numbers_text
 UNIT = "vfio-workstation-cpu-isolation.service"
 UNIT_FILE = "/etc/systemd/system/" + UNIT
 SCRIPT_FILE = "/etc/vfio-workstation/cpu-isolation"
-#: What the script changed and how it was before, while that differs; gone with a reboot, as are the changes.
+#: The state before the script's changes, while these are in effect. A reboot removes both.
 STATE = "/run/vfio-workstation/cpu-isolation"
 
 _WORD = 8  # hex digits of 32 bits
 
 
 def isolation_files(plan: CpuPlan) -> tuple[File, ...]:
-    """Return the unit and its script; nothing where no CPU is kept for guests, or the kernel does so from boot on."""
+    """Return the unit and its script; none if no CPU is reserved for guests, or in boot mode."""
     if plan.mode != DYNAMIC or not plan.guests or not plan.host:
         return ()
     return File(UNIT_FILE, _unit(plan), 0o644), File(SCRIPT_FILE, _script(plan), 0o755)
 
 
 def mask_text(cpus: Iterable[int]) -> str:
-    """Return CPUs as the mask that the kernel reads: hex, with a comma between words of 32 bits.
+    """Return CPUs as a mask in the kernel's format: hexadecimal, with a comma between words of 32 bits.
 
-    Source: bitmap_parse() of lib/bitmap-str.c.
+    Source: bitmap_parse() in lib/bitmap-str.c.
     """
     digits = f"{sum(1 << cpu for cpu in set(cpus)):x}"
     digits = digits.zfill(-len(digits) // _WORD * -_WORD) if len(digits) > _WORD else digits
@@ -62,11 +62,11 @@ def mask_text(cpus: Iterable[int]) -> str:
 def _unit(plan: CpuPlan) -> str:
     return f"""\
 # Made by the Ansible collection vfio.workstation.
-# Without [Install]: it is started and stopped by hand or with a guest, never by booting.
+# No [Install] section: the unit is started and stopped by hand or with a guest, not at boot.
 [Unit]
-Description=CPUs {numbers_text(plan.guests)} for guests alone
+Description=Reserve CPUs {numbers_text(plan.guests)} for guests
 Documentation=man:systemd.resource-control(5)
-# Guests may come and go in quick succession.
+# Guests may start and stop in quick succession.
 StartLimitIntervalSec=0
 
 [Service]
@@ -74,7 +74,7 @@ Type=oneshot
 RemainAfterExit=yes
 TimeoutSec=120
 ExecStart=/bin/sh {SCRIPT_FILE} start
-# Unlike ExecStop=, it also runs after a start that failed or was killed.
+# Unlike ExecStop=, this also runs after a start that failed or was killed.
 ExecStopPost=/bin/sh {SCRIPT_FILE} stop
 """
 
@@ -82,8 +82,8 @@ ExecStopPost=/bin/sh {SCRIPT_FILE} stop
 def _script(plan: CpuPlan) -> str:
     return f"""\
 #!/bin/sh
-# Made by the Ansible collection vfio.workstation: keeps the host off the guests' CPUs, and gives everything back.
-# {SCRIPT_FILE} start|stop, or better: systemctl start|stop {UNIT}
+# Made by the Ansible collection vfio.workstation: keeps the host off the CPUs of guests while isolation is active.
+# Usage: {SCRIPT_FILE} start|stop, or preferably: systemctl start|stop {UNIT}
 set -eu
 
 GUESTS={numbers_text(plan.guests)}
@@ -98,7 +98,7 @@ STATE={STATE}
 _BODY = r"""
 CGROUPS=/sys/fs/cgroup
 UNITS='system.slice user.slice init.scope'
-# Where set-property --runtime leaves its file: for units with files, and for those without, such as init.scope.
+# Where set-property --runtime writes its drop-in: for units with a unit file, and for those without, like init.scope.
 CONTROL='/run/systemd/system.control /run/systemd/transient'
 PROPERTY=50-AllowedCPUs.conf
 DROPINS=/run/systemd/system
@@ -122,32 +122,32 @@ put() {
     { printf '%s\n' "$2" >"$1"; } 2>/dev/null
 }
 
-cpusets() {
+has_cpusets() {
     get "$CGROUPS/cgroup.controllers" && case " $line " in *' cpuset '*) ;; *) false ;; esac
 }
 
-# Of the mask $1, in words of 32 bits from the right: $without the guests' CPUs (the host's, if none is left), the mask
-# $with them, and in $shared whether it has any of them.
-split() {
-    [ "$1" != "${split_before-}" ] || return 0
-    split_before=$1 words=$1 guests=$GUESTS_MASK without='' with='' shared='' some=''
+# Set for the mask $1: $without, the mask without the guests' CPUs (if none is left, the host's); $with, the mask with
+# them; $shared, not empty if the mask has any of them. Words of 32 bits are processed from the right.
+split_mask() {
+    [ "$1" != "${last_split-}" ] || return 0
+    last_split=$1 words=$1 guests=$GUESTS_MASK without='' with='' shared='' others=''
     while [ -n "$words$guests" ]; do
         word=${words##*,} guest=${guests##*,}
         word=0x${word:-0} guest=0x${guest:-0}
         with=$(printf '%08x' $((word | guest)))${with:+,$with}
         [ $((word & guest)) -eq 0 ] || shared=yes
         if [ -n "$words" ]; then
-            [ $((word & ~guest)) -eq 0 ] || some=yes
+            [ $((word & ~guest)) -eq 0 ] || others=yes
             without=$(printf '%08x' $((word & ~guest)))${without:+,$without}
         fi
         case $words in *,*) words=${words%,*} ;; *) words='' ;; esac
         case $guests in *,*) guests=${guests%,*} ;; *) guests='' ;; esac
     done
-    [ -n "$some" ] || without=$HOST_MASK
+    [ -n "$others" ] || without=$HOST_MASK
 }
 
-# Of the list $1, in $left what is not the guests'; the host's CPUs if it is empty or none is left.
-leave() {
+# Set $left to the list $1 without the guests' CPUs; to the host's CPUs if none is left.
+exclude_guests() {
     left=''
     for range in $(printf '%s' "$1" | tr ',' ' '); do
         cpu=${range%-*} last=${range#*-}
@@ -160,11 +160,11 @@ leave() {
     left=${left:-$HOST}
 }
 
-# Write down how everything is, as a whole or not at all.
-remember() {
+# Save the state of everything that will be changed, completely or not at all.
+save_state() {
     rm -rf "$STATE.new"
     mkdir -p "$STATE.new/irqs"
-    if cpusets; then
+    if has_cpusets; then
         for unit in $UNITS; do
             systemctl show --property=AllowedCPUs --value "$unit" >"$STATE.new/$unit"
             ! get "$CGROUPS/$unit/cpuset.cpus" || put "$STATE.new/$unit.cpus" "$line"
@@ -182,53 +182,53 @@ remember() {
     mv "$STATE.new" "$STATE"
 }
 
-# A drop-in of the unit $1, with the lines that follow.
-dropin() {
+# Write a drop-in for the unit $1, with the other arguments as its lines.
+add_dropin() {
     mkdir -p "$DROPINS/$1.d"
     file=$DROPINS/$1.d/$DROPIN
     shift
     printf '%s\n' "$@" >"$file"
 }
 
-no_dropin() {
+remove_dropin() {
     rm -f "$DROPINS/$1.d/$DROPIN"
     [ ! -d "$DROPINS/$1.d" ] || rmdir --ignore-fail-on-non-empty "$DROPINS/$1.d"
 }
 
-hold_processes() {
-    if ! cpusets; then
+restrict_processes() {
+    if ! has_cpusets; then
         say "No cpuset controller of cgroup v2: the host's processes may still run on CPUs $GUESTS."
         return 0
     fi
     for unit in $UNITS; do
         get "$STATE/$unit" || line=''
-        leave "$line"
-        # What is set at once is not all that a later daemon-reload reads: a file of the same name in /etc goes before
-        # it, and one with a name behind it adds its own CPUs (systemd.unit(5)). So there is one with the last name.
+        exclude_guests "$line"
+        # set-property applies at once, but its drop-in may not survive a daemon-reload: one of the same name in /etc
+        # replaces it, and one that sorts after it adds CPUs (systemd.unit(5)). So write one that sorts last.
         case $unit in *.scope) section=Scope ;; *) section=Slice ;; esac
-        dropin "$unit" "[$section]" AllowedCPUs= AllowedCPUs="$left"
+        add_dropin "$unit" "[$section]" AllowedCPUs= AllowedCPUs="$left"
         systemctl set-property --runtime "$unit" AllowedCPUs="$left"
     done
 }
 
-hold_workqueues() {
+restrict_workqueues() {
     if ! get "$STATE/workqueues"; then
         say "This kernel has no $WORKQUEUES: its unbound work may still run on CPUs $GUESTS."
         return 0
     fi
-    split "$line"
-    put "$WORKQUEUES" "$without" || { say "$WORKQUEUES does not take $without." && exit 1; }
+    split_mask "$line"
+    put "$WORKQUEUES" "$without" || { say "Could not write $without to $WORKQUEUES." && exit 1; }
 }
 
-hold_irqs() {
+move_irqs() {
     moved=0 refused=0
     if get "$STATE/default"; then
-        split "$line"
-        put "$IRQS/default_smp_affinity" "$without" || say "$IRQS/default_smp_affinity does not take $without."
+        split_mask "$line"
+        put "$IRQS/default_smp_affinity" "$without" || say "Could not write $without to $IRQS/default_smp_affinity."
     fi
     for file in "$STATE"/irqs/*; do
         get "$file" || continue
-        split "$line"
+        split_mask "$line"
         [ -n "$shared" ] || continue
         if put "$IRQS/${file##*/}/smp_affinity" "$without"; then
             moved=$((moved + 1))
@@ -236,17 +236,17 @@ hold_irqs() {
             refused=$((refused + 1))
         fi
     done
-    say "$moved interrupts keep off CPUs $GUESTS; $refused stay where the kernel put them."
+    say "Moved $moved interrupts off CPUs $GUESTS; $refused can't be moved, as the kernel chose their CPUs."
 }
 
 restart_balancer() {
-    # While the machine goes down, nothing may be started any more.
+    # During a shutdown no unit may be started.
     [ "$(systemctl is-system-running || :)" != stopping ] || return 0
-    # Also forgets how often it was started lately, which has a limit.
+    # reset-failed also resets the counter of starts, which has a limit.
     systemctl reset-failed "$BALANCER" && systemctl try-restart "$BALANCER"
 }
 
-hold_balancer() {
+restrict_balancer() {
     systemctl is-active --quiet "$BALANCER" || return 0
     mask='' list=''
     pid=$(systemctl show --property=MainPID --value "$BALANCER")
@@ -258,29 +258,29 @@ hold_balancer() {
             IRQBALANCE_BANNED_CPULIST) list=$value ;;
         esac
     done <"$STATE/environment"
-    # A ban of ours replaces the one that it takes from the kernel.
+    # An explicit ban replaces irqbalance's default, the kernel's isolated CPUs: include them.
     for file in /sys/devices/system/cpu/isolated /sys/devices/system/cpu/nohz_full; do
         [ -z "$mask$list" ] || break
         ! get "$file" || case $line in [0-9]*) kernel="${kernel:+$kernel,}$line" ;; esac
     done
     list=${list:-${kernel-}}
-    # Of both, a mask is heard; old versions don't know the list, and the mask is on its way out.
+    # If both are set, irqbalance uses the mask. Old versions lack the list, and the mask is deprecated.
     if [ -n "$mask" ]; then
-        split "$mask"
+        split_mask "$mask"
         mask=$with
     elif [ -z "$list" ]; then
         mask=$GUESTS_MASK
     fi
     printf 'IRQBALANCE_BANNED_CPUS=%s\nIRQBALANCE_BANNED_CPULIST=%s\n' "$mask" "$GUESTS${list:+,$list}" \
         >"$STATE/balancer"
-    dropin "$BALANCER" '[Service]' EnvironmentFile=-"$STATE/balancer"
+    add_dropin "$BALANCER" '[Service]' EnvironmentFile=-"$STATE/balancer"
 }
 
-# With its last user the controller goes, and the processes of all cpusets move up at once. The kernel looks at the
-# first of them alone, and where its CPUs stay the same, all keep what they had (cpuset_attach() of
-# kernel/cgroup/cpuset.c): after a start that was killed between two units, those of the first would stay off the
-# guests' CPUs for ever. So all of them are made narrow before.
-narrow() {
+# When no unit uses the cpuset controller any more, it is disabled, and the processes of all cpusets move to the parent
+# at once. The kernel only checks the first cpuset: if its CPUs do not change, all processes keep their affinity
+# (cpuset_attach() in kernel/cgroup/cpuset.c). After a start that was killed between two units, the processes of the
+# units that it had restricted would never get the guests' CPUs back. So restrict all cpusets first.
+restrict_cpusets() {
     for unit in $UNITS; do
         if [ -e "$STATE/$unit" ] && [ -e "$CGROUPS/$unit/cpuset.cpus" ] && [ -z "$(cat "$STATE/$unit")" ]; then
             put "$CGROUPS/$unit/cpuset.cpus" "$HOST"
@@ -288,11 +288,11 @@ narrow() {
     done
 }
 
-give_processes() {
-    narrow
+restore_processes() {
+    restrict_cpusets
     for unit in $UNITS; do
         [ -e "$STATE/$unit" ] || continue
-        no_dropin "$unit"
+        remove_dropin "$unit"
         get "$STATE/$unit" || line=''
         systemctl set-property --runtime "$unit" AllowedCPUs="$line" || failed="$failed $unit"
         [ ! -e "$STATE/$unit.property" ] || continue
@@ -303,9 +303,9 @@ give_processes() {
     done
 }
 
-# While a guest uses the controller too, the kernel refuses what systemd tries: no cpuset with processes in it becomes
-# an empty one (validate_change() of kernel/cgroup/cpuset.c; issue 43846 of systemd). One of all CPUs does the same.
-give_cpusets() {
+# While a guest uses the controller too, the kernel refuses to clear a cpuset that has processes, as systemd tries to
+# (validate_change() in kernel/cgroup/cpuset.c; systemd issue 43846). A cpuset of all possible CPUs has the same effect.
+restore_cpusets() {
     for unit in $UNITS; do
         [ -e "$STATE/$unit" ] || continue
         get "$CGROUPS/$unit/cpuset.cpus" || continue
@@ -319,11 +319,11 @@ give_cpusets() {
     done
 }
 
-give_workqueues() {
+restore_workqueues() {
     ! get "$STATE/workqueues" || put "$WORKQUEUES" "$line" || failed="$failed workqueues"
 }
 
-give_irqs() {
+restore_irqs() {
     get "$STATE/default" || return 0
     before=$line refused=0
     get "$IRQS/default_smp_affinity" || return 0
@@ -333,60 +333,60 @@ give_irqs() {
         get "$file" || continue
         now=$line
         if ! get "$STATE/irqs/$irq"; then
-            # It came meanwhile, and with it the default of meanwhile.
+            # A new interrupt: restore the default only if it still has the default of the isolation.
             [ "$now" = "$default" ] || continue
             line=$before
         fi
         [ "$now" = "$line" ] || put "$file" "$line" || refused=$((refused + 1))
     done
-    [ "$refused" -eq 0 ] || say "$refused interrupts can't go back to where they were."
-    # The last: a stop that is killed before, and comes again, must know it.
+    [ "$refused" -eq 0 ] || say "The CPUs of $refused interrupts could not be restored."
+    # This comes last: a stop that is killed and runs again needs the default of the isolation above.
     put "$IRQS/default_smp_affinity" "$before" || failed="$failed default_smp_affinity"
 }
 
-give_balancer() {
-    [ ! -e "$STATE/balancer" ] || no_dropin "$BALANCER"
+restore_balancer() {
+    [ ! -e "$STATE/balancer" ] || remove_dropin "$BALANCER"
 }
 
-give_back() {
+restore_all() {
     failed=''
-    give_processes
-    give_workqueues
-    give_irqs
-    give_balancer
+    restore_processes
+    restore_workqueues
+    restore_irqs
+    restore_balancer
     systemctl daemon-reload || failed="$failed daemon-reload"
-    give_cpusets
+    restore_cpusets
     [ ! -e "$STATE/balancer" ] || restart_balancer || failed="$failed $BALANCER"
     if [ -n "$failed" ]; then
-        say "Not given back:$failed. How it was is in $STATE; '$0 stop' tries again."
+        say "Not restored:$failed. The earlier state is in $STATE; '$0 stop' tries again."
         return 1
     fi
-    mv "$STATE" "$STATE.new" && rm -r "$STATE.new" && say "CPUs $GUESTS are everybody's again."
+    mv "$STATE" "$STATE.new" && rm -r "$STATE.new" && say "CPUs $GUESTS are available to the host again."
 }
 
 stop() {
-    # What can't be given back must not keep the rest from being.
+    # If one part can't be restored, restore the others all the same.
     set +e
     rm -rf "$STATE.new"
-    [ ! -d "$STATE" ] || give_back || return 1
+    [ ! -d "$STATE" ] || restore_all || return 1
     [ ! -d "${STATE%/*}" ] || rmdir --ignore-fail-on-non-empty "${STATE%/*}"
 }
 
 start() {
-    # What a start left that was killed.
+    # Restore what an earlier start left that was killed.
     stop || exit 1
     set -e
     trap stop EXIT
     trap 'exit 1' HUP INT TERM
-    remember
-    hold_processes
-    hold_workqueues
-    hold_balancer
+    save_state
+    restrict_processes
+    restrict_workqueues
+    restrict_balancer
     systemctl daemon-reload
     [ ! -e "$STATE/balancer" ] || restart_balancer
-    hold_irqs
+    move_irqs
     trap - EXIT
-    say "CPUs $GUESTS are for guests, CPUs $HOST for the host."
+    say "CPUs $GUESTS are reserved for guests; the host uses CPUs $HOST."
 }
 
 case ${1-} in

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from .._machine import Machine, Reading
-from .boot.boot_chain import read_boot
+from .boot.boot_chain import read_boot_and_entries
+from .claims import read_claims
 from .cpu import read_cpu
 from .evidence import Evidence
 from .in_use import read_uses
@@ -37,13 +38,16 @@ def probe(root: str = "/") -> Reading:
     functions = read_functions(tree, group_of, read_uses(tree, members))
     remapping = read_interrupt_remapping(evidence)
     cpus = read_cpus(tree)
+    boot, entries = read_boot_and_entries(tree)
+    claims = read_claims(tree, functions, boot, entries)
     host = Machine(
         cpu=read_cpu(evidence, remapping),
         iommu=read_iommu(evidence, with_functions(groups, functions), remapping),
-        pci=functions,
+        pci=claims.on(functions),
         cpus=cpus,
         memory=read_memory(tree, cpus.online),
-        boot=read_boot(tree),
+        boot=boot,
         os=read_os(tree),
+        claims=claims.others,
     )
     return Reading(host, tree.unreadable)

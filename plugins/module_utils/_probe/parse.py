@@ -100,7 +100,8 @@ def size_bytes(text: str | None) -> int | None:
     match = re.fullmatch(r"([0-9]{1,12})([KMG])B?", text.strip(), re.IGNORECASE | re.ASCII) if text else None
     if match is None:
         return None
-    return int(match.group(1)) << {"K": 10, "M": 20, "G": 30}[match.group(2).upper()]
+    size = int(match.group(1)) << {"K": 10, "M": 20, "G": 30}[match.group(2).upper()]
+    return size if size < 1 << 63 else None
 
 
 def yes_no(text: str | None) -> bool | None:

@@ -167,7 +167,7 @@ def _refusals(
         return ()  # nothing is managed and nothing is requested, so the oddities of this boot loader do not matter
     of_loader = tuple(
         refusal
-        for refusal in (*loader.refusals(), *loader.argument_problems(request.all_units))
+        for refusal in (*loader.refusals(), *loader.argument_refusals(request.all_units))
         if refusal.code not in request.accepted
     )
     return (*of_loader, *decision.refusals)

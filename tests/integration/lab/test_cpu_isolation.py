@@ -146,7 +146,7 @@ def test_it_holds_and_gives_back(isolation: Isolation, before: dict[str, str]) -
     to_move = [name for name in irqs if on_guests(before[name])]
     left = [name for name in to_move if on_guests(now[name])]
     assert {now[name] for name in to_move if name not in left} == {"3"}
-    assert f"{len(to_move) - len(left)} interrupts keep off CPUs 2-3; {len(left)} stay" in isolation.said()
+    assert f"Moved {len(to_move) - len(left)} interrupts off CPUs 2-3; {len(left)} can't be moved" in isolation.said()
     # Those are the kernel's: it takes no other place for them from anybody.
     assert 0 < len(left) < len(to_move) / 2
     refused = "if echo 3 >/proc/irq/{}/smp_affinity; then exit 1; fi 2>/dev/null"

@@ -16,11 +16,16 @@ from .initramfs_generators import detect_generator
 from .kernels import installed_kernels
 from .loader_detection import EFISTUB, GRUB, SYSTEMD_BOOT, UKI, detect_loader
 
-_SELECTED = re.compile(r"\[([a-z]+)\]")
+_SELECTED = re.compile(r"\[(none|integrity|confidentiality)\]")
 
 
 def read_boot(tree: Tree) -> Boot:
     """Return the boot chain of a machine."""
+    return read_boot_and_entries(tree)[0]
+
+
+def read_boot_and_entries(tree: Tree) -> tuple[Boot, tuple[Entry, ...]]:
+    """Return the boot chain of a machine, and all entries of its boot loader, several of which may boot one kernel."""
     with tree.reading("boot.running"):
         running = RunningKernel(tree.text("/proc/sys/kernel/osrelease") or None, tree.text("/proc/cmdline"))
     with tree.reading("boot.firmware"):
@@ -33,10 +38,11 @@ def read_boot(tree: Tree) -> Boot:
         esps = systemd_boot.esp_mount_points(tree)
         detection = detect_loader(tree, firmware, esps, running.cmdline or "")
     with tree.reading("boot.kernels"):
-        kernels = installed_kernels(tree, _entries(tree, detection.loader, esps), esps)
+        entries = _entries(tree, detection.loader, esps)
+        kernels = installed_kernels(tree, entries, esps)
     with tree.reading("boot.initramfs_generator"):
         generator = detect_generator(tree)
-    return Boot(
+    boot = Boot(
         firmware=firmware,
         secure_boot=secure_boot,
         lockdown=lockdown,
@@ -46,6 +52,7 @@ def read_boot(tree: Tree) -> Boot:
         running=running,
         initramfs_generator=generator,
     )
+    return boot, entries
 
 
 def _firmware(tree: Tree, cmdline: str) -> str | None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which boot loader's class can change how this machine boots; what none can is refused by its name."""
+"""The choice of the boot loader's class. Boot loaders and tools that none of them supports are refused by name."""
 
 from __future__ import annotations
 
@@ -16,14 +16,13 @@ from ...refusals import refuse
 from .grub import Grub
 from .grub_bls import GrubBls
 from .systemd_boot import SystemdBoot
-from .uki import Uki, is_in_use
+from .uki import Uki, boots_installed_kernel
 
 if TYPE_CHECKING:
     from ...._probe.tree import Tree
     from .protocol import BootLoader, LoaderContext
 
 
-#: What to do on a machine whose boot entries another program writes, by its name.
 _REMEDIES = {
     managers.KERNELSTUB: "Add the arguments with `kernelstub --add-options '...'`.",
     managers.PROXMOX: "Add the arguments to /etc/kernel/cmdline and run `proxmox-boot-tool refresh`.",
@@ -36,27 +35,27 @@ _REMEDIES = {
 
 
 def choose_loader(tree: Tree, loader: str | None, context: LoaderContext) -> BootLoader | Refusal:
-    """Return the machine's boot loader as something that can be changed, or why there is none.
+    """Return the host's boot loader, or a refusal if it is unknown or unsupported.
 
     Args:
-        tree: The machine.
-        loader: As the probe names it.
-        context: What else is known.
+        tree: The host.
+        loader: The name that the probe has for it; None if unknown.
+        context: What else is known of the host.
     """
     manager = managers.find_manager(tree, context.esps)
     if manager is not None:
-        seen = f"{manager.name} writes this machine's boot entries: {manager.evidence}."
+        seen = f"{manager.name} writes this host's boot entries: {manager.evidence}."
         return refuse("bootloader_unsupported", seen, remedy=_REMEDIES[manager.name])
     if loader == GRUB:
         _file, menu = grub.read_config(tree, context.esps)
         return GrubBls(tree, context) if menu is not None and menu.blscfg else Grub(tree, context)
     if loader == SYSTEMD_BOOT:
-        found = SystemdBoot(tree, context)
-        # It offers images beside its entries.
-        has_entries = any(entry.role == NORMAL for entry in found.entries)
-        return found if has_entries or not is_in_use(tree, context) else Uki(tree, context)
+        systemd_boot = SystemdBoot(tree, context)
+        # systemd-boot also starts unified kernel images.
+        has_entries = any(entry.role == NORMAL for entry in systemd_boot.entries)
+        return systemd_boot if has_entries or not boots_installed_kernel(tree, context) else Uki(tree, context)
     if loader == UKI:
         return Uki(tree, context)
     if loader is None:
-        return refuse("bootloader_unsupported", "What boots this machine can't be told.")
-    return refuse("bootloader_unsupported", f"{loader} boots this machine, and is not among those that can be changed.")
+        return refuse("bootloader_unsupported", "The boot loader of this host is unknown.")
+    return refuse("bootloader_unsupported", f"{loader} boots this host, and is not supported.")

@@ -21,7 +21,7 @@ from ...._machine.plan import CONFIGURED, STAGED, Refusal, Step, WriteFile
 from ...._probe.boot import grub, grub_defaults
 from ...._probe.boot.grub_script import Variables
 from ...refusals import refuse
-from .grub import contradictions
+from .grub_conflicts import contradictions
 from .grub_files import UNSAFE
 from .kernel_install import EARLY_PLUGIN, cmdline_problems, cmdline_source, cmdline_steps, plugin_steps
 from .type1_entries import GRUB, Type1Entries
@@ -119,7 +119,7 @@ class GrubBls:
             )
         return found
 
-    def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
+    def argument_refusals(self, units: Sequence[str]) -> Sequence[Refusal]:
         """Return which units GRUB, which expands an entry's options, would not pass on, or have no room in grubenv."""
         unsafe = tuple(
             refuse(

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every boot loader that we configure can be asked."""
+"""The interface of every boot loader that can be configured, and the context that its class is given."""
 
 from __future__ import annotations
 
@@ -14,43 +14,47 @@ if TYPE_CHECKING:
 
 
 class BootLoader(Protocol):
-    """A machine's boot loader and its configuration, read once from a Tree. It never writes or runs."""
+    """A host's boot loader with its configuration, read once from a Tree. Its methods never write or run anything.
+
+    Managed arguments are those that this collection adds. A fallback entry boots a kernel without them; its title ends
+    in "without VFIO".
+    """
 
     @property
     def name(self) -> str:
-        """As `host_info` names it, with its way of configuration where there are several."""
+        """The name that `host_info` reports, with the kind of configuration if there are several."""
 
     @property
     def has_fallback(self) -> bool:
-        """Whether there can be entries without our arguments."""
+        """Whether the boot loader can have fallback entries."""
 
     @property
     def sources(self) -> Sequence[Source]:
-        """The lines that the entries of future kernels inherit arguments from."""
+        """The lines from which the entries of future kernels get their arguments."""
 
     @property
     def entries(self) -> Sequence[EntryLine]:
-        """The entries in the menu's order, whatever their role."""
+        """All entries, in the order of the menu."""
 
     def refusals(self) -> Sequence[Refusal]:
-        """Return why this machine's configuration can't be changed safely; none where it can."""
+        """Return why this host's configuration can't be changed safely; nothing if it can."""
 
-    def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
-        """Return which units this boot loader could not pass on to the kernel as they are."""
+    def argument_refusals(self, units: Sequence[str]) -> Sequence[Refusal]:
+        """Return which units this boot loader can't pass on to the kernel unchanged."""
 
     def warnings(self) -> Sequence[str]:
-        """Return what a person should know before a reboot, and nothing refuses."""
+        """Return what the user should know before a reboot, and what is no reason for a refusal."""
 
     def steps(self, change: Change) -> Sequence[Step]:
-        """Return what is to be done, in an order in which a power cut after any step leaves a machine that boots.
+        """Return the steps that make a change, in an order in which the host boots after a power cut between any two.
 
-        None when files, entries and fallback entries are as the change wants them, whoever made them so.
+        Nothing if files, entries and fallback entries are as requested already, whoever wrote them.
         """
 
 
 class LoaderContext(NamedTuple):
-    """What a boot loader's class is given besides the tree."""
+    """What the class of a boot loader needs to know besides the host's files."""
 
-    esps: tuple[str, ...]  # folders of the mounted EFI system partitions
+    esps: tuple[str, ...]  # mount points of the EFI system partitions
     kernels: tuple[str, ...]  # versions of the installed kernels, the newest first
-    secure_boot: bool | None
+    secure_boot: bool | None  # None if unknown

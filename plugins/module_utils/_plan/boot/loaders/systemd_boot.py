@@ -100,7 +100,7 @@ class SystemdBoot:
         ]
         return len({name.group(1) if name else "" for name in names}) == 1
 
-    def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
+    def argument_refusals(self, units: Sequence[str]) -> Sequence[Refusal]:
         """Return which units kernel-install could not write."""
         return white_space_problems(units)
 

@@ -189,7 +189,7 @@ class Uki:
             return size < file.st_size
         return size != file.st_size
 
-    def argument_problems(self, units: Sequence[str]) -> Sequence[Refusal]:
+    def argument_refusals(self, units: Sequence[str]) -> Sequence[Refusal]:
         """Return which units kernel-install could not write."""
         return white_space_problems(units)
 
@@ -252,6 +252,6 @@ class Uki:
         return GenerateFile(entry.path, argv, "uki", STAGED, f"build {entry.id} with the arguments")
 
 
-def is_in_use(tree: Tree, context: LoaderContext) -> bool:
+def boots_installed_kernel(tree: Tree, context: LoaderContext) -> bool:
     """Tell whether an installed kernel boots as a unified kernel image, under whatever boot loader and of any maker."""
     return any(entry.version in context.kernels for entry in Uki(tree, context).entries if entry.version)

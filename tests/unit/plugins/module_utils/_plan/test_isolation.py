@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The script of dynamic CPU isolation, run on a machine of files: what it changes, and that all of it comes back."""
+"""The script of dynamic CPU isolation, run on a tree of files: what it changes, and that it restores everything."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.isolation i
 )
 
 UNITS = ("system.slice", "user.slice", "init.scope")
-# Can be read, and not even root can write it: 0x65536 has the CPUs 1, 2, 4, 5 and some more.
+# Readable, but not writable even for root: 0x65536 is a mask of CPUs 1, 2, 4, 5 and more.
 NOT_WRITABLE = "/proc/sys/kernel/ngroups_max"
 
-# As much of systemctl(1) as the script calls. Like the real one, it may forget to take back a cpuset.
-# The verb in `fails` fails once.
+# The part of systemctl(1) that the script calls. Like the real one, it may fail to clear a cpuset.
+# The verb in the file `fails` fails once.
 SYSTEMCTL = r"""#!/bin/sh
 units=@root@/units
 printf '%s\n' "$*" >>@root@/calls
@@ -60,7 +60,7 @@ case $1 in
     *) exit 64 ;;
 esac
 """
-# Takes the place of a tool: the script dies after its call number $KILL_AT.
+# Replaces a tool, and kills the script after call number $KILL_AT.
 KILLER = r"""#!/bin/sh
 @real@ "$@"
 status=$?
@@ -72,7 +72,7 @@ exit "$status"
 
 
 class UnitFile(configparser.ConfigParser):
-    """Keeps the case of names."""
+    """A parser that keeps the case of names."""
 
     def optionxform(self, optionstr: str) -> str:
         return optionstr
@@ -83,12 +83,12 @@ def plan(guests: tuple[int, ...], host: tuple[int, ...], mode: str = "dynamic") 
 
 
 def script(guests: tuple[int, ...] = (2, 3), host: tuple[int, ...] = (0, 1)) -> str:
-    _unit, made = isolation_files(plan(guests, host))
-    return made.content
+    _unit, file = isolation_files(plan(guests, host))
+    return file.content
 
 
 class Host:
-    """A machine of files, with the script on it."""
+    """A tree of files like a machine's, with the script in it."""
 
     def __init__(self, root: Path, guests: tuple[int, ...] = (2, 3), host: tuple[int, ...] = (0, 1)) -> None:
         self.root = root
@@ -132,30 +132,30 @@ class Host:
         return done.stdout
 
     def state(self) -> dict[str, str]:
-        """Everything that the machine itself is made of."""
-        found = {}
+        """Return the content of every file of the machine by path."""
+        texts = {}
         for top in ("units", "run", "sys", "proc"):
             for path in sorted((self.root / top).rglob("*")):
-                found[str(path.relative_to(self.root))] = path.read_text() if path.is_file() else ""
-        # Where systemd has never been asked, and where it was asked and has forgotten, is the same.
-        return {path: text for path, text in found.items() if not path.startswith("units/") or text.strip()}
+                texts[str(path.relative_to(self.root))] = path.read_text() if path.is_file() else ""
+        # A property that systemd never had is the same as one that is empty.
+        return {path: text for path, text in texts.items() if not path.startswith("units/") or text.strip()}
 
 
 @pytest.fixture
 def host(tmp_path: Path) -> Host:
-    made = Host(tmp_path)
+    machine = Host(tmp_path)
     for unit in UNITS:
         (tmp_path / "sys/fs/cgroup" / unit).mkdir()
     for folder in ("system.control", "transient", "system"):
         (tmp_path / "run/systemd" / folder).mkdir(parents=True)
     for number, mask in {0: "f", 7: "c", 40: "1", 41: "4", 56: "a"}.items():
-        made.put_irq(number, mask)
-    return made
+        machine.put_irq(number, mask)
+    return machine
 
 
 def balancer(host: Host, *environment: str) -> None:
     (host.root / "proc/1234").mkdir()
-    (host.root / "proc/1234/environ").write_text("".join(f"{one}\0" for one in ("LANG=C", *environment)))
+    (host.root / "proc/1234/environ").write_text("".join(f"{setting}\0" for setting in ("LANG=C", *environment)))
 
 
 def test_nothing_without_guests_or_in_boot_mode() -> None:
@@ -163,9 +163,9 @@ def test_nothing_without_guests_or_in_boot_mode() -> None:
     assert isolation_files(plan((2, 3), (0, 1), "boot")) == ()
 
 
-def test_the_unit_gives_back_however_it_ends_and_is_not_for_booting() -> None:
-    unit, made = isolation_files(plan((2, 3), (0, 1)))
-    assert (unit.path, unit.mode, made.path, made.mode) == (UNIT_FILE, 0o644, SCRIPT_FILE, 0o755)
+def test_the_unit_restores_the_state_however_it_ends_and_is_not_started_at_boot() -> None:
+    unit, script_file = isolation_files(plan((2, 3), (0, 1)))
+    assert (unit.path, unit.mode, script_file.path, script_file.mode) == (UNIT_FILE, 0o644, SCRIPT_FILE, 0o755)
     parsed = UnitFile()
     parsed.read_string(unit.content)
     assert parsed.sections() == ["Unit", "Service"]
@@ -177,10 +177,10 @@ def test_the_unit_gives_back_however_it_ends_and_is_not_for_booting() -> None:
         "ExecStart": f"/bin/sh {SCRIPT_FILE} start",
         "ExecStopPost": f"/bin/sh {SCRIPT_FILE} stop",
     }
-    assert "2-3" in parsed["Unit"]["Description"]
+    assert parsed["Unit"]["Description"] == "Reserve CPUs 2-3 for guests"
 
 
-def test_shellcheck_has_nothing_to_say() -> None:
+def test_shellcheck_finds_no_problem() -> None:
     done = subprocess.run(["shellcheck", "-"], input=script(), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
@@ -201,13 +201,13 @@ def test_masks_of_known_machines() -> None:
     assert mask_text([63, 64]) == "00000001,80000000,00000000"
 
 
-def test_start_keeps_the_host_off_and_stop_gives_everything_back(host: Host) -> None:
+def test_start_keeps_the_host_off_and_stop_restores_everything(host: Host) -> None:
     before = host.state()
-    said = host.works("start")
+    output = host.works("start")
     assert [host.get(f"sys/fs/cgroup/{unit}/cpuset.cpus") for unit in UNITS] == ["0-1"] * 3
     assert host.get("sys/devices/virtual/workqueue/cpumask") == "00000003"
     assert host.get("proc/irq/default_smp_affinity") == "00000003"
-    # Where nothing is left of an interrupt's CPUs it gets all of the host's; what keeps off anyway is left alone.
+    # An interrupt without any CPU left gets all of the host's; one without a CPU of guests is not changed.
     assert {number: host.irq(number) for number in (0, 7, 40, 41, 56)} == {
         0: "00000003",
         7: "3",
@@ -215,16 +215,16 @@ def test_start_keeps_the_host_off_and_stop_gives_everything_back(host: Host) -> 
         41: "3",
         56: "00000002",
     }
-    assert "4 interrupts keep off CPUs 2-3; 0 stay" in said
-    assert "everybody's again" in host.works("stop")
+    assert "Moved 4 interrupts off CPUs 2-3; 0 can't be moved" in output
+    assert "CPUs 2-3 are available to the host again" in host.works("stop")
     assert host.state() == before
-    # systemd must forget the files that were removed.
+    # systemd must reload after the files were removed.
     calls = host.get("calls").splitlines()
     assert "daemon-reload" in calls[-1 - calls[::-1].index("set-property --runtime init.scope AllowedCPUs=") :]
     assert not any("irqbalance" in call for call in calls if not call.startswith("is-active"))
 
 
-def test_machine_slice_is_left_alone(host: Host) -> None:
+def test_machine_slice_is_not_changed(host: Host) -> None:
     host.works("start")
     assert "machine.slice" not in host.get("calls")
 
@@ -236,10 +236,10 @@ def test_stop_without_start_does_nothing(host: Host) -> None:
     assert not (host.root / "calls").exists()
 
 
-def test_cpusets_are_alike_when_they_go(host: Host) -> None:
+def test_all_cpusets_are_restricted_before_they_are_cleared(host: Host) -> None:
     before = host.state()
     host.works("start")
-    # As after a start that was killed before it came to this one.
+    # As after a start that was killed before this unit.
     host.put("sys/fs/cgroup/init.scope/cpuset.cpus", "0-3")
     host.works("stop")
     assert host.get("taken").split() == ["0-1"] * 3
@@ -249,15 +249,15 @@ def test_cpusets_are_alike_when_they_go(host: Host) -> None:
 def test_two_starts_and_one_stop(host: Host) -> None:
     before = host.state()
     host.works("start")
-    held = host.state()
+    isolated = host.state()
     host.works("start")
-    assert host.state() == held
+    assert host.state() == isolated
     host.works("stop")
     assert host.state() == before
 
 
 @pytest.mark.parametrize("word", ["", "restart"])
-def test_another_word_is_refused(host: Host, word: str) -> None:
+def test_an_unknown_command_is_refused(host: Host, word: str) -> None:
     before = host.state()
     done = host.run(word)
     assert (done.returncode, done.stdout) == (2, f"cpu-isolation: expected start or stop, found '{word}'\n")
@@ -265,11 +265,11 @@ def test_another_word_is_refused(host: Host, word: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["start", "stop"])
-def test_killed_anywhere_everything_comes_back(host: Host, word: str) -> None:
+def test_killed_anywhere_everything_is_restored(host: Host, word: str) -> None:
     balancer(host)
     before = host.state()
     host.works("start")
-    held = host.state()
+    isolated = host.state()
     host.works("stop")
     for name in ("mkdir", "mv", "rm", "tr"):
         host.tool(name, KILLER.replace("@real@", f"/bin/{name}"))
@@ -283,16 +283,16 @@ def test_killed_anywhere_everything_comes_back(host: Host, word: str) -> None:
             break
         if kill_at % 4 == 0:
             host.works("start")
-            assert host.state() == held
+            assert host.state() == isolated
         host.works("stop")
         assert host.state() == before
-    # The last one ran through, after many that did not.
+    # The last run was not killed, after many that were.
     assert kill_at > 10
-    assert host.state() == (held if word == "start" else before)
+    assert host.state() == (isolated if word == "start" else before)
 
 
 @pytest.mark.parametrize("verb", ["set-property", "daemon-reload", "try-restart", "show"])
-def test_a_start_that_fails_gives_back_by_itself(host: Host, verb: str) -> None:
+def test_a_start_that_fails_restores_everything(host: Host, verb: str) -> None:
     balancer(host)
     before = host.state()
     host.put("fails", verb)
@@ -301,40 +301,40 @@ def test_a_start_that_fails_gives_back_by_itself(host: Host, verb: str) -> None:
     assert host.state() == before
 
 
-def test_work_queues_that_refuse_fail_the_start(host: Host) -> None:
+def test_the_start_fails_if_work_queues_can_not_be_restricted(host: Host) -> None:
     (host.root / "sys/devices/virtual/workqueue/cpumask").unlink()
     (host.root / "sys/devices/virtual/workqueue/cpumask").symlink_to(NOT_WRITABLE)
     done = host.run("start")
     assert done.returncode == 1
-    assert "workqueue/cpumask does not take" in done.stdout
-    assert "Not given back: workqueues." in done.stdout
+    assert re.search(r"Could not write [0-9a-f,]+ to \S*/workqueue/cpumask\.", done.stdout)
+    assert "Not restored: workqueues." in done.stdout
     assert [host.irq(number) for number in (0, 7, 40, 41, 56)] == ["f", "c", "1", "4", "a"]
     assert not (host.root / "sys/fs/cgroup/system.slice/cpuset.cpus").exists()
 
 
-def test_a_stop_that_fails_says_so_gives_back_the_rest_and_may_be_tried_again(host: Host) -> None:
+def test_a_stop_that_fails_restores_the_rest_and_can_be_repeated(host: Host) -> None:
     before = host.state()
     host.works("start")
     host.put("fails", "set-property")
     done = host.run("stop")
     assert done.returncode == 1
-    assert "Not given back: system.slice." in done.stdout
+    assert "Not restored: system.slice." in done.stdout
     assert host.irq(0) == "f"
     assert not (host.root / "sys/fs/cgroup/user.slice/cpuset.cpus").exists()
     host.works("stop")
     assert host.state() == before
 
 
-def test_what_somebody_allowed_before_stays_the_limit_and_comes_back(host: Host) -> None:
+def test_foreign_limits_stay_in_effect_and_are_restored(host: Host) -> None:
     for unit, cpus in zip(UNITS, ["1-2", "2-3", "0-1 3"], strict=True):
         host.put(f"units/{unit}", cpus)
         host.put(f"sys/fs/cgroup/{unit}/cpuset.cpus", cpus)
-    # One of them was set in the running system, the others in files of somebody's.
+    # One limit is set with set-property --runtime, the others in unit files.
     host.put("run/systemd/system.control/system.slice.d/50-AllowedCPUs.conf", "AllowedCPUs=1-2")
     before = host.state()
     host.works("start")
     assert [host.get(f"units/{unit}") for unit in UNITS] == ["1", "0-1", "0 1"]
-    # For whenever systemd reads its files again: behind those of others.
+    # After a daemon-reload the drop-ins apply, as they sort after those of others.
     texts = [host.get(f"run/systemd/system/{unit}.d/zz-vfio-workstation.conf") for unit in UNITS]
     assert texts == [
         "[Slice]\nAllowedCPUs=\nAllowedCPUs=1",
@@ -347,7 +347,7 @@ def test_what_somebody_allowed_before_stays_the_limit_and_comes_back(host: Host)
 
 
 @pytest.mark.parametrize("cpus", ["", "0-3"])
-def test_a_cpuset_that_systemd_forgets_is_taken_back(host: Host, cpus: str) -> None:
+def test_a_cpuset_that_systemd_does_not_clear_is_cleared(host: Host, cpus: str) -> None:
     host.put("forgetful", "")
     for unit in UNITS:
         host.put(f"sys/fs/cgroup/{unit}/cpuset.cpus", cpus)
@@ -358,7 +358,7 @@ def test_a_cpuset_that_systemd_forgets_is_taken_back(host: Host, cpus: str) -> N
     assert host.state() == before
 
 
-def test_without_cgroup_v2_the_rest_is_done(host: Host) -> None:
+def test_without_cgroup_v2_only_processes_are_not_restricted(host: Host) -> None:
     (host.root / "sys/fs/cgroup/cgroup.controllers").unlink()
     before = host.state()
     assert "No cpuset controller of cgroup v2" in host.works("start")
@@ -368,7 +368,7 @@ def test_without_cgroup_v2_the_rest_is_done(host: Host) -> None:
     assert host.state() == before
 
 
-def test_without_the_mask_of_work_queues_the_rest_is_done(host: Host) -> None:
+def test_without_a_work_queue_mask_only_work_queues_are_not_restricted(host: Host) -> None:
     (host.root / "sys/devices/virtual/workqueue/cpumask").unlink()
     before = host.state()
     assert "its unbound work may still run on CPUs 2-3" in host.works("start")
@@ -377,26 +377,26 @@ def test_without_the_mask_of_work_queues_the_rest_is_done(host: Host) -> None:
     assert host.state() == before
 
 
-def test_interrupts_that_the_kernel_holds_are_counted(host: Host) -> None:
+def test_interrupts_that_can_not_be_moved_are_counted(host: Host) -> None:
     (host.root / "proc/irq/99").mkdir()
     (host.root / "proc/irq/99/smp_affinity").symlink_to(NOT_WRITABLE)
-    assert "4 interrupts keep off CPUs 2-3; 1 stay" in host.works("start")
+    assert "Moved 4 interrupts off CPUs 2-3; 1 can't be moved" in host.works("start")
     host.works("stop")
     assert host.irq(0) == "f"
 
 
-def test_interrupts_come_and_go(host: Host) -> None:
+def test_interrupts_may_appear_and_disappear(host: Host) -> None:
     host.works("start")
     (host.root / "proc/irq/7/smp_affinity").unlink()
     host.put_irq(80, host.get("proc/irq/default_smp_affinity"))
     host.put_irq(81, "8")
     host.works("stop")
-    # What came with the default of meanwhile gets the one of before; what somebody set is theirs.
+    # A new interrupt with the default of the isolation gets the earlier default; one with another mask keeps it.
     assert (host.irq(80), host.irq(81)) == ("f", "8")
 
 
 @pytest.mark.parametrize(
-    ("theirs", "kernel", "mask", "banned"),
+    ("environment", "isolated", "mask", "banned"),
     [
         ([], "", "c", "2-3"),
         ([], "1", "", "2-3,1"),
@@ -406,22 +406,22 @@ def test_interrupts_come_and_go(host: Host) -> None:
         (["IRQBALANCE_BANNED_CPUS=", "IRQBALANCE_BANNED_CPULIST="], "", "c", "2-3"),
     ],
 )
-def test_irqbalance_is_told(host: Host, theirs: list[str], kernel: str, mask: str, banned: str) -> None:
-    balancer(host, *theirs)
-    host.put("sys/devices/system/cpu/isolated", kernel)
+def test_irqbalance_bans_the_cpus(host: Host, environment: list[str], isolated: str, mask: str, banned: str) -> None:
+    balancer(host, *environment)
+    host.put("sys/devices/system/cpu/isolated", isolated)
     host.put("sys/devices/system/cpu/nohz_full", "(null)")
     before = host.state()
     host.works("start")
     path = host.get("dropin").removeprefix("[Service]\nEnvironmentFile=-")
-    told = f"IRQBALANCE_BANNED_CPUS={mask}\nIRQBALANCE_BANNED_CPULIST={banned}\n"
-    assert Path(path).read_text() == told
+    expected = f"IRQBALANCE_BANNED_CPUS={mask}\nIRQBALANCE_BANNED_CPULIST={banned}\n"
+    assert Path(path).read_text() == expected
     host.works("stop")
     assert host.get("dropin") == ""
     assert host.state() == before
 
 
 def outside(mask: str, guests: set[int], host: set[int]) -> int:
-    """A mask without the guests' CPUs, or the host's."""
+    """Return a mask without the guests' CPUs; if none is left, the host's."""
     left = int(mask.replace(",", ""), 16) & ~sum(1 << cpu for cpu in guests)
     return left or sum(1 << cpu for cpu in host)
 
@@ -440,8 +440,8 @@ def test_masks_of_any_machine(
     tmp_path_factory: pytest.TempPathFactory, drawn: tuple[set[int], list[set[int]], int]
 ) -> None:
     guests, irqs, count = drawn
-    of_host = set(range(count)) - guests
-    host = Host(tmp_path_factory.mktemp("host"), tuple(sorted(guests)), tuple(sorted(of_host)))
+    host_cpus = set(range(count)) - guests
+    host = Host(tmp_path_factory.mktemp("host"), tuple(sorted(guests)), tuple(sorted(host_cpus)))
     (host.root / "sys/fs/cgroup/cgroup.controllers").unlink()
     masks = [mask_text(cpus) for cpus in irqs]
     for number, mask in enumerate(masks):
@@ -449,9 +449,9 @@ def test_masks_of_any_machine(
     before = host.state()
     host.works("start")
     for number, mask in enumerate(masks):
-        found = host.irq(number)
-        assert int(found.replace(",", ""), 16) == outside(mask, guests, of_host)
-        # As many words as the kernel has, or fewer: more of them it refuses.
-        assert found.count(",") <= max(mask.count(","), mask_text(of_host).count(","))
+        restricted = host.irq(number)
+        assert int(restricted.replace(",", ""), 16) == outside(mask, guests, host_cpus)
+        # The kernel refuses masks with more words than it has.
+        assert restricted.count(",") <= max(mask.count(","), mask_text(host_cpus).count(","))
     host.works("stop")
     assert host.state() == before

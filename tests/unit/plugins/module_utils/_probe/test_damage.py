@@ -27,8 +27,11 @@ from ansible_collections.vfio.workstation.tests.damage import Damage, Specimen, 
 from ansible_collections.vfio.workstation.tests.damage.harm import MARKS
 from ansible_collections.vfio.workstation.tests.readers.contract import violations
 
-#: Small machines with everything that the probe reads: guests, stacked storage, hybrid CPUs, platform devices.
-_MACHINES = ("amd-desktop", "arm-board", "hybrid-laptop", "intel-server-apicv", "kvm-guest", "storage-stacks")
+#: Small machines with everything that the probe reads: guests, stacked storage, hybrid CPUs, platform devices, claims.
+_MACHINES = (
+    *("amd-desktop", "arm-board", "hand-made-passthrough", "hybrid-laptop", "intel-server-apicv", "kvm-guest"),
+    "storage-stacks",
+)
 _QUICK = 50
 _SLOW_BATCHES = 20
 _SLOW = 1000

@@ -162,6 +162,7 @@ def test_hexadecimal_is_none_or_exactly_that_many_digits(text: str) -> None:
         ("-1K", None),
         ("32KK", None),
         ("9999999999999K", None),
+        ("999999999999G", None),  # 70 bits
         ("", None),
         (None, None),
         ("\u0663K", None),

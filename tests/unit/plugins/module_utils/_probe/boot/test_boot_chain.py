@@ -311,6 +311,7 @@ def test_installed_kernels(tmp_path: Path, files: tuple[str, ...], versions: lis
         ("[none] integrity confidentiality", "none"),
         ("none integrity [confidentiality]", "confidentiality"),
         ("x", None),
+        ("none [nntegrity] confidentiality", None),
     ],
 )
 def test_lockdown(tmp_path: Path, text: str, lockdown: str | None) -> None:

@@ -73,7 +73,7 @@ def test_a_manager_is_refused_by_its_name(tmp_path: Path, name: str) -> None:
     assert isinstance(refusal, Refusal)
     assert refusal.code == "bootloader_unsupported"
     manager, evidence, remedy = words
-    assert refusal.seen.startswith(f"{manager} writes this machine's boot entries: ")
+    assert refusal.seen.startswith(f"{manager} writes this host's boot entries: ")
     assert evidence in refusal.seen
     assert remedy in refusal.remedy
 

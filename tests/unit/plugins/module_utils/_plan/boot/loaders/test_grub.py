@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GRUB with its entries in grub.cfg: what is read, what is refused, what is to be done."""
+"""GRUB with its entries in grub.cfg: sources and entries, refusals and warnings, steps."""
 
 from __future__ import annotations
 
@@ -73,19 +73,19 @@ def grub(tree: Tree, *kernels: str) -> Grub:
     return Grub(tree, LoaderContext((), kernels or (VERSION,), None))
 
 
-OURS = ("intel_iommu=on", "iommu=pt")
-ADD = Change((), OURS, True, (), ())
+MANAGED = ("intel_iommu=on", "iommu=pt")
+ADD = Change((), MANAGED, True, (), ())
 
 
 def test_sources_and_entries_of_debian(tmp_path: Path) -> None:
     files = {"/etc/default/grub.d/a.cfg": 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX a"\n', DROP_IN: "X=1\n"}
     loader = grub(plant(tmp_path, files))
-    assert [(one.path, one.line, one.name, one.text, one.ours) for one in loader.sources] == [
+    assert [(source.path, source.line, source.name, source.text, source.ours) for source in loader.sources] == [
         ("/etc/default/grub", 3, "GRUB_CMDLINE_LINUX", "console=tty0", False),
         ("/etc/default/grub.d/a.cfg", 1, "GRUB_CMDLINE_LINUX", "$GRUB_CMDLINE_LINUX a", False),
         ("/etc/default/grub", 2, "GRUB_CMDLINE_LINUX_DEFAULT", "quiet", False),
     ]
-    assert [(one.id, one.role, one.version, one.line) for one in loader.entries] == [
+    assert [(entry.id, entry.role, entry.version, entry.line) for entry in loader.entries] == [
         ("gnulinux-simple-0d9c", NORMAL, VERSION, 2),
         (f"gnulinux-{VERSION}-recovery-0d9c", OTHER, VERSION, 6),
         ("custom", OTHER, VERSION, 10),
@@ -93,12 +93,12 @@ def test_sources_and_entries_of_debian(tmp_path: Path) -> None:
     assert loader.refusals() == ()
 
 
-def test_an_assignment_that_is_overridden_is_no_source(tmp_path: Path) -> None:
+def test_an_overridden_assignment_is_not_a_source(tmp_path: Path) -> None:
     loader = grub(plant(tmp_path, {"/etc/default/grub.d/a.cfg": 'GRUB_CMDLINE_LINUX="b"\n'}))
-    assert [one.text for one in loader.sources] == ["b", "quiet"]
+    assert [source.text for source in loader.sources] == ["b", "quiet"]
 
 
-def test_drop_ins_where_they_are_read(tmp_path: Path) -> None:
+def test_steps_where_drop_ins_are_read(tmp_path: Path) -> None:
     change = ADD._replace(entries=(LineChange("/boot/grub/grub.cfg", 2, "gnulinux-simple-0d9c", "a", "b"),))
     steps = grub(plant(tmp_path, {})).steps(change)
     assert [step.path for step in steps] == [DROP_IN, SCRIPT, "/boot/grub/grub.cfg"]
@@ -106,9 +106,9 @@ def test_drop_ins_where_they_are_read(tmp_path: Path) -> None:
     assert steps[2].argv == (MKCONFIG, "-o", "{draft}")
 
 
-def test_tokens_where_they_are_not(tmp_path: Path) -> None:
+def test_steps_where_drop_ins_are_not_read(tmp_path: Path) -> None:
     loader = grub(plant(tmp_path, {}, drop_ins=False))
-    assert [(one.name, one.ours) for one in loader.sources] == [
+    assert [(source.name, source.ours) for source in loader.sources] == [
         ("GRUB_CMDLINE_LINUX", False),
         ("GRUB_CMDLINE_LINUX_DEFAULT", True),
     ]
@@ -119,7 +119,7 @@ def test_tokens_where_they_are_not(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["GRUB_DEFAULT=0\n", "GRUB_DEFAULT=0", "", "GRUB_DEFAULT=0\n\n"])
-def test_a_variable_that_is_missing_is_added_and_goes_again_to_the_byte(tmp_path: Path, text: str) -> None:
+def test_a_missing_variable_is_added_and_removed_to_the_byte(tmp_path: Path, text: str) -> None:
     loader = grub(plant(tmp_path, {"/etc/default/grub": text}, drop_ins=False))
     (source,) = loader.sources
     add = LineChange(source.path, source.line, source.name, "", 'iommu=pt dyndbg="a b"')
@@ -134,7 +134,7 @@ def test_a_variable_that_is_missing_is_added_and_goes_again_to_the_byte(tmp_path
     assert edit.content == text
 
 
-def test_nothing_is_done_where_everything_is_right(tmp_path: Path) -> None:
+def test_there_are_no_steps_if_everything_is_right(tmp_path: Path) -> None:
     steps = grub(plant(tmp_path, {})).steps(ADD)
     files = {step.path: step.content for step in steps if isinstance(step, WriteFile)}
     files["/boot/grub/grub.cfg"] = menu("console=tty0 quiet intel_iommu=on iommu=pt", "console=tty0 quiet")
@@ -143,17 +143,17 @@ def test_nothing_is_done_where_everything_is_right(tmp_path: Path) -> None:
     assert list(grub(tree).steps(ADD)) == []
 
 
-WRONG = {
-    "an entry lacks one": (menu("quiet intel_iommu=on", "quiet"), "bring the arguments"),
-    "their order is another": (menu("iommu=pt intel_iommu=on", "quiet"), "bring the arguments"),
-    "no fallback": (menu("intel_iommu=on iommu=pt"), "without our arguments for every kernel"),
-    "ours in the fallback": (menu("intel_iommu=on iommu=pt", "iommu=pt"), "take iommu=pt out"),
+WRONG_MENUS = {
+    "an entry lacks an argument": (menu("quiet intel_iommu=on", "quiet"), "update the arguments"),
+    "the arguments are in another order": (menu("iommu=pt intel_iommu=on", "quiet"), "update the arguments"),
+    "no fallback entry": (menu("intel_iommu=on iommu=pt"), "without VFIO for every kernel"),
+    "a managed argument in the fallback entry": (menu("intel_iommu=on iommu=pt", "iommu=pt"), "remove iommu=pt from"),
 }
 
 
-@pytest.mark.parametrize("name", WRONG)
-def test_the_menu_is_made_anew_when_it_lacks_something(tmp_path: Path, name: str) -> None:
-    text, reason = WRONG[name]
+@pytest.mark.parametrize("name", WRONG_MENUS)
+def test_a_wrong_menu_is_regenerated(tmp_path: Path, name: str) -> None:
+    text, reason = WRONG_MENUS[name]
     last = grub(plant(tmp_path, {"/boot/grub/grub.cfg": text})).steps(ADD)[-1]
     assert isinstance(last, GenerateFile)
     assert reason in last.reason
@@ -162,20 +162,20 @@ def test_the_menu_is_made_anew_when_it_lacks_something(tmp_path: Path, name: str
 def test_a_kernel_without_an_entry_gets_one(tmp_path: Path) -> None:
     files = {"/boot/grub/grub.cfg": menu("intel_iommu=on iommu=pt", "quiet"), "/boot/vmlinuz-6.2.0": ""}
     last = grub(plant(tmp_path, files), VERSION, "6.2.0", "6.3.0").steps(ADD)[-1]
-    assert last.reason == "give an entry to 6.2.0"
+    assert last.reason == "add an entry for 6.2.0"
 
 
-def test_an_entry_that_somebody_copied_is_theirs(tmp_path: Path) -> None:
+def test_a_copied_entry_is_foreign(tmp_path: Path) -> None:
     text = "### BEGIN /etc/grub.d/10_linux ###\n" + entry("gnulinux-simple-0d9c", "quiet")
     text += "### END /etc/grub.d/10_linux ###\n### BEGIN /etc/grub.d/40_custom ###\n"
     text += entry("gnulinux-simple-0d9c", "mine") + "### END /etc/grub.d/40_custom ###\n"
     text += entry("gnulinux-simple-0d9c", "by hand")
     loader = grub(plant(tmp_path, {"/boot/grub/grub.cfg": text}))
-    assert [(one.role, one.line) for one in loader.entries] == [(NORMAL, 3), (OTHER, 9), (OTHER, 14)]
+    assert [(entry.role, entry.line) for entry in loader.entries] == [(NORMAL, 3), (OTHER, 9), (OTHER, 14)]
 
 
-def test_an_entry_for_another_init_has_ours_in_the_midst(tmp_path: Path) -> None:
-    """10_linux puts init= behind all arguments; what is foretold has ours behind it."""
+def test_the_arguments_need_not_be_last_in_an_entry_for_another_init(tmp_path: Path) -> None:
+    """10_linux appends init= to all other arguments; the prediction has the managed arguments after it."""
     steps = grub(plant(tmp_path, {})).steps(ADD)
     files = {step.path: step.content for step in steps if isinstance(step, WriteFile)}
     other = entry(f"gnulinux-{VERSION}-init-systemd-0d9c", "quiet intel_iommu=on iommu=pt init=/lib/systemd/systemd")
@@ -185,21 +185,21 @@ def test_an_entry_for_another_init_has_ours_in_the_midst(tmp_path: Path) -> None
     assert list(loader.steps(ADD)) == []
 
 
-def test_what_others_give_too_stays_in_the_fallback(tmp_path: Path) -> None:
+def test_an_argument_that_is_foreign_too_stays_in_the_fallback_entry(tmp_path: Path) -> None:
     steps = grub(plant(tmp_path, {})).steps(ADD)
     files = {step.path: step.content for step in steps if isinstance(step, WriteFile)}
     files["/boot/grub/grub.cfg"] = menu("iommu=pt intel_iommu=on iommu=pt", "iommu=pt")
     assert list(grub(plant(tmp_path, files)).steps(ADD)) == []
 
 
-def test_an_old_argument_in_the_fallback_is_taken_out(tmp_path: Path) -> None:
+def test_an_old_argument_is_removed_from_the_fallback_entry(tmp_path: Path) -> None:
     files = {"/boot/grub/grub.cfg": menu("iommu=pt", "quiet old=1")}
     last = grub(plant(tmp_path, files)).steps(Change(("old=1",), ("iommu=pt",), True, (), ()))[-1]
-    assert last.reason == "take old=1 out of the entries without our arguments"
+    assert last.reason == "remove old=1 from the entries without VFIO"
 
 
-def test_kernels_named_by_their_package(tmp_path: Path) -> None:
-    """As Arch has them: two kernels, one of which has no entry without our arguments."""
+def test_kernel_images_named_after_their_package(tmp_path: Path) -> None:
+    """As on Arch: two kernels, of which one lacks an entry, or a fallback entry."""
     files = {
         "/lib/modules/6.9.1-arch1-1/pkgbase": "linux\n",
         "/lib/modules/6.6.30-1-lts/pkgbase": "linux-lts\n",
@@ -211,8 +211,8 @@ def test_kernels_named_by_their_package(tmp_path: Path) -> None:
     bare = entry("vfio-workstation-fallback-linux", "", "linux")
     change = Change((), ("iommu=pt",), True, (), ())
     for text, reason in (
-        (normal + bare, "give an entry to 6.6.30-1-lts"),
-        (normal + other + bare, "have an entry without our arguments for every kernel"),
+        (normal + bare, "add an entry for 6.6.30-1-lts"),
+        (normal + other + bare, "add an entry without VFIO for every kernel"),
     ):
         tree = plant(tmp_path, {**files, "/boot/grub/grub.cfg": text}, drop_ins=False)
         loader = grub(tree, "6.9.1-arch1-1", "6.6.30-1-lts")
@@ -220,7 +220,7 @@ def test_kernels_named_by_their_package(tmp_path: Path) -> None:
         assert loader.steps(change)[-1].reason == reason
 
 
-def test_a_rescue_image_needs_no_everyday_entry(tmp_path: Path) -> None:
+def test_a_rescue_image_needs_no_normal_entry(tmp_path: Path) -> None:
     steps = grub(plant(tmp_path, {})).steps(ADD)
     files = {step.path: step.content for step in steps if isinstance(step, WriteFile)}
     rescue = entry("gnulinux-0-rescue-1-advanced-0d9c", "intel_iommu=on iommu=pt", "0-rescue-1")
@@ -254,29 +254,29 @@ def test_the_menu_keeps_its_language(tmp_path: Path, menu_says: str, files: dict
     assert last.argv == (*(("/usr/bin/env", *before) if before else ()), MKCONFIG, "-o", "{draft}")
 
 
-def test_removal_takes_our_files_and_makes_the_menu_anew(tmp_path: Path) -> None:
+def test_removal_removes_own_files_and_regenerates_the_menu(tmp_path: Path) -> None:
     files = {"/boot/grub/grub.cfg": menu("iommu=pt", ""), DROP_IN: "", SCRIPT: ""}
     steps = grub(plant(tmp_path, files)).steps(Change(("iommu=pt",), (), False, (), ()))
     assert [type(step) for step in steps] == [RemoveFile, RemoveFile, GenerateFile]
 
 
-def test_what_is_missing_is_refused(tmp_path: Path) -> None:
+def test_every_missing_part_is_refused(tmp_path: Path) -> None:
     plant(tmp_path, {})
     (tmp_path / "etc/grub.d/10_linux").chmod(0o644)
     (tmp_path / MKCONFIG.lstrip("/")).unlink()
     (tmp_path / "boot/grub/grub.cfg").unlink()
-    seen = [one.seen for one in grub(Tree(str(tmp_path))).refusals()]
+    seen = [refusal.seen for refusal in grub(Tree(str(tmp_path))).refusals()]
     assert len(seen) == 3
 
 
 @pytest.mark.parametrize("text", ['"${%s} mine"', '"$%s mine"'])
-def test_a_file_that_is_read_after_ours_and_adds_to_the_variable_is_fine(tmp_path: Path, text: str) -> None:
+def test_a_later_drop_in_may_append_to_the_variable(tmp_path: Path, text: str) -> None:
     text = f"GRUB_CMDLINE_LINUX_DEFAULT={text}\n" % "GRUB_CMDLINE_LINUX_DEFAULT"
     assert grub(plant(tmp_path, {"/etc/default/grub.d/zzz.cfg": text})).refusals() == ()
 
 
 @pytest.mark.parametrize("value", ['"$(cat /etc/x)"', "`x`", '"\\$x"'])
-def test_a_line_of_ours_that_says_nothing_certain_is_refused(tmp_path: Path, value: str) -> None:
+def test_an_uncertain_value_of_the_managed_line_is_refused(tmp_path: Path, value: str) -> None:
     text = f"GRUB_DEFAULT=0\nGRUB_CMDLINE_LINUX_DEFAULT={value}\n"
     (refusal,) = grub(plant(tmp_path, {"/etc/default/grub": text}, drop_ins=False)).refusals()
     assert refusal.code == "cmdline_unreadable"
@@ -284,54 +284,54 @@ def test_a_line_of_ours_that_says_nothing_certain_is_refused(tmp_path: Path, val
     assert grub(plant(tmp_path, {"/etc/default/grub": text})).refusals() == ()
 
 
-def test_a_value_in_pieces_has_ours_in_the_last(tmp_path: Path) -> None:
+def test_the_last_assignment_is_managed(tmp_path: Path) -> None:
     text = DEFAULTS + 'GRUB_CMDLINE_LINUX_DEFAULT+=" more"\n'
     loader = grub(plant(tmp_path, {"/etc/default/grub": text}, drop_ins=False))
-    assert [(one.text, one.line) for one in loader.sources if one.ours] == [(" more", 4)]
+    assert [(source.text, source.line) for source in loader.sources if source.ours] == [(" more", 4)]
     assert len(loader.sources) == 3
 
 
-def test_a_file_that_is_read_after_ours_and_sets_the_variable_anew_is_refused(tmp_path: Path) -> None:
+def test_a_later_drop_in_that_overrides_the_variable_is_refused(tmp_path: Path) -> None:
     loader = grub(plant(tmp_path, {"/etc/default/grub.d/zzz.cfg": 'GRUB_CMDLINE_LINUX_DEFAULT="mine"\n'}))
-    assert [one.code for one in loader.refusals()] == ["bootloader_unsupported"]
+    assert [refusal.code for refusal in loader.refusals()] == ["bootloader_unsupported"]
 
 
-def test_what_would_not_come_through_is_refused(tmp_path: Path) -> None:
+def test_arguments_that_grub_would_change_are_refused(tmp_path: Path) -> None:
     loader = grub(plant(tmp_path, {}))
     units = ["memmap=1G$4G", "a=b;c", "#a", 'a=b"c d"']
-    assert [one.code for one in loader.argument_problems(units)] == ["argument_unsupported"] * 4
+    assert [refusal.code for refusal in loader.argument_refusals(units)] == ["argument_unsupported"] * 4
     good = ['dyndbg="file x +p"', '"a=b c"', 'a="b"', 'a=""', "a=#b", "hugepagesz=1G hugepages=8", "a=b,c:d/e*f(g)"]
-    assert loader.argument_problems(good) == ()
+    assert loader.argument_refusals(good) == ()
 
 
-STAY = {
-    "a command's output, in the value": ('GRUB_CMDLINE_LINUX="iommu=off $(cat /etc/more)"\n', "", "iommu=off in"),
-    "a command's output, in the entries": ('GRUB_CMDLINE_LINUX="$(cat /etc/more)"\n', "iommu=off", "have iommu=off"),
-    "backticks": ("GRUB_CMDLINE_LINUX=`cat /etc/more`\n", "iommu=off", "have iommu=off"),
-    "another variable": ('MORE="iommu=off"\nGRUB_CMDLINE_LINUX="$MORE"\n', "iommu=off", "have iommu=off"),
-    "a default": ('GRUB_CMDLINE_LINUX="${GRUB_CMDLINE_LINUX:-iommu=off}"\n', "iommu=off", "have iommu=off"),
+COMPUTED = {
+    "a command's output, in the value": ('GRUB_CMDLINE_LINUX="iommu=off $(cat /etc/more)"\n', "", "has iommu=off,"),
+    "a command's output, in the entries": ('GRUB_CMDLINE_LINUX="$(cat /etc/more)"\n', "iommu=off", "have iommu=off,"),
+    "backticks": ("GRUB_CMDLINE_LINUX=`cat /etc/more`\n", "iommu=off", "have iommu=off,"),
+    "another variable": ('MORE="iommu=off"\nGRUB_CMDLINE_LINUX="$MORE"\n', "iommu=off", "have iommu=off,"),
+    "a default": ('GRUB_CMDLINE_LINUX="${GRUB_CMDLINE_LINUX:-iommu=off}"\n', "iommu=off", "have iommu=off,"),
     "a condition": (
         'GRUB_CMDLINE_LINUX=""\nif [ -e /etc/more ]; then\n    GRUB_CMDLINE_LINUX="iommu=off"\nfi\n',
         "iommu=off",
-        "iommu=off in",
+        "has iommu=off,",
     ),
 }
 
 
 @pytest.mark.parametrize("drop_ins", [True, False])
-@pytest.mark.parametrize("name", STAY)
-def test_what_a_shell_makes_can_not_stand_back(tmp_path: Path, name: str, drop_ins: bool) -> None:
-    """With conflicts=replace too: else all would be done, found wrong, and undone."""
-    line, in_entry, words = STAY[name]
+@pytest.mark.parametrize("name", COMPUTED)
+def test_a_computed_conflict_can_not_be_set_aside(tmp_path: Path, name: str, drop_ins: bool) -> None:
+    """Not even with conflicts=replace: all steps would be made, the menu found wrong, and all steps undone."""
+    line, in_entry, words = COMPUTED[name]
     files = {"/etc/default/grub": line, "/boot/grub/grub.cfg": menu(in_entry)}
-    (refusal,) = grub(plant(tmp_path, files, drop_ins)).argument_problems(["iommu=pt", "quiet"])
+    (refusal,) = grub(plant(tmp_path, files, drop_ins)).argument_refusals(["iommu=pt", "quiet"])
     number = 1 + line[: line.index("GRUB_CMDLINE_LINUX" if name != "a condition" else "    ")].count("\n")
     assert refusal.code == "cmdline_conflict"
     assert f"/etc/default/grub, line {number} " in refusal.seen
     assert words in refusal.seen
-    assert "iommu=pt is wanted" in refusal.seen
-    # What contradicts nothing may be made by whomever.
-    assert grub(Tree(str(tmp_path))).argument_problems(["quiet"]) == ()
+    assert "conflicts with the requested iommu=pt" in refusal.seen
+    # A computed value without a conflict is fine.
+    assert grub(Tree(str(tmp_path))).argument_refusals(["quiet"]) == ()
 
 
 @pytest.mark.parametrize(
@@ -340,19 +340,19 @@ def test_what_a_shell_makes_can_not_stand_back(tmp_path: Path, name: str, drop_i
         'GRUB_CMDLINE_LINUX="iommu=off"\n',
         "GRUB_CMDLINE_LINUX='iommu=off $5'\n",
         'A="$(cat /etc/more)"\nGRUB_CMDLINE_LINUX="a"\nGRUB_CMDLINE_LINUX="${GRUB_CMDLINE_LINUX} iommu=off"\n',
-        # the menu is older than the line
+        # The menu is older than the line.
         'GRUB_CMDLINE_LINUX="a"\nGRUB_CMDLINE_LINUX_DEFAULT="$GRUB_CMDLINE_LINUX b"\n',
     ],
 )
-def test_what_stands_there_can_stand_back(tmp_path: Path, line: str) -> None:
+def test_a_literal_conflict_can_be_set_aside(tmp_path: Path, line: str) -> None:
     files = {"/etc/default/grub": line, "/boot/grub/grub.cfg": menu("iommu=off")}
-    assert grub(plant(tmp_path, files)).argument_problems(["iommu=pt"]) == ()
+    assert grub(plant(tmp_path, files)).argument_refusals(["iommu=pt"]) == ()
 
 
-def test_what_was_ours_can_stand_back_beside_what_a_shell_makes(tmp_path: Path) -> None:
+def test_a_conflict_in_the_drop_in_can_be_set_aside_beside_a_computed_value(tmp_path: Path) -> None:
     files = {"/etc/default/grub": 'GRUB_CMDLINE_LINUX="$(cat /etc/more)"\n', DROP_IN: drop_in(["iommu=off"])}
     tree = plant(tmp_path, {**files, "/boot/grub/grub.cfg": menu("iommu=off")})
-    assert grub(tree).argument_problems(["iommu=pt"]) == ()
+    assert grub(tree).argument_refusals(["iommu=pt"]) == ()
 
 
 LATER = "/etc/grub.d/zzz_other_system"
@@ -420,7 +420,7 @@ def test_what_bash_appends_is_read_where_sh_is_bash(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("drop_ins", [True, False])
-def test_lines_behind_which_nothing_reaches_the_kernel_are_refused(tmp_path: Path, drop_ins: bool) -> None:
+def test_values_after_which_nothing_reaches_the_kernel_are_refused(tmp_path: Path, drop_ins: bool) -> None:
     for line, code in (
         ('GRUB_CMDLINE_LINUX="a -- b"', "bootloader_unsupported"),
         ('GRUB_CMDLINE_LINUX="a\nb"', "cmdline_unreadable"),
@@ -430,18 +430,18 @@ def test_lines_behind_which_nothing_reaches_the_kernel_are_refused(tmp_path: Pat
         (refusal,) = loader.refusals()
         assert refusal.code == code
         assert refusal.seen.startswith("/etc/default/grub, line 1 has GRUB_CMDLINE_LINUX")
-    # Where ours stand in that very line, they stand before it.
+    # In the managed line, the managed arguments are written before the --.
     text = 'GRUB_CMDLINE_LINUX_DEFAULT="a -- b"\n'
     assert len(grub(plant(tmp_path, {"/etc/default/grub": text}, drop_ins)).refusals()) == drop_ins
 
 
-def test_files_that_the_shell_would_not_find_are_none(tmp_path: Path) -> None:
+def test_files_that_the_shells_glob_does_not_match_are_not_read(tmp_path: Path) -> None:
     text = 'GRUB_CMDLINE_LINUX_DEFAULT="not read"\n'
     files = {f"/etc/default/grub.d/{name}": text for name in (".a.cfg", "a.cfg.bak", "a.conf")}
-    assert [one.path for one in grub(plant(tmp_path, files)).sources] == ["/etc/default/grub"] * 2
+    assert [source.path for source in grub(plant(tmp_path, files)).sources] == ["/etc/default/grub"] * 2
 
 
-def test_entries_that_another_script_makes_are_refused_by_its_name(tmp_path: Path) -> None:
+def test_entries_generated_by_another_script_are_refused_by_its_name(tmp_path: Path) -> None:
     """As Ubuntu has them where / is on ZFS."""
     text = "### BEGIN /etc/grub.d/10_linux ###\n### END /etc/grub.d/10_linux ###\n"
     text += "### BEGIN /etc/grub.d/10_linux_zfs ###\n" + entry("gnulinux-rpool/ROOT/ubuntu_1x5gh3-6.2.0", "quiet")

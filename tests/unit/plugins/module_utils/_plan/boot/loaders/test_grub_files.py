@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_config import FALLBACK
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.grub import role
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.grub_entries import role
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.grub_files import (
     FALLBACK_ID,
     drop_in,

@@ -237,7 +237,7 @@ def tuned(root: Path, value: str = TUNED, files: dict[str, str] | None = None) -
 
 
 def test_what_a_variable_of_grub_contradicts_is_named_with_its_source(tmp_path: Path) -> None:
-    refusals = tuned(tmp_path).argument_problems(("intel_iommu=on", "isolcpus=domain,managed_irq,4-7"))
+    refusals = tuned(tmp_path).argument_refusals(("intel_iommu=on", "isolcpus=domain,managed_irq,4-7"))
     assert [refusal.code for refusal in refusals] == ["cmdline_conflict"] * 2
     for refusal, theirs in zip(refusals, ("isolcpus=managed_irq,domain,2-5", "intel_iommu=off"), strict=True):
         assert "/boot/grub2/grubenv, line 3, variable tuned_params" in refusal.seen
@@ -248,7 +248,7 @@ def test_what_a_variable_of_grub_contradicts_is_named_with_its_source(tmp_path: 
 
 def test_a_variable_of_grub_that_contradicts_nothing_is_kept(tmp_path: Path) -> None:
     loader = tuned(tmp_path, "skew_tick=1")
-    assert loader.argument_problems(("intel_iommu=on",)) == ()
+    assert loader.argument_refusals(("intel_iommu=on",)) == ()
     converge(tmp_path, GrubBls, CmdlineRequest("iommu", ("intel_iommu=on",)), records.EMPTY)
     entry = (tmp_path / f"boot/loader/entries/{MACHINE}-6.12.1.conf").read_text()
     assert "options root=UUID=b ro rhgb $tuned_params intel_iommu=on\n" in entry
@@ -477,5 +477,5 @@ def test_kernelopts_that_nothing_sets_are_refused(tmp_path: Path) -> None:
 def test_kernelopts_without_room_are_refused(tmp_path: Path) -> None:
     full = "kernelopts={}\n".format("x" * (1024 - 25 - 12 - 7))
     loader = red_hat_8(tmp_path, full)
-    assert loader.argument_problems(("a=b",)) == ()
-    assert [one.code for one in loader.argument_problems(("a=b", "c=d"))] == ["cmdline_too_long"]
+    assert loader.argument_refusals(("a=b",)) == ()
+    assert [one.code for one in loader.argument_refusals(("a=b", "c=d"))] == ["cmdline_too_long"]
