@@ -55,6 +55,7 @@ FILES = {
     "./etc/default/grub.d/zz-vfio-workstation.cfg",
     "./etc/grub.d/zz_vfio_workstation",
     "./etc/initramfs-tools/hooks/vfio-workstation",
+    "./etc/udev/rules.d/05-vfio-workstation.rules",
     "./etc/vfio-workstation",
     "./etc/vfio-workstation/host.json",
     "./etc/vfio-workstation/initramfs",

@@ -51,7 +51,8 @@ class SkippedKernel(NamedTuple):
 RECORD_FILE = "/etc/vfio-workstation/initramfs.json"
 #: Contains the requested files, for the generators' hooks, which also run when a kernel is installed.
 STORE = "/etc/vfio-workstation/initramfs"
-#: Folder in an image that has an empty file named after the digest of the request that the image was built from.
+#: Folder in an image that has an empty file named after the digest of the request that the image was built from. It is
+#: on no host: the udev rule for devices recognizes an initramfs by it.
 MARKERS = "usr/lib/vfio-workstation"
 #: Cache of what images contain, so that an unchanged image is not unpacked again.
 LISTINGS_FILE = "/var/lib/vfio-workstation/initramfs-listings.json"

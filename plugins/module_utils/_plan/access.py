@@ -18,6 +18,7 @@ from .._machine.initramfs import File
 from .._machine.plan import Refusal
 from .own_files import head
 from .refusals import refuse
+from .udev_rule import RELOAD_RULES
 
 #: Sorts after systemd's 50-udev-default.rules, and before 73-seat-late.rules, which applies the uaccess tag.
 ACCESS_RULE_FILE = "/etc/udev/rules.d/70-vfio-workstation-access.rules"
@@ -27,7 +28,7 @@ ACCESS_FILES = (ACCESS_RULE_FILE, MEMLOCK_FILE)
 #: Run in this order after the rule was written, so that existing device nodes get the group too. When the rule is
 #: removed, a node keeps the group until its device is bound again: udev does not revert what no rule mentions.
 ACCESS_TOOLS = (
-    ("udevadm", "control", "--reload"),
+    RELOAD_RULES,
     ("udevadm", "trigger", "--action=change", "--subsystem-match=vfio", "--subsystem-match=vfio-dev"),
     ("udevadm", "trigger", "--action=change", "--subsystem-match=misc", "--sysname-match=iommu"),
 )

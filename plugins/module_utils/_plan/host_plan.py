@@ -31,6 +31,7 @@ ACCESS, KVM, ARGUMENTS = "access", "kvm", "arguments"
 SECTIONS = (IOMMU, DEVICES, HUGEPAGES, CPU_ISOLATION, ACCESS, KVM, ARGUMENTS)
 #: Every file that a section may write on the machine.
 OWN_FILES: Mapping[str, tuple[str, ...]] = {
+    DEVICES: (RULE_FILE,),
     HUGEPAGES: (TMPFILES_FILE, WANTS_FILE, *(mount_unit_path(size) for size in HUGE_PAGE_SIZES_KB)),
     CPU_ISOLATION: (UNIT_FILE, SCRIPT_FILE),
     ACCESS: ACCESS_FILES,
@@ -136,10 +137,12 @@ def _parts(
 def _devices_part(machine: Machine, devices: DevicesPlan) -> _Part:
     # The section may be requested alone, so it enables the IOMMU too. An argument of two sections is written once.
     enable_iommu = iommu_arguments(machine) if devices.bindings else ()
+    initramfs = _initramfs(devices.bindings)
     return _Part(
         DEVICES,
         arguments=(*enable_iommu, *devices.arguments),
-        initramfs=_initramfs(devices.bindings),
+        initramfs=initramfs,
+        files=initramfs.files,  # on the host too, see udev_rule
         refusals=devices.refusals,
         notes=devices.notes,
     )

@@ -4,14 +4,25 @@
 
 """The udev rule that binds functions to vfio-pci before other drivers are loaded, gated by a kernel argument.
 
-The rule is in the initramfs only. The add event of any PCI function sets driver_override of all requested functions,
-not only of the event's own (udev(7): ATTR{[SUBSYSTEM/KERNEL]NAME}). udev handles events in parallel, and any event may
-load a driver; but it applies the rules of an event before it runs the event's programs, so the overrides are set
-before any driver is loaded.
+The same file is in every initramfs and on the host. In the initramfs it binds the functions that the kernel finds at
+boot. On the host it binds those that appear later: virtual functions when their driver creates them, Thunderbolt
+devices when they are authorized, functions that a rescan of the bus finds. initramfs-tools and dracut (hostonly) copy
+rules of the host into images, so the file has one content for both: an image is right whichever copy it has.
 
-A function that a built-in driver has claimed is unbound from it. Loading vfio-pci binds every function whose override
-names it; `drivers_probe` does that where vfio-pci is built in or already loaded
-(Documentation/ABI/testing/sysfs-bus-pci).
+The add event of any PCI function sets driver_override of all requested functions without a driver, not only of the
+event's own (udev(7): ATTR{[SUBSYSTEM/KERNEL]NAME}). udev handles events in parallel, and any event may load a driver;
+but it applies the rules of an event before it runs the event's programs, so the overrides are set before any driver is
+loaded.
+
+A function is unbound from another driver in two cases. In the initramfs, a built-in driver may have claimed it, and
+nothing uses it yet. On the host, when it appears: the driver of an identical device is already loaded, and claims it
+before udev gets the event. The kernel sends that event once. Events that are replayed by `udevadm trigger`, at boot or
+by a package, carry SYNTH_UUID since Linux 4.13 (lib/kobject_uevent.c, kobject_synth_uevent()), and unbind nothing. So a
+function that is requested while the host uses it stays with the host until the next boot, even if the running kernel
+already has the gate: neither writing the rule nor a trigger takes it from its driver.
+
+Loading vfio-pci binds every function whose override names it; `drivers_probe` does that where vfio-pci is built in or
+already loaded (Documentation/ABI/testing/sysfs-bus-pci).
 """
 
 from __future__ import annotations
@@ -19,20 +30,28 @@ from __future__ import annotations
 from typing import Iterable, Iterator, Sequence
 
 from .._machine.host_plan import Binding, Identity
+from .._machine.initramfs import MARKERS
 from .notation import slot_of
 
-#: Path in the initramfs. It is read before 80-drivers.rules, which loads drivers.
+#: Path in the initramfs and on the host. It is read before 80-drivers.rules, which loads drivers.
 RULE_FILE = "/etc/udev/rules.d/05-vfio-workstation.rules"
 #: Name of the kernel argument that enables the rule.
 GATE = "vfio_workstation"
 DRIVER = "vfio-pci"
+#: Makes udev read its rules again. No present device gets an event.
+RELOAD_RULES = ("udevadm", "control", "--reload")
 
+# A property whose name begins with a dot is not stored in udev's database.
+_MAY_UNBIND = ".vfio_workstation_may_unbind"
 _HEAD = f"""\
 # Made by the Ansible collection vfio.workstation: functions for guests, by address and identity.
 ACTION!="add", GOTO="vfio_workstation_end"
 SUBSYSTEM!="pci", GOTO="vfio_workstation_end"
 IMPORT{{cmdline}}="{GATE}"
 ENV{{{GATE}}}!="1", GOTO="vfio_workstation_end"
+# A function is unbound from its driver in the initramfs, or when it appears; not if udevadm trigger replays its event.
+TEST=="/{MARKERS}", ENV{{{_MAY_UNBIND}}}="1"
+ENV{{SYNTH_UUID}}!="?*", ENV{{{_MAY_UNBIND}}}="1"
 """
 _LOAD = f'RUN{{builtin}}+="kmod load {DRIVER}"\n'
 _TAIL = 'LABEL="vfio_workstation_end"\n'
@@ -49,7 +68,7 @@ def rule_text(bindings: Sequence[Binding]) -> str:
     parts = [
         _HEAD,
         *(_override(binding) for binding in by_function),
-        *(_bind(binding.address) for binding in by_function),
+        *(_bind(binding) for binding in by_function),
     ]
     if len(by_function) < len(bindings):
         parts.append(_LOAD)
@@ -57,21 +76,37 @@ def rule_text(bindings: Sequence[Binding]) -> str:
 
 
 def _override(binding: Binding) -> str:
+    """Return the line that acts on every event, while the function has no driver."""
     address = binding.address
-    function = f"[pci/{address}]"
-    ids = [f'ATTR{{{function}{name}}}=="0x{value}"' for name, value in _attributes(binding.identity)]
-    location = [f'TEST=="{path}"' for path in _paths(address, binding.identity.parent)]
-    unset = f'ATTR{{{function}driver_override}}!="{DRIVER}"'
-    keys = [*ids, *location, unset, f'ATTR{{{function}driver_override}}="{DRIVER}"']
-    return f"# {binding.name}\n{', '.join(keys)}\n"
+    free = f'TEST!="/sys/bus/pci/devices/{address}/driver"'
+    unset = f'ATTR{{[pci/{address}]driver_override}}=="|(null)"'
+    return f"# {binding.name}\n{', '.join([*_matches(binding), free, unset, _set_override(address)])}\n"
 
 
-def _bind(address: str) -> str:
-    overridden = f'KERNEL=="{address}", ATTR{{driver_override}}=="{DRIVER}"'
+def _bind(binding: Binding) -> str:
+    """Return the lines that act on the function's own event."""
+    own = f'KERNEL=="{binding.address}"'
+    may_unbind = f'ENV{{{_MAY_UNBIND}}}=="1"'
+    unset = f'ATTR{{driver_override}}!="{DRIVER}"'
+    override = [own, may_unbind, *_matches(binding), unset, _set_override(binding.address)]
+    overridden = f'{own}, ATTR{{driver_override}}=="{DRIVER}", DRIVER!="{DRIVER}"'
     return (
-        f'{overridden}, DRIVER=="?*", DRIVER!="{DRIVER}", ATTR{{driver/unbind}}="$kernel"\n'
-        f'{overridden}, DRIVER!="{DRIVER}", ATTR{{[subsystem/pci]drivers_probe}}="$kernel", {_LOAD}'
+        f"{', '.join(override)}\n"
+        f'{overridden}, {may_unbind}, DRIVER=="?*", ATTR{{driver/unbind}}="$kernel"\n'
+        f'{overridden}, ATTR{{[subsystem/pci]drivers_probe}}="$kernel", {_LOAD}'
     )
+
+
+def _matches(binding: Binding) -> Iterator[str]:
+    """Yield the keys that match if this very function is at its address."""
+    for name, value in _attributes(binding.identity):
+        yield f'ATTR{{[pci/{binding.address}]{name}}}=="0x{value}"'
+    for path in _paths(binding.address, binding.identity.parent):
+        yield f'TEST=="{path}"'
+
+
+def _set_override(address: str) -> str:
+    return f'ATTR{{[pci/{address}]driver_override}}="{DRIVER}"'
 
 
 def _attributes(identity: Identity) -> Iterator[tuple[str, str]]:

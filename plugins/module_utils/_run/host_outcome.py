@@ -166,7 +166,8 @@ def _observed(host: Host, parts: Parts) -> Observed:
     )
     pending = {section: frozenset(step.effect for step in steps) for section, steps in parts.files.steps.items()}
     if parts.images is not None and not (parts.images.states.configured and parts.images.states.staged):
-        pending[DEVICES] = frozenset({STAGED if parts.images.states.configured else CONFIGURED})
+        of_images = STAGED if parts.images.states.configured else CONFIGURED
+        pending[DEVICES] = pending.get(DEVICES, frozenset()) | {of_images}
     return Observed(lines, pending, dict(host.context.kvm_values))
 
 

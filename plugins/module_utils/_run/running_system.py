@@ -24,6 +24,7 @@ from .._plan.hugepages_files import (
     stop_tool,
 )
 from .._plan.isolation import SCRIPT_FILE, STATE, UNIT, UNIT_FILE
+from .._plan.udev_rule import RELOAD_RULES, RULE_FILE
 from .._probe.tree import FILE_LIMIT, Tree
 
 #: The huge pages that were requested since boot. Memory that was too fragmented for them then will be so until the next
@@ -67,11 +68,19 @@ class RunningSystem:
         if not self._tree.live:
             return
         yield from self._unit_steps()
-        if ACCESS_RULE_FILE in self._written | self._removed and self._tree.exists("/run/udev/control"):
-            for argv in ACCESS_TOOLS:
-                yield RunTool(argv, ACTIVE, "apply the access rule to present devices")
+        if self._tree.exists("/run/udev/control"):
+            yield from self._rule_steps()
         yield from self._allocations()
         yield from self._releases()
+
+    def _rule_steps(self) -> Iterator[Step]:
+        changed = self._written | self._removed
+        if ACCESS_RULE_FILE in changed:
+            for argv in ACCESS_TOOLS:
+                yield RunTool(argv, ACTIVE, "apply the access rule to present devices")
+        elif RULE_FILE in changed:
+            # Present functions are left to the next boot, see udev_rule.
+            yield RunTool(RELOAD_RULES, ACTIVE, "apply the rule to devices that appear from now on")
 
     def _unit_steps(self) -> Iterator[Step]:
         has_units = any(path.startswith(_UNITS) for path in self._written | self._removed)

@@ -75,6 +75,7 @@ def test_a_server_with_all_sections() -> None:
     assert file.path == "/etc/udev/rules.d/05-vfio-workstation.rules"
     assert '[pci/0000:41:00.1]driver_override}="vfio-pci"' in file.content
     assert complete.initramfs["devices"].modules == ("vfio-pci",)
+    assert complete.files["devices"] == (file,)  # on the host too, for functions that appear later
     assert complete.record.bound == ("0000:41:00.0", "0000:41:00.1")
     assert complete.record.cpus == tuple(range(8, 16))
 
@@ -90,6 +91,7 @@ def test_empty_sections_remove_what_was_requested_before() -> None:
     emptied = plan(server(), record, devices="[]", hugepages="[]", cpu_isolation="{cpus: none}")
     assert emptied.arguments == {"devices": (), "hugepages": (), "cpu_isolation": ()}
     assert emptied.initramfs == {"devices": InitramfsRequest()}
+    assert emptied.files["devices"] == ()
     assert emptied.record == NOTHING
 
 

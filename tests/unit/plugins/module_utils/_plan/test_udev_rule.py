@@ -1,16 +1,18 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rule in the initramfs, interpreted as udev does, on a tree of files."""
+"""The rule in the initramfs and on the host, interpreted as udev does, on a tree of files."""
 
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import SELECTED, Binding, Identity
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramfs import MARKERS
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.udev_rule import ids_argument, rule_text
 
 GPU = Binding(
@@ -47,9 +49,11 @@ class Udev:
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(folder)
 
-    def event(self, address: str, text: str, action: str = "add", subsystem: str = "pci") -> None:
-        """Run the rule for an event of a function."""
-        self._properties: dict[str, str] = {}
+    def event(
+        self, address: str, text: str, action: str = "add", subsystem: str = "pci", *, replayed: bool = True
+    ) -> None:
+        """Run the rule for an event of a function, replayed as by `udevadm trigger`, or from the kernel."""
+        self._properties: dict[str, str] = {"SYNTH_UUID": "0"} if replayed else {}
         label = None
         for line in text.splitlines():
             tokens = TOKEN.findall(line)
@@ -79,7 +83,7 @@ class Udev:
                 return False
         else:
             current = event[key]
-        return current != "" if value == "?*" else current == value
+        return current != "" if value == "?*" else current in value.split("|")
 
     def _acts(self, key: str, name: str, value: str, address: str) -> bool:
         if (key, name) == ("IMPORT", "cmdline"):
@@ -87,6 +91,8 @@ class Udev:
             if value not in words:
                 return False
             self._properties[value] = words[value] or "1"
+        elif key == "ENV":
+            self._properties[name] = value
         elif key == "ATTR":
             self.written.append(
                 (name if name.startswith("[") else f"[pci/{address}]{name}", value.replace("$kernel", address))
@@ -94,6 +100,8 @@ class Udev:
             path = self._path(name, address)
             if path.exists():
                 path.write_text(value + "\n")
+            elif name == "driver/unbind":
+                shutil.rmtree(path.parent)
         elif key == "RUN":
             self.ran.append(value)
         else:
@@ -111,12 +119,27 @@ class Udev:
         name = self.root / "sys/bus/pci/devices" / address / "driver" / "name"
         return name.read_text() if name.exists() else ""
 
-    def override(self, address: str) -> str:
-        return (self.root / "sys/bus/pci/devices" / address / "driver_override").read_text().rstrip()
+    def overridden(self) -> list[str]:
+        """The functions that only vfio-pci may take."""
+        files = sorted((self.root / "sys/bus/pci/devices").glob("*/driver_override"))
+        assert {file.read_text() for file in files} <= {"(null)\n", "vfio-pci\n"}
+        return [file.parent.name for file in files if file.read_text() == "vfio-pci\n"]
 
 
 @pytest.fixture
 def udev(tmp_path: Path) -> Udev:
+    """An initramfs, where events are replayed once udev runs."""
+    udev = running_system(tmp_path)
+    (tmp_path / MARKERS).mkdir(parents=True)
+    return udev
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Udev:
+    return running_system(tmp_path)
+
+
+def running_system(tmp_path: Path) -> Udev:
     udev = Udev(tmp_path, "ro vfio_workstation=1")
     card = {"vendor": "0x10de", "device": "0x2684", "subsystem_vendor": "0x1043", "subsystem_device": "0x88e2"}
     udev.function("pci0000:00/0000:00:00.0", vendor="0x1022", device="0x14d8")
@@ -130,10 +153,10 @@ def udev(tmp_path: Path) -> Udev:
     return udev
 
 
-def test_the_first_event_of_any_function_sets_every_override(udev: Udev) -> None:
+def test_the_first_event_of_any_function_sets_the_override_of_all_without_a_driver(udev: Udev) -> None:
     udev.event("0000:00:00.0", rule_text([GPU, ON_ROOT, BELOW_VMD]))
-    assert [udev.override(address) for address in ("0000:41:00.0", "0000:00:02.0", "10000:e0:06.0")] == ["vfio-pci"] * 3
-    assert udev.override("0000:01:00.0") == "(null)"  # the twin
+    # Not of the identical device, nor of the function that a built-in driver has: that one gets an event of its own.
+    assert udev.overridden() == ["0000:41:00.0", "10000:e0:06.0"]
     assert udev.ran == []
 
 
@@ -194,3 +217,43 @@ def test_for_binding_by_id_vfio_pci_is_loaded_at_the_first_event(udev: Udev) -> 
     assert (udev.written, udev.ran) == ([], ["kmod load vfio-pci"])
     assert ids_argument([by_id, ON_ROOT._replace(bind_by="id")]) == "vfio-pci.ids=8086:9a49,10de:2684:1043:88e2"
     assert ids_argument([GPU]) is None
+
+
+def test_in_the_running_system_a_function_that_appears_is_unbound_from_a_loaded_driver(running: Udev) -> None:
+    running.event("0000:00:02.0", rule_text([ON_ROOT]), replayed=False)
+    assert [name for name, _value in running.written] == [
+        "[pci/0000:00:02.0]driver_override",
+        "[pci/0000:00:02.0]driver/unbind",
+        "[subsystem/pci]drivers_probe",
+    ]
+    assert running.ran == ["kmod load vfio-pci"]
+
+
+def test_in_the_running_system_a_function_that_appears_without_a_driver_is_bound(running: Udev) -> None:
+    running.event("0000:41:00.0", rule_text([GPU]), replayed=False)
+    assert running.overridden() == ["0000:41:00.0"]
+    assert running.written[1:] == [("[subsystem/pci]drivers_probe", "0000:41:00.0")]
+    assert running.ran == ["kmod load vfio-pci"]
+
+
+@pytest.mark.parametrize(("address", "replayed"), [("0000:00:02.0", True), ("0000:41:00.0", False)])
+def test_in_the_running_system_a_function_in_use_stays_with_its_driver(
+    running: Udev, address: str, replayed: bool
+) -> None:
+    """Requested, but no reboot yet: neither a trigger nor the arrival of another function takes it."""
+    running.event(address, rule_text([ON_ROOT]), replayed=replayed)
+    assert (running.written, running.ran) == ([], [])
+
+
+def test_in_the_running_system_a_foreign_override_is_kept(running: Udev) -> None:
+    """The module device_driver sets `none` for a function that no driver may take."""
+    override = running.root / "sys/bus/pci/devices/0000:41:00.0/driver_override"
+    override.write_text("none\n")
+    running.event("0000:41:00.0", rule_text([GPU]))
+    assert (running.written, running.ran) == ([], [])
+
+
+def test_in_the_running_system_nothing_happens_without_the_gate(running: Udev) -> None:
+    running.cmdline = "ro quiet"
+    running.event("0000:41:00.0", rule_text([GPU]), replayed=False)
+    assert (running.written, running.ran) == ([], [])

@@ -23,6 +23,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.access impo
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import SECTIONS
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.kvm_options import KVM_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.udev_rule import RULE_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._run import initramfs
 from ansible_collections.vfio.workstation.plugins.module_utils._run.converge import Outcome
 from ansible_collections.vfio.workstation.plugins.module_utils._run.host import HostRun, check_parameters
@@ -141,15 +142,34 @@ def test_what_is_applied_leaves_no_file_to_write_and_goes_without_a_trace(root: 
     assert {path: path.read_bytes() for path in Path(root, "etc").rglob("*") if path.is_file()} == before
 
 
-def test_images_hold_none_of_the_files_that_are_for_the_running_system(
-    root: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """mkinitramfs copies the machine's own udev rules and modprobe.d into each image that it makes."""
+@pytest.fixture
+def with_images(root: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The machine with initramfs-tools, and images that hold none of the requests."""
     for path in ("usr/sbin/mkinitramfs", "etc/kernel/postinst.d/initramfs-tools", "etc/group"):
         Path(root, path).parent.mkdir(parents=True, exist_ok=True)
         Path(root, path).write_text("kvm:x:102:\n", "utf-8")
     monkeypatch.setattr(initramfs, "run_tool", lambda _argv: "usr/lib/vfio-workstation/0123456789abcdef\n")
-    theirs = (ACCESS_RULE_FILE, KVM_FILE)
+    return root
+
+
+def test_the_rule_on_the_host_is_part_of_the_configuration(with_images: str) -> None:
+    sections = {"devices": [{"name": "gpu", "select": "0000:01:00.0"}], "accept": ["device_in_use"]}
+    session = HostRun(wanted(**sections), root=with_images)
+    with Transaction({}, root=with_images) as transaction:
+        transaction.apply([step for step in session.observe().steps if isinstance(step, WriteFile)])
+    assert row(session.observe(), "devices")["configured"] is True
+    Path(with_images + RULE_FILE).unlink()
+    without = session.observe()
+    assert row(without, "devices")["configured"] is False
+    assert [step.path for step in without.steps if isinstance(step, WriteFile)] == [RULE_FILE]
+    Path(with_images + RULE_FILE).write_text("# by hand\n", "utf-8")
+    assert [refusal.code for refusal in session.observe().refusals] == ["file_is_not_ours"]
+
+
+def test_images_hold_none_of_the_files_that_are_for_the_running_system(with_images: str) -> None:
+    """mkinitramfs copies the machine's own udev rules and modprobe.d into each image that it makes."""
+    root = with_images
+    theirs = (ACCESS_RULE_FILE, KVM_FILE, RULE_FILE)
     sections = {
         "devices": [{"name": "gpu", "select": "0000:01:00.0"}],
         "kvm": {"ignore_msrs": True},

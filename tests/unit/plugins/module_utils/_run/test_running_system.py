@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.hugepages_f
     mount_unit_path,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.isolation import SCRIPT_FILE, STATE, UNIT_FILE
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.udev_rule import RULE_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 from ansible_collections.vfio.workstation.plugins.module_utils._run.running_system import TRIED_FILE, RunningSystem
 from ansible_collections.vfio.workstation.tests.machines.values import machine, memory
@@ -159,7 +161,23 @@ def test_a_rule_for_access_holds_for_the_devices_that_are_there(tmp_path: Path) 
     ]
 
 
+@pytest.mark.parametrize("change", [write, remove])
+def test_the_rule_for_devices_that_appear_is_read_and_no_device_is_triggered(
+    tmp_path: Path, change: Callable[[str], Step]
+) -> None:
+    live = RunningSystem(system(tmp_path), machine(), NO_PLAN, {"devices": [change(RULE_FILE)]})
+    assert lines(list(live.steps_before_files())) == []
+    assert lines(list(live.steps_after_files())) == ["udevadm control --reload"]
+
+
+def test_both_rules_are_read_once(tmp_path: Path) -> None:
+    own = {"access": [write(ACCESS_RULE_FILE)], "devices": [write(RULE_FILE)]}
+    steps = lines(list(RunningSystem(system(tmp_path), machine(), NO_PLAN, own).steps_after_files()))
+    assert [line for line in steps if "control" in line] == ["udevadm control --reload"]
+    assert all("--action=change" in line for line in steps[1:])
+
+
 def test_without_systemd_and_udev_files_are_enough(tmp_path: Path) -> None:
-    own = {"access": [write(ACCESS_RULE_FILE)], "hugepages": [write(MOUNT)]}
+    own = {"access": [write(ACCESS_RULE_FILE)], "devices": [write(RULE_FILE)], "hugepages": [write(MOUNT)]}
     live = RunningSystem(live_tree(tmp_path), machine(), NO_PLAN, own)
     assert [*live.steps_before_files(), *live.steps_after_files()] == []
