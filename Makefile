@@ -42,7 +42,7 @@ $(COLLECTION):
 
 # --- Tests ----------------------------------------------------------------------------------------------------------
 
-# All parts run, even after a failure; the summary at the end lists the failed ones.
+# All parts run, even after a failure; the summary at the end lists the failed parts.
 TEST_PARTS := test-lint test-unit test-compat test-build test-molecule test-boot-loaders test-provision test-lab-quick
 
 .PHONY: test

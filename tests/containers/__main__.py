@@ -4,7 +4,7 @@
 
 """`python -m tests.containers image NAME...`: make images; `... scenario NAME`: run a molecule scenario.
 
-`... disk IMAGE FOLDER` is for scenarios: it mounts, and they see to it that it is undone.
+`... disk IMAGE DIRECTORY` is for scenarios: it mounts, and they see to it that it is undone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main() -> int:
     two.add_argument("name", metavar="NAME", help="a folder of molecule/, such as default")
     three = commands.add_parser("disk", help="put an image onto a disk below a folder, and mount it")
     three.add_argument("image", metavar="IMAGE", help="its full name")
-    three.add_argument("folder", metavar="FOLDER", type=pathlib.Path)
+    three.add_argument("folder", metavar="DIRECTORY", type=pathlib.Path)
     options = parser.parse_args()
     try:
         with signals_end_us():

@@ -4,7 +4,7 @@
 
 """Described machines: compact descriptions (`*.yml`), and trees of files that are built from them.
 
-`python -m tests.machines NAME FOLDER` builds a machine; README.md documents the descriptions.
+`python -m tests.machines NAME DIRECTORY` builds a machine; README.md documents the descriptions.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""`python -m tests.machines NAME FOLDER`: build a described machine, or generate a machine of N functions."""
+"""`python -m tests.machines NAME DIRECTORY`: build a described machine, or generate a machine of N functions."""
 
 from __future__ import annotations
 
