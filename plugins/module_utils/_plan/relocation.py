@@ -12,7 +12,7 @@ address; where the two can't be told apart, the plan is refused.
   recorded        what the record says of the function: its address, its ids, the bridge above it, and its serial number
                   where that could be read
   other function  a function that the record knows beside it: its identical devices, and what other selectors selected
-  other card      another function whose recorded slot differs from the recorded slot of this function
+  other card      the card of one of these other functions, in another recorded slot than this function
   place           an address together with the bridge above it; a function on a root bus has no bridge
   candidate       a function of the machine that is no bridge and no IOMMU, and
                   - has the recorded ids, and
@@ -23,8 +23,8 @@ address; where the two can't be told apart, the plan is refused.
 The cases, in the order of evaluation; the first that applies decides:
 
   SAME_SERIAL     The recorded serial number is known and was recorded for no other card, and the candidates that show
-                  it are all in one slot. Found: the one with the recorded function number, or, where none has that
-                  number, the only one; several without it are AMBIGUOUS.
+                  it are all in one slot. Found: the one of them with the recorded function number; where none has that
+                  number, the only one of them, while several are AMBIGUOUS.
   SAME_PLACE      A candidate is at the recorded place. Found.
   SAME_BRIDGE     Exactly one free candidate is below the recorded bridge, and so in the same physical slot. Found.
   ONLY_CANDIDATE  Exactly one free candidate is not below a bridge that was recorded for another function with the
@@ -57,11 +57,11 @@ class Location(NamedTuple):
     """Where a recorded function is now."""
 
     outcome: str  # a case of the table
-    addresses: tuple[str, ...]  # one where it is found, all in question where it is ambiguous, otherwise none
+    addresses: tuple[str, ...]  # where it is found, its address; where it is ambiguous, the candidates
 
 
 class _Evidence(NamedTuple):
-    """What the cases go by."""
+    """What the cases are decided by."""
 
     address: str  # recorded
     identity: Identity  # recorded
