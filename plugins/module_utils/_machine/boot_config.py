@@ -24,8 +24,8 @@ class Source(NamedTuple):
     line: int  # counted from 1
     name: str  # of the variable or key; "" where the whole line is the command line
     text: str  # the arguments in it, as the kernel gets them
-    ours: bool  # whether managed arguments go into this line; otherwise they go into a drop-in file of our own
-    is_there: bool = True  # False: the file does not exist; `text` is the content that would change nothing
+    managed: bool  # whether managed arguments go into this line; otherwise they go into a drop-in of this collection
+    exists: bool = True  # False: the file is missing; `text` is the content with which it would change nothing
 
 
 class EntryLine(NamedTuple):
@@ -47,7 +47,7 @@ class LineChange(NamedTuple):
     line: int | None
     name: str  # the source's name, or the entry's identifier
     before: str
-    after: str  # empty where the file is one that we created and is removed
+    after: str  # empty where the file is removed, because this collection created it
 
 
 class Change(NamedTuple):
@@ -60,7 +60,7 @@ class Change(NamedTuple):
     entries: tuple[LineChange, ...]  # only those that change
 
 
-class Replaced(NamedTuple):
+class ReplacedArgument(NamedTuple):
     """A foreign argument that is set aside while the managed unit that it contradicts is present."""
 
     path: str
@@ -71,7 +71,7 @@ class Replaced(NamedTuple):
     after: str  # the foreign arguments of the line, without this one
 
 
-class Shared(NamedTuple):
+class SharedUnit(NamedTuple):
     """A managed unit that one line has from somebody else: it stays there when the managed units are removed."""
 
     path: str
@@ -79,7 +79,7 @@ class Shared(NamedTuple):
     unit: str
 
 
-class Created(NamedTuple):
+class CreatedFile(NamedTuple):
     """A configuration file that this collection created; removed with the managed units unless somebody changed it."""
 
     path: str
@@ -91,9 +91,9 @@ class CmdlineRecord(NamedTuple):
 
     owners: dict[str, tuple[str, ...]]  # the units that each owner requested, the earliest owner first
     provided: tuple[str, ...]  # the units that lines may have because of this collection
-    shared: tuple[Shared, ...]
-    replaced: tuple[Replaced, ...]
-    created: tuple[Created, ...]
+    shared: tuple[SharedUnit, ...]
+    replaced: tuple[ReplacedArgument, ...]
+    created: tuple[CreatedFile, ...]
 
 
 #: Tells later runs which arguments on a command line are managed, and for which owner.

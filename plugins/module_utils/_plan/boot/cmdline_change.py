@@ -18,11 +18,11 @@ from ..._machine.boot_config import (
     NORMAL,
     Change,
     CmdlineRecord,
-    Created,
+    CreatedFile,
     EntryLine,
     LineChange,
-    Replaced,
-    Shared,
+    ReplacedArgument,
+    SharedUnit,
     Source,
 )
 from ..._machine.plan import Refusal
@@ -107,7 +107,7 @@ def decide(
     replaced, foreign = _set_aside(conflicts if request.replace else (), lines, record, requested)
     provided = tuple(unit for unit in requested if unit in record.provided or not _is_foreign_everywhere(unit, lines))
     # A drop-in file of our own adds its units to every line, whatever else the line has.
-    has_drop_in = any(source.ours for source in sources)
+    has_drop_in = any(source.managed for source in sources)
     shared = tuple(_shared(lines, foreign, provided)) if has_drop_in else ()
     changes = [
         (line, _emptied(line, _line_change(line, foreign[line], provided, shared), record, provided)) for line in lines
@@ -155,9 +155,11 @@ def retired_units(before: Sequence[str], decision: CmdlineDecision, running: str
 
 def _source_lines(sources: Sequence[Source], record: CmdlineRecord) -> Iterator[_StoredLine]:
     for source in sources:
-        old = _managed_units(record, source.path, source.name) if source.ours else ()
+        old = _managed_units(record, source.path, source.name) if source.managed else ()
         foreign = cmdline.without(source.text, old)
-        yield _StoredLine(source.path, source.line, source.name, source.text, foreign, old, source.ours, is_entry=False)
+        yield _StoredLine(
+            source.path, source.line, source.name, source.text, foreign, old, source.managed, is_entry=False
+        )
 
 
 def _entry_lines(entries: Sequence[EntryLine], record: CmdlineRecord) -> Iterator[_StoredLine]:
@@ -169,7 +171,7 @@ def _entry_lines(entries: Sequence[EntryLine], record: CmdlineRecord) -> Iterato
 
 
 def _managed_units(record: CmdlineRecord, path: str, name: str) -> tuple[str, ...]:
-    return tuple(unit for unit in record.provided if Shared(_stable_path(path), name, unit) not in record.shared)
+    return tuple(unit for unit in record.provided if SharedUnit(_stable_path(path), name, unit) not in record.shared)
 
 
 def _stable_path(path: str) -> str:
@@ -177,11 +179,13 @@ def _stable_path(path: str) -> str:
     return _TRIES.sub("", path)
 
 
-def _shared(lines: Sequence[_StoredLine], foreign: dict[_StoredLine, str], provided: Sequence[str]) -> Iterator[Shared]:
+def _shared(
+    lines: Sequence[_StoredLine], foreign: dict[_StoredLine, str], provided: Sequence[str]
+) -> Iterator[SharedUnit]:
     for line in lines:
         for unit in provided if line.is_target else ():
             if cmdline.has(foreign[line], unit):
-                yield Shared(_stable_path(line.path), line.name, unit)
+                yield SharedUnit(_stable_path(line.path), line.name, unit)
 
 
 def _is_foreign_everywhere(unit: str, lines: Sequence[_StoredLine]) -> bool:
@@ -253,7 +257,7 @@ def _too_long(entries: Sequence[LineChange]) -> Iterator[Refusal]:
 
 def _set_aside(
     conflicts: Sequence[_Conflict], lines: Sequence[_StoredLine], record: CmdlineRecord, requested: Sequence[str]
-) -> tuple[tuple[Replaced, ...], dict[_StoredLine, str]]:
+) -> tuple[tuple[ReplacedArgument, ...], dict[_StoredLine, str]]:
     """Return the arguments that are set aside after the change, and the foreign arguments of each line after it."""
     restorable = [item for item in record.replaced if not _contradicts_any(item.argument, requested)]
     foreign = {line: _restored(line, restorable, lines) for line in lines}
@@ -262,7 +266,7 @@ def _set_aside(
         line = conflict.line
         after = cmdline.without(foreign[line], (conflict.argument,))
         replaced.append(
-            Replaced(_stable_path(line.path), line.name, conflict.argument, conflict.unit, foreign[line], after)
+            ReplacedArgument(_stable_path(line.path), line.name, conflict.argument, conflict.unit, foreign[line], after)
         )
         foreign[line] = after
     return tuple(dict.fromkeys(replaced)), foreign
@@ -272,7 +276,7 @@ def _contradicts_any(argument: str, requested: Sequence[str]) -> bool:
     return any(contradiction(unit, argument) is not None for unit in requested)
 
 
-def _restored(line: _StoredLine, restorable: Sequence[Replaced], lines: Sequence[_StoredLine]) -> str:
+def _restored(line: _StoredLine, restorable: Sequence[ReplacedArgument], lines: Sequence[_StoredLine]) -> str:
     """Return a line's foreign arguments with those that were set aside: in their old position if the rest is the same.
 
     Args:
@@ -299,20 +303,20 @@ def _restored(line: _StoredLine, restorable: Sequence[Replaced], lines: Sequence
     return foreign
 
 
-def _line_change(line: _StoredLine, foreign: str, provided: Sequence[str], shared: Sequence[Shared]) -> LineChange:
+def _line_change(line: _StoredLine, foreign: str, provided: Sequence[str], shared: Sequence[SharedUnit]) -> LineChange:
     after = foreign
     if line.is_target:
-        new = tuple(unit for unit in provided if Shared(_stable_path(line.path), line.name, unit) not in shared)
+        new = tuple(unit for unit in provided if SharedUnit(_stable_path(line.path), line.name, unit) not in shared)
         is_right = foreign == line.foreign and cmdline.is_up_to_date(line.text, line.old, new)
         after = line.text if is_right else cmdline.appended(foreign, new)
     return LineChange(line.path, line.line, line.name, line.text, after)
 
 
-def _created(sources: Sequence[Source], record: CmdlineRecord, provided: Sequence[str]) -> tuple[Created, ...]:
+def _created(sources: Sequence[Source], record: CmdlineRecord, provided: Sequence[str]) -> tuple[CreatedFile, ...]:
     """Return the files that exist after the change because this collection created them."""
     if not provided:
         return ()
-    missing = (Created(source.path, source.text) for source in sources if source.ours and not source.is_there)
+    missing = (CreatedFile(source.path, source.text) for source in sources if source.managed and not source.exists)
     return _joined(record.created, tuple(missing))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..._machine.boot_config import CmdlineRecord, Created, Replaced, Shared
+from ..._machine.boot_config import CmdlineRecord, CreatedFile, ReplacedArgument, SharedUnit
 
 FORMAT = 1
 EMPTY = CmdlineRecord({}, (), (), (), ())
@@ -35,9 +35,9 @@ def parse(text: str | None) -> CmdlineRecord:
         raise DamagedRecord(f'it has no "format": {FORMAT}')
     try:
         owners = {str(owner): _strings(units) for owner, units in raw["owners"].items()}
-        shared = tuple(Shared(*_fields(item, Shared._fields)) for item in raw["shared"])
-        replaced = tuple(Replaced(*_fields(item, Replaced._fields)) for item in raw["replaced"])
-        created = tuple(Created(*_fields(item, Created._fields)) for item in raw["created"])
+        shared = tuple(SharedUnit(*_fields(item, SharedUnit._fields)) for item in raw["shared"])
+        replaced = tuple(ReplacedArgument(*_fields(item, ReplacedArgument._fields)) for item in raw["replaced"])
+        created = tuple(CreatedFile(*_fields(item, CreatedFile._fields)) for item in raw["created"])
         return CmdlineRecord(owners, _strings(raw["provided"]), shared, replaced, created)
     except (AttributeError, KeyError, TypeError) as error:
         raise DamagedRecord(f"a key is missing or has a value of the wrong type: {error}") from error

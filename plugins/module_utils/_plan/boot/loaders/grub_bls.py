@@ -73,12 +73,12 @@ class GrubBls:
         """What kernel-install, grubby and `$kernelopts` read."""
         found = []
         if self._referring:
-            found.append(Source(f"{self._folder}/grubenv", 1, _KERNELOPTS, self._kernelopts or "", ours=True))
+            found.append(Source(f"{self._folder}/grubenv", 1, _KERNELOPTS, self._kernelopts or "", managed=True))
         else:
             found.append(cmdline_source(self._tree, self.entries))
         assignment = self._assignment
         if assignment is not None:
-            found.append(Source(_DEFAULTS, assignment.line, _VARIABLE, assignment.text, ours=True))
+            found.append(Source(_DEFAULTS, assignment.line, _VARIABLE, assignment.text, managed=True))
         return tuple(found)
 
     @functools.cached_property

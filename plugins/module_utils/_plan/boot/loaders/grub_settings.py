@@ -90,12 +90,12 @@ class GrubSettings:
     def sources(self) -> tuple[Source, ...]:
         """Return the settings as sources of arguments."""
         sources = [
-            Source(path, assignment.line, assignment.name, assignment.text, ours=(path, assignment) == self.managed)
+            Source(path, assignment.line, assignment.name, assignment.text, managed=(path, assignment) == self.managed)
             for path, assignment in self.effective
         ]
         if not self._has_drop_ins and self.managed is None:
             lines = self.files.get(DEFAULTS, "").count("\n") + 1
-            sources.append(Source(DEFAULTS, lines, VARIABLE, "", ours=True))
+            sources.append(Source(DEFAULTS, lines, VARIABLE, "", managed=True))
         return tuple(sources)
 
     def values(self, name: str) -> list[str]:

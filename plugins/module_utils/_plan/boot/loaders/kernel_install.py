@@ -55,10 +55,10 @@ def cmdline_source(tree: Tree, entries: Sequence[EntryLine]) -> Source:
     if content is not None:
         # An empty file says that kernels need no arguments, and no file that they have those of the running one. So it
         # is not to go when ours do, and gets a line's end.
-        return Source(CMDLINE, 1, "", content or "\n", ours=True)
+        return Source(CMDLINE, 1, "", content or "\n", managed=True)
     vendors = tree.exact(_VENDORS_CMDLINE)
     text = _installed_arguments(tree, entries) + "\n" if vendors is None else vendors
-    return Source(CMDLINE, 1, "", text, ours=True, is_there=False)
+    return Source(CMDLINE, 1, "", text, managed=True, exists=False)
 
 
 def _installed_arguments(tree: Tree, entries: Sequence[EntryLine]) -> str:

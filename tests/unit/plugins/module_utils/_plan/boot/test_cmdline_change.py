@@ -29,8 +29,8 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.cmdlin
 FILE, ENTRY = "/etc/kernel/cmdline", "/boot/loader/entries/a.conf"
 
 
-def source(text: str, ours: bool = True) -> Source:
-    return Source(FILE, 1, "", text, ours)
+def source(text: str, managed: bool = True) -> Source:
+    return Source(FILE, 1, "", text, managed)
 
 
 def entry(text: str, name: str = "a", role: str = NORMAL) -> EntryLine:
@@ -196,7 +196,7 @@ def test_a_conflict_can_be_accepted_by_its_code() -> None:
 def test_unclosed_quotes_are_refused_in_lines_that_change() -> None:
     refusals = decide(IOMMU, records.EMPTY, [source('a="b')], [entry("ro")]).refusals
     assert [refusal.code for refusal in refusals] == ["cmdline_unreadable"]
-    assert decide(IOMMU, records.EMPTY, [source('a="b', ours=False)], [entry("ro")]).refusals == ()
+    assert decide(IOMMU, records.EMPTY, [source('a="b', managed=False)], [entry("ro")]).refusals == ()
 
 
 def test_a_line_that_the_kernel_would_cut_is_refused() -> None:
@@ -205,7 +205,7 @@ def test_a_line_that_the_kernel_would_cut_is_refused() -> None:
 
 
 def test_with_a_drop_in_sources_are_not_changed() -> None:
-    decision = decide(IOMMU, records.EMPTY, [source("quiet", ours=False)], [entry("ro quiet")])
+    decision = decide(IOMMU, records.EMPTY, [source("quiet", managed=False)], [entry("ro quiet")])
     assert decision.change.sources == ()
     assert decision.change.entries[0].after == "ro quiet intel_iommu=on iommu=pt"
 
@@ -251,7 +251,7 @@ def test_removing_all_units_restores_the_lines(
 
 
 def test_a_created_file_is_removed_unless_somebody_changed_it() -> None:
-    missing = source("root=1 ro\n")._replace(is_there=False)
+    missing = source("root=1 ro\n")._replace(exists=False)
     decision = decide(IOMMU, records.EMPTY, [missing], [entry("root=1 ro")])
     assert decision.change.sources[0].after == "root=1 ro intel_iommu=on iommu=pt\n"
     assert [item.path for item in decision.record.created] == [FILE]

@@ -80,7 +80,7 @@ ADD = Change((), MANAGED, True, (), ())
 def test_sources_and_entries_of_debian(tmp_path: Path) -> None:
     files = {"/etc/default/grub.d/a.cfg": 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX a"\n', DROP_IN: "X=1\n"}
     loader = grub(plant(tmp_path, files))
-    assert [(source.path, source.line, source.name, source.text, source.ours) for source in loader.sources] == [
+    assert [(source.path, source.line, source.name, source.text, source.managed) for source in loader.sources] == [
         ("/etc/default/grub", 3, "GRUB_CMDLINE_LINUX", "console=tty0", False),
         ("/etc/default/grub.d/a.cfg", 1, "GRUB_CMDLINE_LINUX", "$GRUB_CMDLINE_LINUX a", False),
         ("/etc/default/grub", 2, "GRUB_CMDLINE_LINUX_DEFAULT", "quiet", False),
@@ -108,7 +108,7 @@ def test_steps_where_drop_ins_are_read(tmp_path: Path) -> None:
 
 def test_steps_where_drop_ins_are_not_read(tmp_path: Path) -> None:
     loader = grub(plant(tmp_path, {}, drop_ins=False))
-    assert [(source.name, source.ours) for source in loader.sources] == [
+    assert [(source.name, source.managed) for source in loader.sources] == [
         ("GRUB_CMDLINE_LINUX", False),
         ("GRUB_CMDLINE_LINUX_DEFAULT", True),
     ]
@@ -287,7 +287,7 @@ def test_an_uncertain_value_of_the_managed_line_is_refused(tmp_path: Path, value
 def test_the_last_assignment_is_managed(tmp_path: Path) -> None:
     text = DEFAULTS + 'GRUB_CMDLINE_LINUX_DEFAULT+=" more"\n'
     loader = grub(plant(tmp_path, {"/etc/default/grub": text}, drop_ins=False))
-    assert [(source.text, source.line) for source in loader.sources if source.ours] == [(" more", 4)]
+    assert [(source.text, source.line) for source in loader.sources if source.managed] == [(" more", 4)]
     assert len(loader.sources) == 3
 
 
