@@ -2,11 +2,11 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""GRUB with boot loader specification entries, as Fedora and RHEL have it: no tool runs, the entries are what boots.
+"""GRUB with boot loader specification entries, as on Fedora and RHEL: no tool is run, entries are changed directly.
 
-New kernels get their arguments from /etc/kernel/cmdline (kernel-install, 20-grub.install); grubby keeps a copy in
-GRUB_CMDLINE_LINUX, from which `grub2-mkconfig --update-bls-cmdline` writes all entries anew. Entries of RHEL 8 say
-`$kernelopts`, which stands in grubenv, and which each grub2-mkconfig writes anew from the same variable.
+New kernels get their arguments from /etc/kernel/cmdline (kernel-install, 20-grub.install). grubby keeps a copy of the
+arguments in GRUB_CMDLINE_LINUX, from which `grub2-mkconfig --update-bls-cmdline` rewrites all entries. On RHEL 8,
+entries refer to `$kernelopts`, a variable in grubenv, which every grub2-mkconfig sets from GRUB_CMDLINE_LINUX.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from typing import TYPE_CHECKING, Iterator, Sequence
 from ...._machine import cmdline
 from ...._machine.boot_config import NORMAL, Change, EntryLine, Source
 from ...._machine.plan import CONFIGURED, STAGED, Refusal, Step, WriteFile
-from ...._probe.boot import grub, grub_defaults
+from ...._probe.boot import grub
+from ...._probe.boot.grub_defaults import Assignment, assignments, replace_value
 from ...._probe.boot.grub_script import Variables
 from ...refusals import refuse
 from .grub_conflicts import contradictions
 from .grub_files import UNSAFE
-from .kernel_install import EARLY_PLUGIN, cmdline_problems, cmdline_source, cmdline_steps, plugin_steps
+from .grub_settings import DEFAULTS, FILE_LIMIT, Setting
+from .kernel_install import EARLY_PLUGIN, cmdline_refusals, cmdline_source, cmdline_steps, plugin_steps
 from .type1_entries import GRUB, Type1Entries
 
 if TYPE_CHECKING:
     from ...._probe.tree import Tree
     from .protocol import LoaderContext
 
-_DEFAULTS = "/etc/default/grub"
 _VARIABLE = "GRUB_CMDLINE_LINUX"
 _KERNELOPTS = "kernelopts"
-_REFERENCE = re.compile(r"\$(?:kernelopts\b|\{kernelopts\})")
-_VARIABLE_NAME = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
-#: TuneD, the power daemon of Fedora and RHEL, refers to it in each entry (its plugin bootloader).
+_KERNELOPTS_REFERENCE = re.compile(r"\$(?:kernelopts\b|\{kernelopts\})")
+_REFERENCE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)")
+#: The variable of TuneD, the power daemon of Fedora and RHEL, to which every entry refers (its plugin bootloader).
 _TUNED = "tuned_params"
-_LIMIT = 1 << 20
 
 
 class GrubBls:
-    """GRUB with boot loader specification entries, as this machine has it.
+    """GRUB with boot loader specification entries, as it is configured on a host.
 
     Args:
-        tree: The machine.
-        context: What else is known of it.
+        tree: The host.
+        context: What else is known of the host.
     """
 
     name = "grub (boot loader specification)"
@@ -53,15 +53,16 @@ class GrubBls:
 
     def __init__(self, tree: Tree, context: LoaderContext) -> None:
         self._tree = tree
-        self._context = context
-        self._folder = next((folder for folder in reversed(grub.DIRECTORIES) if tree.exists(folder + "/grubenv")), "")
-        self._kernelopts = grub.environment(tree, self._folder).get(_KERNELOPTS) if self._folder else None
+        directories = reversed(grub.DIRECTORIES)
+        self._directory = next((directory for directory in directories if tree.exists(directory + "/grubenv")), "")
+        environment = grub.environment(tree, self._directory)
+        self._kernelopts = environment.get(_KERNELOPTS) if self._directory else None
         _file, menu = grub.read_config(tree, context.esps)
-        self._variables = menu.variables if menu is not None else Variables(grub.environment(tree, self._folder))
+        self._variables = menu.variables if menu is not None else Variables(environment)
         self._type1 = Type1Entries(tree, (grub.BLS_DIRECTORY,), context.kernels, GRUB, self._expand)
 
     def _expand(self, options: str) -> str:
-        return _REFERENCE.sub(lambda _match: self._kernelopts or "", options)
+        return _KERNELOPTS_REFERENCE.sub(lambda _match: self._kernelopts or "", options)
 
     @functools.cached_property
     def entries(self) -> Sequence[EntryLine]:
@@ -70,152 +71,157 @@ class GrubBls:
 
     @functools.cached_property
     def sources(self) -> Sequence[Source]:
-        """What kernel-install, grubby and `$kernelopts` read."""
-        found = []
+        """The lines that kernel-install, GRUB (as `$kernelopts`) and grubby read."""
+        sources = []
         if self._referring:
-            found.append(Source(f"{self._folder}/grubenv", 1, _KERNELOPTS, self._kernelopts or "", managed=True))
+            sources.append(Source(f"{self._directory}/grubenv", 1, _KERNELOPTS, self._kernelopts or "", managed=True))
         else:
-            found.append(cmdline_source(self._tree, self.entries))
+            sources.append(cmdline_source(self._tree, self.entries))
         assignment = self._assignment
         if assignment is not None:
-            found.append(Source(_DEFAULTS, assignment.line, _VARIABLE, assignment.text, managed=True))
-        return tuple(found)
+            sources.append(Source(DEFAULTS, assignment.line, _VARIABLE, assignment.text, managed=True))
+        return tuple(sources)
 
     @functools.cached_property
     def _referring(self) -> tuple[str, ...]:
-        """The identifiers of the entries whose arguments change with the variable; what stands in their files stays."""
-        return tuple(one.id for one in self._type1.normal if _REFERENCE.search(one.joined("options") or ""))
+        """The identifiers of the entries that refer to `$kernelopts`: their arguments change with the variable."""
+        return tuple(
+            entry.id
+            for entry in self._type1.normal_entries
+            if _KERNELOPTS_REFERENCE.search(entry.joined("options") or "")
+        )
 
     @functools.cached_property
-    def _assignment(self) -> grub_defaults.Assignment | None:
-        found = [one for one in grub_defaults.assignments(self._defaults) if one.name == _VARIABLE]
-        return found[-1] if found else None
+    def _assignment(self) -> Assignment | None:
+        """The last assignment to GRUB_CMDLINE_LINUX."""
+        values = [assignment for assignment in assignments(self._defaults) if assignment.name == _VARIABLE]
+        return values[-1] if values else None
 
     @functools.cached_property
     def _defaults(self) -> str:
-        return self._tree.exact(_DEFAULTS, _LIMIT) or ""
+        return self._tree.exact(DEFAULTS, FILE_LIMIT) or ""
 
     def refusals(self) -> Sequence[Refusal]:
-        """Return why entries can't be changed here."""
-        found = []
+        """Return why entries can't be changed on this host."""
+        refusals = []
         if not any(entry.role == NORMAL for entry in self.entries):
-            found.append(refuse("bootloader_broken", f"{grub.BLS_DIRECTORY} has no entry for a kernel of this system."))
+            seen = f"{grub.BLS_DIRECTORY} has no entry for an installed kernel of this system."
+            refusals.append(refuse("bootloader_broken", seen))
         if self._referring and self._kernelopts is None:
-            found.append(
+            refusals.append(
                 refuse(
                     "cmdline_unreadable",
-                    f"The entry {self._referring[0]} gets its arguments from ${_KERNELOPTS}, which no grubenv sets.",
-                    remedy=f"Set it with grub2-editenv - set '{_KERNELOPTS}=...', to the running kernel's arguments.",
+                    f"The entry {self._referring[0]} gets its arguments from ${_KERNELOPTS}, which grubenv lacks.",
+                    remedy=f"Set it to the running kernel's arguments: grub2-editenv - set '{_KERNELOPTS}=...'",
                 )
             )
         if not self._referring:
-            found.extend(cmdline_problems(self._tree))
-        assignment = self._assignment
-        if assignment is not None and not assignment.is_certain:
-            found.append(
-                refuse(
-                    "cmdline_unreadable", f"{_DEFAULTS}, line {assignment.line} sets {_VARIABLE} to {assignment.raw}."
-                )
-            )
-        return found
+            refusals.extend(cmdline_refusals(self._tree))
+        if self._assignment is not None and not self._assignment.is_certain:
+            setting = Setting(DEFAULTS, self._assignment)
+            seen = f"{setting.place} has {setting.text}, whose value depends on a command or on a condition."
+            refusals.append(refuse("cmdline_unreadable", seen))
+        return refusals
 
     def argument_refusals(self, units: Sequence[str]) -> Sequence[Refusal]:
-        """Return which units GRUB, which expands an entry's options, would not pass on, or have no room in grubenv."""
+        """Return which units GRUB would change, don't fit into grubenv, or contradict a variable of GRUB's."""
         unsafe = tuple(
             refuse(
                 "argument_unsupported",
-                f"{unit} has one of {' '.join(UNSAFE.strip())}, which GRUB would not pass on.",
+                f"{unit} contains one of {' '.join(UNSAFE.strip())}, which GRUB would change.",
             )
             for unit in units
             if set(unit) & set(UNSAFE)
         )
-        room = self._room_problems([unit for unit in units if not cmdline.has(self._kernelopts or "", unit)])
-        return (*unsafe, *room, *self._variable_conflicts(units))
+        additional = [unit for unit in units if not cmdline.has(self._kernelopts or "", unit)]
+        return (*unsafe, *self._space_refusals(additional), *self._variable_conflicts(units))
 
     def _variable_conflicts(self, units: Sequence[str]) -> Iterator[Refusal]:
-        """Yield what contradicts a unit in a variable that entries refer to, whose value GRUB inserts when it boots."""
+        """Yield the contradictions in variables that entries refer to: GRUB expands them at boot."""
         names = dict.fromkeys(
             name
-            for entry in self._type1.normal
-            for name in _VARIABLE_NAME.findall(entry.first("options") or "")
+            for entry in self._type1.normal_entries
+            for name in _REFERENCE.findall(entry.first("options") or "")
             if name != _KERNELOPTS
         )
         for name in names:
-            for theirs, unit, reason in contradictions(self._variables.get(name), units):
+            for argument, unit, reason in contradictions(self._variables.get(name), units):
                 yield refuse(
                     "cmdline_conflict",
-                    f"{self._origin(name)} has {theirs}, and {unit} is requested: {reason}.",
+                    f"{self._origin(name)} has {argument}, which conflicts with the requested {unit}: {reason}.",
                     remedy=self._remedy(name),
                 )
 
     def _origin(self, name: str) -> str:
-        """Return which file sets a variable, with its line, as the beginning of a sentence."""
-        path = f"{self._folder}/grubenv"
-        lines = (self._tree.exact(path, _LIMIT) or "").split("\n") if self._folder else []
+        """Return where a variable is set, as the beginning of a sentence."""
+        path = f"{self._directory}/grubenv"
+        lines = (self._tree.exact(path, FILE_LIMIT) or "").split("\n") if self._directory else []
         number = next((number for number, line in enumerate(lines, 1) if line.startswith(name + "=")), None)
-        where = f"{path}, line {number}" if number is not None else "grub.cfg"
-        profile = f", which TuneD sets for its profile {self._profile}," if name == _TUNED and self._profile else ""
-        return f"{where}, variable {name}{profile or ','}"
+        place = f"{path}, line {number}" if number is not None else "grub.cfg"
+        origin = f" (set by TuneD for its profile {self._profile})" if name == _TUNED and self._profile else ""
+        return f"{place}, variable {name}{origin}"
 
     def _remedy(self, name: str) -> str:
         if name != _TUNED:
-            return f"Take it out of the variable, for example with grub2-editenv - set '{name}=...'."
+            return f"Remove it from the variable, for example with grub2-editenv - set '{name}=...'."
         profile = f" {self._profile}" if self._profile else ""
         return (
-            f"TuneD writes that variable from the cmdline settings of its profile{profile} (section [bootloader]): "
-            "choose another profile with `tuned-adm profile NAME`, or override the setting in a profile of your own."
+            f"TuneD sets that variable from the cmdline settings of its profile{profile} (section [bootloader]): "
+            "choose another profile with `tuned-adm profile NAME`, or override the setting in a custom profile."
         )
 
     @functools.cached_property
     def _profile(self) -> str:
         return (self._tree.text("/etc/tuned/active_profile") or "").strip()
 
-    def _room_problems(self, units: Sequence[str]) -> tuple[Refusal, ...]:
-        block = (self._tree.exact(f"{self._folder}/grubenv", _LIMIT) or "") if self._referring else ""
-        more = cmdline.appended(self._kernelopts or "", units)
-        if len(with_variable(block, _KERNELOPTS, more)) <= len(block):
+    def _space_refusals(self, units: Sequence[str]) -> tuple[Refusal, ...]:
+        block = (self._tree.exact(f"{self._directory}/grubenv", FILE_LIMIT) or "") if self._referring else ""
+        value = cmdline.appended(self._kernelopts or "", units)
+        if len(with_variable(block, _KERNELOPTS, value)) <= len(block):
             return ()
         return (
             refuse(
                 "cmdline_too_long",
-                f"{self._folder}/grubenv has no room for {' '.join(units)} in {_KERNELOPTS}.",
-                danger="GRUB writes into this file without making it longer.",
+                f"{self._directory}/grubenv has no space for {' '.join(units)} in {_KERNELOPTS}.",
+                danger="The file has a fixed size: GRUB writes to it at boot, and can't extend it.",
             ),
         )
 
     def warnings(self) -> Sequence[str]:
-        """Return what a person should know."""
+        """Return nothing: there is nothing to warn about."""
         return ()
 
     def steps(self, change: Change) -> Sequence[Step]:
-        """Return what brings the change about: for kernels to come, then the entries there are."""
+        """Return the steps that make a change: for future kernels first, then in the entries of installed ones."""
         return [
             *cmdline_steps(change),
             *self._defaults_steps(change),
-            *plugin_steps(self._tree, change, EARLY_PLUGIN, self._type1.fallbacks),
-            *self._type1.steps(change, as_they_are=self._referring),
+            *plugin_steps(self._tree, change, EARLY_PLUGIN, self._type1.fallback_prefix),
+            *self._type1.steps(change, indirect=self._referring),
             *self._environment_steps(change),
         ]
 
     def _defaults_steps(self, change: Change) -> Iterator[Step]:
         for line in change.sources:
-            if line.path == _DEFAULTS and self._assignment is not None:
-                text = grub_defaults.replace_value(self._defaults, self._assignment, line.after)
+            if line.path == DEFAULTS and self._assignment is not None:
+                text = replace_value(self._defaults, self._assignment, line.after)
                 if text is not None:
-                    yield WriteFile(_DEFAULTS, text, CONFIGURED, "let grubby and grub2-mkconfig know our arguments")
+                    yield WriteFile(
+                        DEFAULTS, text, CONFIGURED, "set the arguments that grub2-mkconfig gives to entries"
+                    )
 
     def _environment_steps(self, change: Change) -> Iterator[Step]:
         for line in change.sources:
             if line.name == _KERNELOPTS:
-                text = with_variable(self._tree.exact(line.path, _LIMIT) or "", _KERNELOPTS, line.after)
-                yield WriteFile(line.path, text, STAGED, "change the arguments of every entry that refers to them")
+                text = with_variable(self._tree.exact(line.path, FILE_LIMIT) or "", _KERNELOPTS, line.after)
+                yield WriteFile(line.path, text, STAGED, f"set the arguments of entries that refer to ${_KERNELOPTS}")
 
 
 def with_variable(block: str, name: str, value: str) -> str:
-    """Return an environment block with another value of a variable: of the same size, `#` up to its end (envblk.c)."""
+    """Return an environment block of the same size with a variable changed; `#` pads it (GRUB's envblk.c)."""
     escaped = value.replace("\\", "\\\\").replace("\n", "\\\n")
     size = len(block.encode("utf-8", "surrogateescape"))
     lines = re.findall(r"(?:[^\\\n]|\\.)*\n", block, re.DOTALL)
-    made = "".join(f"{name}={escaped}\n" if line.startswith(name + "=") else line for line in lines)
-    missing = size - len(made.encode("utf-8", "surrogateescape"))
-    return made + "#" * max(0, missing)
+    text = "".join(f"{name}={escaped}\n" if line.startswith(name + "=") else line for line in lines)
+    padding = size - len(text.encode("utf-8", "surrogateescape"))
+    return text + "#" * max(0, padding)

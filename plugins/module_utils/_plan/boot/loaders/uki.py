@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Unified kernel images, made by kernel-install and ukify: the command line is in the image, which is built anew."""
+"""Unified kernel images, built by kernel-install and ukify: the command line is in the image, which is rebuilt."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ...._probe.boot.image_headers import Sections
 from ...._probe.boot.kernels import has_modules
 from ...._probe.boot.systemd_boot import boot_partitions
 from ...refusals import refuse
-from .kernel_install import cmdline_problems, cmdline_source, cmdline_steps, setting, white_space_problems
+from .kernel_install import cmdline_refusals, cmdline_source, cmdline_steps, read_setting, white_space_refusals
 
 if TYPE_CHECKING:
     from ...._probe.boot.entry import Entry
@@ -26,36 +26,36 @@ if TYPE_CHECKING:
 
 _TOOLS = ("/usr/bin/ukify", "/usr/lib/systemd/ukify")
 _CONFIGURATION = "/etc/kernel/uki.conf"
-#: The first that is there counts: those of kernel-install(8), then what ukify(1) reads where it is given none.
+#: The first one that exists is read: those of kernel-install(8), then those that ukify(1) reads if it is given none.
 _CONFIGURATIONS = (
     _CONFIGURATION,
-    *(f"{folder}/uki.conf" for folder in ("/run/kernel", "/usr/local/lib/kernel", "/usr/lib/kernel")),
-    *(f"{folder}/ukify.conf" for folder in ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd")),
+    *(f"{directory}/uki.conf" for directory in ("/run/kernel", "/usr/local/lib/kernel", "/usr/lib/kernel")),
+    *(f"{directory}/ukify.conf" for directory in ("/etc/systemd", "/run/systemd", "/usr/local/lib/systemd")),
     "/usr/lib/systemd/ukify.conf",
 )
 _KERNELS = ("/lib/modules/{}/vmlinuz", "/usr/lib/modules/{}/vmlinuz", "/boot/vmlinuz-{}")
 _INITRAMFS = ("/boot/initrd.img-{}", "/boot/initramfs-{}.img")
-#: pesign finds the key by the certificate's name.
+#: For sbsign the key's file, for pesign the name of its certificate.
 _KEY = re.compile(r"^[ \t]*(?:SecureBootPrivateKey|SecureBootCertificateName)[ \t]*=[ \t]*\S", re.MULTILINE)
-#: In crypttab(5), or as rd.luks.options= on the command line.
+#: An option in crypttab(5), or in rd.luks.options= on the command line.
 _UNLOCKED_BY_TPM = re.compile(r"^[^#\n]*\btpm2-device=", re.MULTILINE)
 _MACHINE_ID = re.compile(r"[0-9a-f]{32}(?=-)")
 _PCR_KEY = re.compile(r"^[ \t]*(?:PCRPrivateKey|PCRPublicKey|PCRPKey)[ \t]*=[ \t]*\S", re.MULTILINE)
-#: ukify puts these before the one it is given.
-_MORE_INITRAMFS = re.compile(r"^[ \t]*Initrd[ \t]*=[ \t]*\S", re.MULTILINE)
-#: Programs that make images without kernel-install: folder and ending of their configuration, and what in it says so.
-_OTHER_MAKERS = (
+#: ukify adds these to the initramfs that it is given.
+_ADDITIONAL_INITRAMFS = re.compile(r"^[ \t]*Initrd[ \t]*=[ \t]*\S", re.MULTILINE)
+#: Programs that build images without kernel-install: directory and suffix of their configuration, and its setting.
+_OTHER_BUILDERS = (
     ("mkinitcpio", "/etc/mkinitcpio.d", ".preset", re.compile(r"^[ \t]*\w+_uki=.", re.MULTILINE)),
     ("dracut", "/etc/dracut.conf.d", ".conf", re.compile(r"^[ \t]*uefi=[\"']?yes", re.MULTILINE)),
 )
 
 
 class Uki:
-    """The unified kernel images of this machine.
+    """The unified kernel images of a host.
 
     Args:
-        tree: The machine.
-        context: What else is known of it.
+        tree: The host.
+        context: What else is known of the host.
     """
 
     name = "uki"
@@ -72,7 +72,7 @@ class Uki:
 
     @functools.cached_property
     def entries(self) -> Sequence[EntryLine]:
-        """The images."""
+        """The unified kernel images."""
         return tuple(
             EntryLine(
                 id=image.id,
@@ -80,149 +80,159 @@ class Uki:
                 version=image.version,
                 path=image.file,
                 line=None,
-                role=NORMAL if self._is_ours(image) else OTHER,
-                # Without what addons append when it boots: that is not in the image, and is not to get there.
-                text=self._own_text(image),
+                role=NORMAL if self._is_normal(image) else OTHER,
+                # Without the arguments of addons, which are appended when the image boots and are not in it.
+                text=self._embedded_arguments(image),
             )
             for image in self._images
         )
 
-    def _own_text(self, image: Entry) -> str:
+    def _embedded_arguments(self, image: Entry) -> str:
         return " ".join((Sections(self._tree, image.file).text(".cmdline") or "").split("\n"))
 
-    def _is_ours(self, image: Entry) -> bool:
-        """Tell whether kernel-install made an image, of a kernel of this system: it names it after the two."""
+    def _is_normal(self, image: Entry) -> bool:
+        """Tell whether kernel-install built an image for a kernel of this system, which it names after both."""
         version = image.version
         if version is None or version not in self._context.kernels or not image.id.endswith(f"-{version}.efi"):
             return False
-        named = _MACHINE_ID.match(image.id)
-        if named and self._machine_id and named.group() != self._machine_id:
+        machine_id = _MACHINE_ID.match(image.id)
+        if machine_id and self._machine_id and machine_id.group() != self._machine_id:
             return False
         return has_modules(self._tree, version)
 
     def _kernel(self, version: str) -> str | None:
         return self._first(_KERNELS, version)
 
-    def _first(self, places: Sequence[str], version: str) -> str | None:
-        found = (place.format(version) for place in places)
-        return next((place for place in found if self._tree.exists(place)), None)
+    def _initramfs(self, version: str) -> str | None:
+        return self._first(_INITRAMFS, version)
+
+    def _first(self, patterns: Sequence[str], version: str) -> str | None:
+        paths = (pattern.format(version) for pattern in patterns)
+        return next((path for path in paths if self._tree.exists(path)), None)
 
     @functools.cached_property
     def sources(self) -> Sequence[Source]:
-        """The file that kernel-install hands to ukify."""
+        """The file that kernel-install passes to ukify."""
         return (cmdline_source(self._tree, self.entries),)
 
     def refusals(self) -> Sequence[Refusal]:
-        """Return why images can't be built anew here."""
-        found = (*self._maker_problems(), *cmdline_problems(self._tree), *self._unsigned(), *self._lacking())
-        normal = (entry for entry in self.entries if entry.role == NORMAL)
-        return (*found, *(problem for entry in normal for problem in self._missing_parts(entry, entry.version or "")))
+        """Return why images can't be rebuilt on this host."""
+        normal = [entry for entry in self.entries if entry.role == NORMAL]
+        return (
+            *self._builder_refusals(),
+            *cmdline_refusals(self._tree),
+            *self._signing_refusals(),
+            *self._kernels_without_image(),
+            *(refusal for entry in normal for refusal in self._missing_parts(entry, entry.version or "")),
+        )
 
-    def _maker_problems(self) -> Iterator[Refusal]:
+    def _builder_refusals(self) -> Iterator[Refusal]:
         if self._tool is None:
-            yield refuse("bootloader_unsupported", "Unified kernel images boot this machine, and ukify is not there.")
-        layout, maker = setting(self._tree, "layout"), setting(self._tree, "uki_generator")
-        other = self._other_maker()
-        if layout != "uki" or maker not in (None, "ukify"):
+            seen = "This host boots unified kernel images, but ukify is not installed."
+            yield refuse("bootloader_unsupported", seen)
+        layout, builder = read_setting(self._tree, "layout"), read_setting(self._tree, "uki_generator")
+        other = self._other_builder()
+        if layout != "uki" or builder not in (None, "ukify"):
             yield refuse(
                 "bootloader_unsupported",
-                "Unified kernel images boot this machine, and kernel-install does not have them made by ukify "
-                f"(layout={layout or ''}, uki_generator={maker or ''}){other}.",
+                "This host boots unified kernel images, but kernel-install is not configured to build them with ukify "
+                f"(layout={layout or ''}, uki_generator={builder or ''}){other}.",
             )
         elif not any(entry.role == NORMAL for entry in self.entries):
             yield refuse(
                 "bootloader_broken",
-                "No unified kernel image is of a kernel that is installed and named as kernel-install names it"
-                f"{other}.",
+                f"No unified kernel image of an installed kernel is named as kernel-install names it{other}.",
             )
 
-    def _other_maker(self) -> str:
-        """Return who else is configured to make images, as the end of a sentence."""
-        for program, folder, ending, sign in _OTHER_MAKERS:
-            for name in self._tree.names(folder):
-                if name.endswith(ending) and sign.search(self._tree.text(f"{folder}/{name}") or ""):
-                    return f"; {program} makes images, as {folder}/{name} says"
+    def _other_builder(self) -> str:
+        """Return which other program is configured to build images, as the end of a sentence."""
+        for program, directory, suffix, setting in _OTHER_BUILDERS:
+            for name in self._tree.names(directory):
+                if name.endswith(suffix) and setting.search(self._tree.text(f"{directory}/{name}") or ""):
+                    return f"; {program} builds images, according to {directory}/{name}"
         return ""
 
-    def _unsigned(self) -> Iterator[Refusal]:
+    def _signing_refusals(self) -> Iterator[Refusal]:
         if self._context.secure_boot and not _KEY.search(self._settings):
             yield refuse(
                 "bootloader_unsupported",
-                f"Secure Boot is on, and {self._config or _CONFIGURATION} names no SecureBootPrivateKey.",
-                danger="The firmware would not start an image that is built anew and not signed.",
-                remedy=f"Name the key and the certificate in {_CONFIGURATION}, as ukify(1) describes.",
+                f"Secure Boot is on, and {self._config or _CONFIGURATION} sets no SecureBootPrivateKey.",
+                danger="The firmware would not start an image that was rebuilt and not signed.",
+                remedy=f"Set the key and the certificate in {_CONFIGURATION}, see ukify(1).",
             )
 
-    def _lacking(self) -> Iterator[Refusal]:
-        covered = {entry.version for entry in self.entries if entry.role == NORMAL}
+    def _kernels_without_image(self) -> Iterator[Refusal]:
+        versions = {entry.version for entry in self.entries if entry.role == NORMAL}
         for version in self._context.kernels:
-            if covered and version not in covered and self._kernel(version) is not None:
+            if versions and version not in versions and self._kernel(version) is not None:
                 yield refuse(
                     "bootloader_broken",
-                    f"The kernel {version} is installed and has no image.",
-                    remedy=f"Give it one with kernel-install add {version} {self._kernel(version)}, or remove it.",
+                    f"The kernel {version} is installed and has no unified kernel image.",
+                    remedy=f"Run kernel-install add {version} {self._kernel(version)}, or remove the kernel.",
                 )
 
     def _missing_parts(self, entry: EntryLine, version: str) -> Iterator[Refusal]:
         if self._kernel(version) is None:
-            yield refuse("bootloader_broken", f"The kernel {version} has an image, and is not there as a file.")
+            seen = f"The kernel {version} has a unified kernel image, but its own file (vmlinuz) is missing."
+            yield refuse("bootloader_broken", seen)
         if "\ufffd" in entry.text:
             yield refuse("cmdline_unreadable", f"{entry.path} has a command line that is not UTF-8: {entry.text}")
-        initramfs = self._first(_INITRAMFS, version)
+        initramfs = self._initramfs(version)
         if initramfs is None:
-            yield refuse("bootloader_broken", f"The initramfs of {version} is not in /boot.")
+            yield refuse("bootloader_broken", f"The initramfs of the kernel {version} is not in /boot.")
         elif self._has_other_initramfs(entry.path, initramfs):
-            # dracut and mkinitcpio make one for kernel-install alone; what is in /boot then is of former times.
+            # If dracut or mkinitcpio builds one for kernel-install only, that in /boot is out of date.
             yield refuse(
                 "bootloader_unsupported",
-                f"{entry.path} is newer than {initramfs}, and has another initramfs in it.",
-                danger="The new image would have an initramfs that this machine does not boot with now.",
-                remedy="Have kernel-install make the image from that file.",
+                f"{entry.path} is newer than {initramfs}, and contains another initramfs.",
+                danger="The new image would contain another initramfs than the one that this host boots with now.",
+                remedy=f"Rebuild the image with kernel-install from {initramfs}.",
             )
 
     def _has_other_initramfs(self, image: str, initramfs: str) -> bool:
-        made, file = self._tree.status(image), self._tree.status(initramfs)
-        if made is None or file is None or file.st_mtime > made.st_mtime:
+        """Tell whether an image is newer than an initramfs and contains another one, by their sizes."""
+        image_status, file = self._tree.status(image), self._tree.status(initramfs)
+        if image_status is None or file is None or file.st_mtime > image_status.st_mtime:
             return False
         size = Sections(self._tree, image).size(".initrd")
-        if size is not None and _MORE_INITRAMFS.search(self._settings):
+        if size is not None and _ADDITIONAL_INITRAMFS.search(self._settings):
             return size < file.st_size
         return size != file.st_size
 
     def argument_refusals(self, units: Sequence[str]) -> Sequence[Refusal]:
-        """Return which units kernel-install could not write."""
-        return white_space_problems(units)
+        """Return which units kernel-install would change."""
+        return white_space_refusals(units)
 
     def warnings(self) -> Sequence[str]:
-        """Return what comes of a command line that is measured."""
-        return (*self._addons(), *self._measured())
+        """Return which images get arguments from addons, and which disks the TPM may no longer unlock."""
+        return (*self._addon_warnings(), *self._measurement_warnings())
 
-    def _addons(self) -> Iterator[str]:
+    def _addon_warnings(self) -> Iterator[str]:
         for image in self._images:
-            if self._is_ours(image) and image.cmdline != self._own_text(image):
+            if self._is_normal(image) and image.cmdline != self._embedded_arguments(image):
                 yield (
-                    f"Addons append to the command line of {image.file} when it boots, after our arguments: "
-                    f"{image.cmdline[len(self._own_text(image)) :].strip()}"
+                    f"Addons append to the command line of {image.file} at boot, after the managed arguments: "
+                    f"{image.cmdline[len(self._embedded_arguments(image)) :].strip()}"
                 )
 
-    def _measured(self) -> Iterator[str]:
+    def _measurement_warnings(self) -> Iterator[str]:
         lines = [entry.text for entry in self.entries if entry.role == NORMAL]
         texts = (self._tree.text("/etc/crypttab") or "", *lines)
-        signs = _PCR_KEY.search(self._settings) is not None
-        if not signs and not any(_UNLOCKED_BY_TPM.search(text) for text in texts):
+        signs_measurements = _PCR_KEY.search(self._settings) is not None
+        if not signs_measurements and not any(_UNLOCKED_BY_TPM.search(text) for text in texts):
             return
-        # The firmware measures the whole program into 4, systemd-stub(7) its sections into 11.
+        # The firmware measures the whole image into PCR 4, systemd-stub(7) its sections into PCR 11.
         warning = (
-            "The command line is part of the image, which is measured when it boots (PCR 4 and 11). A disk whose key "
-            "is bound to the values of these in the TPM will ask for its passphrase or recovery key at the next boot, "
-            "until the key is bound anew: have it at hand."
+            "The command line is part of the image, which is measured at boot (PCR 4 and 11). A disk whose key in the "
+            "TPM is bound to the values of these PCRs asks for its passphrase or recovery key at the next boot, until "
+            "the key is enrolled again: have the passphrase or recovery key at hand."
         )
-        if signs:
-            warning += f" One that is bound to the key that signs for PCR 11, as {self._config} says, opens as before."
+        if signs_measurements:
+            warning += f" A key that is bound to the signature for PCR 11 ({self._config}) keeps working."
         yield warning
 
     def steps(self, change: Change) -> Sequence[Step]:
-        """Return what brings the change about: for kernels to come, then an image at a time."""
+        """Return the steps that make a change: for future kernels first, then one for each image."""
         after = {line.path: line.after for line in change.entries}
         images = [
             self._rebuild(entry, after[entry.path])
@@ -232,9 +242,9 @@ class Uki:
         return [*cmdline_steps(change), *images]
 
     def _rebuild(self, entry: EntryLine, arguments: str) -> GenerateFile:
-        """Return the step that calls ukify as kernel-install's 60-ukify.install does.
+        """Return the step that runs ukify with the options that kernel-install's 60-ukify.install gives to it.
 
-        What that leaves to the configuration and to ukify is left to them here: os-release(5), stub, keys, splash.
+        Everything else is left to ukify and its configuration: os-release(5), stub, keys, splash.
         """
         version = entry.version or ""
         options = [f"--config={self._config}"] if self._config else []
@@ -243,15 +253,15 @@ class Uki:
             "build",
             *options,
             f"--linux={self._kernel(version)}",
-            f"--initrd={self._first(_INITRAMFS, version)}",
+            f"--initrd={self._initramfs(version)}",
             f"--uname={version}",
-            # All of it, with what follows `--`. ukify takes text after an @ for a file's name, but not after a blank.
+            # Including what follows `--`. The space keeps ukify from reading a value that begins with @ as a file name.
             f"--cmdline= {arguments}",
             f"--output={DRAFT}",
         )
-        return GenerateFile(entry.path, argv, "uki", STAGED, f"build {entry.id} with the arguments")
+        return GenerateFile(entry.path, argv, "uki", STAGED, f"rebuild {entry.id} with the new arguments")
 
 
 def boots_installed_kernel(tree: Tree, context: LoaderContext) -> bool:
-    """Tell whether an installed kernel boots as a unified kernel image, under whatever boot loader and of any maker."""
+    """Tell whether an installed kernel has a unified kernel image, whichever program built it."""
     return any(entry.version in context.kernels for entry in Uki(tree, context).entries if entry.version)

@@ -89,3 +89,25 @@ def test_on_nixos_the_initramfs_is_the_configurations_too(tmp_path: Path) -> Non
     assert refusal.code == "initramfs_unsupported"
     assert "NixOS" in refusal.seen
     assert "boot.initrd.kernelModules" in refusal.remedy
+
+
+@pytest.mark.parametrize("name", ["limine", "refind", "extlinux", "syslinux", "efistub", None])
+def test_other_boot_loaders_are_refused_by_name(tmp_path: Path, name: str | None) -> None:
+    refusal = choose_loader(Tree(str(tmp_path)), name, LoaderContext((), (), None))
+    assert isinstance(refusal, Refusal)
+    assert refusal.code == "bootloader_unsupported"
+    assert (name or "is unknown") in refusal.seen
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [
+        ("kernelstub", "/etc/kernelstub/configuration"),
+        ("proxmox-boot-tool", "/etc/kernel/proxmox-boot-uuids"),
+        ("ostree", "/run/ostree-booted"),
+    ],
+)
+def test_a_manager_of_grubs_entries_is_refused_by_its_name(tmp_path: Path, name: str, file: str) -> None:
+    refusal = choose_loader(plant(tmp_path, {file: ""}), "grub", LoaderContext((), (), None))
+    assert isinstance(refusal, Refusal)
+    assert name in refusal.seen

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GRUB from a request to a menu and back: a shell reads what we write and generates the menu, as grub-mkconfig does."""
+"""GRUB from a request to a menu and back: a shell sources the settings and generates the menu, like grub-mkconfig."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loader
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import LoaderContext
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 
-# Each with the folder of grub.cfg, the tool, and whether it reads drop-ins.
+# By system: the directory of grub.cfg, the tool, and whether it reads drop-ins.
 SYSTEMS = {
     "debian": ("/boot/grub", "/usr/sbin/grub-mkconfig", True),
     "arch": ("/boot/grub", "/usr/bin/grub-mkconfig", False),
     "suse": ("/boot/grub2", "/usr/sbin/grub2-mkconfig", False),
 }
-# What grub-mkconfig does: it reads the files, and then runs the scripts. Below a folder, here.
+# Like grub-mkconfig, below $ROOT: sources the settings, and then runs the scripts.
 MKCONFIG = r"""#!/bin/sh
 set -e
 . "$ROOT/etc/default/grub"
@@ -49,7 +49,7 @@ for script in "$ROOT"/etc/grub.d/*; do
     echo "### END ${script#"$ROOT"} ###"
 done
 """
-# What 10_linux of GRUB 2.06 and 2.12 prints, of what matters.
+# The relevant parts of the output of 10_linux in GRUB 2.06 and 2.12.
 LINUX = r"""#!/bin/sh
 entry() {
     cat <<END | sed "s/^/$1/"
@@ -80,15 +80,15 @@ done
 """
 
 
-class Machine:
-    """A machine's files below a folder, with a grub-mkconfig that works there."""
+class Host:
+    """A host's files below a directory, with a grub-mkconfig that works there."""
 
     def __init__(self, root: Path, system: str, defaults: str, kernels: Sequence[str] = ("6.1.0-28-amd64",)) -> None:
-        folder, self.tool, drop_ins = SYSTEMS[system]
+        directory, self.tool, drop_ins = SYSTEMS[system]
         self.root = root
-        self.config = folder + "/grub.cfg"
-        place = "etc/default/grub.d" if drop_ins else "etc/nowhere"
-        self.put(self.tool, MKCONFIG.replace("@DROP_INS@", place), 0o755)
+        self.config = directory + "/grub.cfg"
+        drop_in_directory = "etc/default/grub.d" if drop_ins else "etc/nowhere"
+        self.put(self.tool, MKCONFIG.replace("@DROP_INS@", drop_in_directory), 0o755)
         self.put("/etc/grub.d/10_linux", LINUX, 0o755)
         self.put("/etc/default/grub", defaults)
         self.kernels: list[str] = []
@@ -98,10 +98,10 @@ class Machine:
         self.record = records.EMPTY
 
     def put(self, path: str, text: str, mode: int | None = None) -> None:
-        place = self.root / path.lstrip("/")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(text.encode("utf-8", "surrogateescape"))
-        place.chmod(0o644 if mode is None else mode)
+        file = self.root / path.lstrip("/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(text.encode("utf-8", "surrogateescape"))
+        file.chmod(0o644 if mode is None else mode)
 
     def install(self, version: str) -> None:
         self.kernels.insert(0, version)
@@ -114,16 +114,16 @@ class Machine:
         return subprocess.run(argv, env=environment, capture_output=True, text=True, check=True).stdout
 
     def files(self) -> dict[str, tuple[int, bytes]]:
-        places = (path for path in self.root.rglob("*") if path.is_file())
-        return {str(path.relative_to(self.root)): (path.stat().st_mode, path.read_bytes()) for path in places}
+        paths = (path for path in self.root.rglob("*") if path.is_file())
+        return {str(path.relative_to(self.root)): (path.stat().st_mode, path.read_bytes()) for path in paths}
 
     def loader(self) -> Grub:
         return Grub(Tree(str(self.root)), LoaderContext((), tuple(self.kernels), None))
 
-    def due(
+    def plan(
         self, request: CmdlineRequest
     ) -> tuple[list[WriteFile | RemoveFile | GenerateFile], CmdlineRecord, dict[str, str]]:
-        """What is to be done, the record after it, and the foretold line of each entry that changes."""
+        """Return the steps, the record after them, and the predicted command line of each entry that changes."""
         loader = self.loader()
         decision = decide(request, self.record, loader.sources, loader.entries)
         assert (decision.refusals, list(loader.refusals())) == ((), [])
@@ -133,14 +133,15 @@ class Machine:
             steps.append(step)
         return steps, decision.record, {line.name: line.after for line in decision.change.entries}
 
-    def apply(self, request: CmdlineRequest, *, told: bool = True) -> None:
-        """Do what is due; nothing must be left then, and the entries must be as foretold.
+    def apply(self, request: CmdlineRequest, *, menu_is_current: bool = True) -> None:
+        """Make all steps; check that none are left, and that the entries are as predicted.
 
         Args:
-            request: What is wanted.
-            told: Whether GRUB was told of what others changed: what comes of that is not foretold.
+            request: The request.
+            menu_is_current: Whether the menu was regenerated after the last change of settings; if not, that change
+                reaches the menu too, which is not predicted.
         """
-        steps, record, foretold = self.due(request)
+        steps, record, predictions = self.plan(request)
         for step in steps:
             if isinstance(step, WriteFile):
                 self.put(step.path, step.content, step.mode)
@@ -151,16 +152,16 @@ class Machine:
                 assert check_grub_config(Tree(str(self.root)), "/boot/draft") == []
                 (self.root / "boot/draft").replace(self.root / self.config.lstrip("/"))
         self.record = record
-        assert self.due(request)[0] == []
-        for entry in self.loader().entries if told else ():
-            assert meanings(entry.text) == meanings(foretold.get(entry.id, entry.text))
+        assert self.plan(request)[0] == []
+        for entry in self.loader().entries if menu_is_current else ():
+            assert meanings(entry.text) == meanings(predictions.get(entry.id, entry.text))
 
     def lines(self, role: str) -> list[str]:
         return [entry.text for entry in self.loader().entries if entry.role == role]
 
 
 def meanings(line: str) -> list[str]:
-    """What the kernel gets, in no order: of ours and of what the system puts behind, either may be the last."""
+    """Return the arguments as the kernel sees them, sorted: the managed ones need not be the last."""
     return sorted(str(argument.meaning) for argument in cmdline.parse(line).arguments)
 
 
@@ -180,7 +181,7 @@ DEFAULTS = [
     'GRUB_CMDLINE_LINUX_DEFAULT="quiet iommu=pt"\n',
     'if true; then\n    GRUB_CMDLINE_LINUX="cond=1"\nfi\nGRUB_CMDLINE_LINUX_DEFAULT="quiet"\n',
 ]
-OTHERS = [
+ALL_UNITS = [
     "iommu=pt",
     "intel_iommu=on",
     "hugepagesz=1G hugepages=4",
@@ -189,93 +190,93 @@ OTHERS = [
     "*",
     "isolcpus=2-3",
 ]
-UNITS = st.lists(st.sampled_from(OTHERS), min_size=1, max_size=4, unique=True).map(tuple)
+UNITS = st.lists(st.sampled_from(ALL_UNITS), min_size=1, max_size=4, unique=True).map(tuple)
 
 
 @pytest.mark.parametrize("system", ["debian", "arch"])
 @pytest.mark.parametrize("defaults", DEFAULTS)
-def test_there_and_back_to_the_byte(tmp_path: Path, system: str, defaults: str) -> None:
-    machine = Machine(tmp_path, system, defaults)
-    before = machine.files()
-    machine.apply(CmdlineRequest("iommu", ("intel_iommu=on", "iommu=pt")))
-    assert all(cmdline.has(line, unit) for line in machine.lines(NORMAL) for unit in ("intel_iommu=on", "iommu=pt"))
-    assert machine.lines(FALLBACK)
-    assert not any(cmdline.has(line, "intel_iommu=on") for line in machine.lines(FALLBACK))
-    machine.apply(CmdlineRequest("pages", ("hugepagesz=1G hugepages=4",)))
-    machine.apply(CmdlineRequest("iommu", ()))
-    machine.apply(CmdlineRequest("pages", ()))
-    assert machine.files() == before
+def test_requests_are_applied_and_removed_to_the_byte(tmp_path: Path, system: str, defaults: str) -> None:
+    host = Host(tmp_path, system, defaults)
+    before = host.files()
+    host.apply(CmdlineRequest("iommu", ("intel_iommu=on", "iommu=pt")))
+    assert all(cmdline.has(line, unit) for line in host.lines(NORMAL) for unit in ("intel_iommu=on", "iommu=pt"))
+    assert host.lines(FALLBACK)
+    assert not any(cmdline.has(line, "intel_iommu=on") for line in host.lines(FALLBACK))
+    host.apply(CmdlineRequest("pages", ("hugepagesz=1G hugepages=4",)))
+    host.apply(CmdlineRequest("iommu", ()))
+    host.apply(CmdlineRequest("pages", ()))
+    assert host.files() == before
 
 
 @settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(list(SYSTEMS)), st.sampled_from(DEFAULTS), st.lists(UNITS, min_size=1, max_size=3))
-def test_any_requests_one_after_another(
+def test_any_sequence_of_requests_is_removed_to_the_byte(
     tmp_path_factory: pytest.TempPathFactory, system: str, defaults: str, requests: list[tuple[str, ...]]
 ) -> None:
-    machine = Machine(tmp_path_factory.mktemp("machine"), system, defaults)
-    before = machine.files()
+    host = Host(tmp_path_factory.mktemp("host"), system, defaults)
+    before = host.files()
     for number, units in enumerate(requests):
-        machine.apply(CmdlineRequest(f"owner-{number % 2}", units))
+        host.apply(CmdlineRequest(f"owner-{number % 2}", units))
     for owner in ("owner-0", "owner-1"):
-        machine.apply(CmdlineRequest(owner, ()))
-    assert machine.files() == before
+        host.apply(CmdlineRequest(owner, ()))
+    assert host.files() == before
 
 
-def interrupted(machine: Machine, request: CmdlineRequest) -> Iterator[int]:
-    """Do only the first steps: none, then one, then two and so on, from a fresh start each."""
-    steps, _record, _foretold = machine.due(request)
+def interrupted(host: Host, request: CmdlineRequest) -> Iterator[int]:
+    """Make one step after each number that is yielded: a caller that stops at N has made the first N steps."""
+    steps, _record, _predictions = host.plan(request)
     for number, step in enumerate(steps):
         yield number
         if isinstance(step, WriteFile):
-            machine.put(step.path, step.content, step.mode)
+            host.put(step.path, step.content, step.mode)
         elif isinstance(step, RemoveFile):
-            (machine.root / step.path.lstrip("/")).unlink()
+            (host.root / step.path.lstrip("/")).unlink()
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_a_run_that_ended_after_any_step_is_taken_up(tmp_path: Path, system: str) -> None:
+def test_a_run_that_was_killed_after_any_step_is_repeated(tmp_path: Path, system: str) -> None:
     request = CmdlineRequest("iommu", ("iommu=pt",))
-    count = len(Machine(tmp_path / "count", system, DEFAULTS[0]).due(request)[0])
+    count = len(Host(tmp_path / "count", system, DEFAULTS[0]).plan(request)[0])
     for done in range(count):
-        machine = Machine(tmp_path / str(done), system, DEFAULTS[0])
-        before = machine.files()
-        # As the run notes before it begins.
-        machine.record = machine.due(request)[1]
-        next(number for number in interrupted(machine, request) if number == done)
-        machine.apply(request)
-        machine.apply(CmdlineRequest("iommu", ()))
-        assert machine.files() == before
+        host = Host(tmp_path / str(done), system, DEFAULTS[0])
+        before = host.files()
+        # A run writes the record before its other steps.
+        host.record = host.plan(request)[1]
+        next(number for number in interrupted(host, request) if number == done)
+        host.apply(request)
+        host.apply(CmdlineRequest("iommu", ()))
+        assert host.files() == before
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-@pytest.mark.parametrize("told", [True, False])
-def test_a_kernel_that_comes_and_goes(tmp_path: Path, system: str, told: bool) -> None:
-    machine = Machine(tmp_path, system, DEFAULTS[0])
+@pytest.mark.parametrize("is_regenerated", [True, False])
+def test_a_kernel_is_installed_and_removed(tmp_path: Path, system: str, is_regenerated: bool) -> None:
+    host = Host(tmp_path, system, DEFAULTS[0])
     request = CmdlineRequest("iommu", ("intel_iommu=on", "iommu=pt"))
-    machine.apply(request)
-    machine.install("6.2.0-1-amd64")
-    if told:
-        machine.put(machine.config, machine.generated())
-        assert machine.due(request)[0] == []
-    machine.apply(request)
-    assert len(machine.lines(FALLBACK)) == 2
-    assert all(line.endswith("intel_iommu=on iommu=pt") for line in machine.lines(NORMAL))
+    host.apply(request)
+    host.install("6.2.0-1-amd64")
+    if is_regenerated:
+        host.put(host.config, host.generated())
+        assert host.plan(request)[0] == []
+    host.apply(request)
+    assert len(host.lines(FALLBACK)) == 2
+    assert all(line.endswith("intel_iommu=on iommu=pt") for line in host.lines(NORMAL))
     for name in ("vmlinuz", "initrd.img"):
         (tmp_path / f"boot/{name}-6.2.0-1-amd64").unlink()
-    machine.kernels.remove("6.2.0-1-amd64")
-    machine.apply(CmdlineRequest("iommu", ()))
-    assert not re.search("6.2.0|vfio", machine.generated())
+    host.kernels.remove("6.2.0-1-amd64")
+    host.apply(CmdlineRequest("iommu", ()))
+    assert not re.search("6.2.0|vfio", host.generated())
 
 
 @pytest.mark.parametrize("system", ["debian", "arch"])
-@pytest.mark.parametrize("theirs", ["intel_iommu=on", "intel-iommu=on", "a intel-iommu=on b"])
-def test_what_somebody_wrote_and_did_not_tell_grub_is_theirs(tmp_path: Path, system: str, theirs: str) -> None:
-    machine = Machine(tmp_path, system, DEFAULTS[0])
-    defaults = DEFAULTS[0].replace("quiet", f"quiet {theirs}")
-    machine.put("/etc/default/grub", defaults)
-    machine.apply(CmdlineRequest("iommu", ("intel_iommu=on", "iommu=pt")), told=False)
-    assert all(cmdline.has(line, "iommu=pt") for line in machine.lines(NORMAL))
-    assert not any(cmdline.has(line, "iommu=pt") for line in machine.lines(FALLBACK))
-    assert len(machine.lines(FALLBACK)) == 1
-    machine.apply(CmdlineRequest("iommu", ()), told=False)
+@pytest.mark.parametrize("foreign", ["intel_iommu=on", "intel-iommu=on", "a intel-iommu=on b"])
+def test_a_foreign_argument_that_is_not_in_the_menu_yet_is_kept(tmp_path: Path, system: str, foreign: str) -> None:
+    host = Host(tmp_path, system, DEFAULTS[0])
+    defaults = DEFAULTS[0].replace("quiet", f"quiet {foreign}")
+    host.put("/etc/default/grub", defaults)
+    host.apply(CmdlineRequest("iommu", ("intel_iommu=on", "iommu=pt")), menu_is_current=False)
+    assert all(cmdline.has(line, "iommu=pt") for line in host.lines(NORMAL))
+    assert not any(cmdline.has(line, "iommu=pt") for line in host.lines(FALLBACK))
+    assert len(host.lines(FALLBACK)) == 1
+    host.apply(CmdlineRequest("iommu", ()), menu_is_current=False)
     assert (tmp_path / "etc/default/grub").read_text("utf-8") == defaults

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The script that makes the entries without our arguments, run by a shell, with what real ones of 10_linux print."""
+"""The script that generates fallback entries, run by a shell with the output of real 10_linux scripts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loader
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.boot import grub
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 
-OURS = ("intel_iommu=on", "iommu=pt")
+MANAGED = ("intel_iommu=on", "iommu=pt")
 # As GRUB 2.06 and 2.12 of Debian print it with one kernel and without submenus.
 LINUX = r"""#!/bin/sh
 echo "Found linux image: /boot/vmlinuz-6.1.0-28-amd64" >&2
@@ -48,17 +48,17 @@ END
 """
 
 
-# As short as it gets.
+# A minimal 10_linux.
 ECHO = r"""#!/bin/sh
 printf '%s\n' "menuentry 'L' --x \$menuentry_id_option 'i' {" "$GRUB_CMDLINE_LINUX_DEFAULT" '}'
 """
 
 
-def run(folder: Path, arguments: str, linux: str = LINUX, ours: Sequence[str] = OURS, **environment: str) -> str:
+def run(folder: Path, arguments: str, linux: str = LINUX, managed: Sequence[str] = MANAGED, **environment: str) -> str:
     path = folder / "10_linux"
     path.write_text(linux, "utf-8")
     path.chmod(0o755)
-    text = script(ours).replace("linux=/etc/grub.d/10_linux", f"linux={path}")
+    text = script(managed).replace("linux=/etc/grub.d/10_linux", f"linux={path}")
     done = subprocess.run(
         ["sh"],
         input=text,
@@ -70,7 +70,7 @@ def run(folder: Path, arguments: str, linux: str = LINUX, ours: Sequence[str] = 
     return done.stdout
 
 
-def test_each_kernel_has_an_entry_with_the_arguments_of_before(tmp_path: Path) -> None:
+def test_each_kernel_has_an_entry_with_the_foreign_arguments(tmp_path: Path) -> None:
     printed = run(tmp_path, "quiet intel_iommu=on iommu=pt", GRUB_DISTRIBUTOR="Debian")
     config = tmp_path / "boot/grub/grub.cfg"
     config.parent.mkdir(parents=True)
@@ -89,7 +89,7 @@ def test_each_kernel_has_an_entry_with_the_arguments_of_before(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "left"),
+    ("arguments", "rest"),
     [
         ("intel_iommu=on iommu=pt", ""),
         ("intel_iommu=on iommu=pt quiet", "quiet"),
@@ -99,15 +99,15 @@ def test_each_kernel_has_an_entry_with_the_arguments_of_before(tmp_path: Path) -
         ("intel_iommu=on iommu=pt,x iommu=pt", "iommu=pt,x"),
     ],
 )
-def test_only_ours_are_taken_out(tmp_path: Path, arguments: str, left: str) -> None:
+def test_only_managed_arguments_are_removed(tmp_path: Path, arguments: str, rest: str) -> None:
     printed = run(tmp_path, arguments)
-    assert " ".join(printed.split("root=UUID=0d9c ro", 1)[1].split("\n")[0].split()) == left
+    assert " ".join(printed.split("root=UUID=0d9c ro", 1)[1].split("\n")[0].split()) == rest
 
 
 @pytest.mark.parametrize(
     "arguments", ["", "quiet", "intel_iommu=on", "xintel_iommu=on iommu=pt", "intel_iommu=on iommu=pt2"]
 )
-def test_where_ours_are_not_in_effect_there_is_nothing(tmp_path: Path, arguments: str) -> None:
+def test_there_are_no_entries_unless_the_managed_arguments_are_in_effect(tmp_path: Path, arguments: str) -> None:
     assert run(tmp_path, arguments) == ""
 
 
@@ -116,40 +116,40 @@ def test_where_ours_are_not_in_effect_there_is_nothing(tmp_path: Path, arguments
     st.lists(st.sampled_from(["a", "b=1", "b=1,c", 'd="e f"', "*", "?[a]", "#", "%s"]), max_size=6),
     st.lists(st.sampled_from(["a", "b=1", 'd="e f"', "g=1 h=2", "*", "[a]", "%"]), min_size=1, max_size=4, unique=True),
 )
-def test_any_units_that_were_appended_are_taken_out_again(others: list[str], ours: list[str]) -> None:
+def test_any_units_that_were_appended_are_removed(foreign: list[str], managed: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        printed = run(Path(folder), " ".join([*others, *ours]), ECHO, ours)
-    assert printed.splitlines()[2].split() == " ".join(others).split()
+        printed = run(Path(folder), " ".join([*foreign, *managed]), ECHO, managed)
+    assert printed.splitlines()[2].split() == " ".join(foreign).split()
 
 
 # GRUB 2.12 of openSUSE Tumbleweed.
-@pytest.mark.parametrize("behind", ["  --class opensuse", " --hotkey=2 --class opensuse", " --class a --unrestricted"])
-def test_titles_of_other_distributions(tmp_path: Path, behind: str) -> None:
-    printed = run(tmp_path, " ".join(OURS), LINUX.replace(" --class debian", behind))
-    assert f"menuentry 'Debian GNU/Linux, with Linux 6.1.0-28-amd64 without VFIO'{behind} --class gnu" in printed
+@pytest.mark.parametrize("options", ["  --class opensuse", " --hotkey=2 --class opensuse", " --class a --unrestricted"])
+def test_titles_of_other_distributions(tmp_path: Path, options: str) -> None:
+    printed = run(tmp_path, " ".join(MANAGED), LINUX.replace(" --class debian", options))
+    assert f"menuentry 'Debian GNU/Linux, with Linux 6.1.0-28-amd64 without VFIO'{options} --class gnu" in printed
     assert f"$menuentry_id_option '{FALLBACK_ID}-gnulinux-6.1.0" in printed
 
 
-def test_a_body_with_quotes_and_options_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_body_with_quotes_and_options_is_kept(tmp_path: Path) -> None:
     line = "    search --fs-uuid --set=root --hint='a' --hint='b'  0d9c\n"
-    assert line in run(tmp_path, " ".join(OURS), LINUX.replace("    insmod gzio\n", line))
+    assert line in run(tmp_path, " ".join(MANAGED), LINUX.replace("    insmod gzio\n", line))
 
 
 @pytest.mark.parametrize("linux", ["#!/bin/sh\n", "#!/bin/sh\nexit 1\n", "#!/bin/sh\necho 'menuentry x {'\necho '}'\n"])
-def test_what_is_not_as_it_is_known_to_be_makes_no_entry(tmp_path: Path, linux: str) -> None:
+def test_an_unknown_format_produces_no_entry(tmp_path: Path, linux: str) -> None:
     assert run(tmp_path, "intel_iommu=on iommu=pt", linux) == ""
 
 
-def test_a_distributors_quotes_do_no_harm(tmp_path: Path) -> None:
-    assert "submenu 'Joes Linux without VFIO'" in run(tmp_path, " ".join(OURS), GRUB_DISTRIBUTOR="Joe's Linux")
+def test_quotes_in_the_distributors_name_are_dropped(tmp_path: Path) -> None:
+    assert "submenu 'Joes Linux without VFIO'" in run(tmp_path, " ".join(MANAGED), GRUB_DISTRIBUTOR="Joe's Linux")
 
 
-def test_shellcheck_has_nothing_to_say() -> None:
-    done = subprocess.run(["shellcheck", "-"], input=script(OURS), capture_output=True, text=True, check=False)
+def test_the_script_passes_shellcheck() -> None:
+    done = subprocess.run(["shellcheck", "-"], input=script(MANAGED), capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_the_drop_in_comes_through_a_shell_as_it_is() -> None:
+def test_a_shell_reads_the_drop_in_as_intended() -> None:
     text = drop_in(('dyndbg="file x +p"', "iommu=pt"))
     line = f'GRUB_CMDLINE_LINUX_DEFAULT="a b"\n{text}printf %s "$GRUB_CMDLINE_LINUX_DEFAULT"'
     done = subprocess.run(["sh", "-c", line], capture_output=True, text=True, check=True)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""systemd-boot where nobody's kernel-install writes entries: entries by hand, as on Arch, and images beside them."""
+"""systemd-boot without kernel-install: handwritten entries, as on Arch, and images beside them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree impor
 ARCH = "6.12.1-arch1-1"
 MACHINE = "0123456789abcdef0123456789abcdef"
 REQUEST = CmdlineRequest("iommu", ("intel_iommu=on", "iommu=pt"))
-# As archinstall writes them: nothing in them has the kernel's version.
+# As archinstall writes them: without the kernel's version.
 ENTRY = "title Arch Linux\nlinux /vmlinuz-linux\ninitrd /initramfs-linux.img\noptions root=PARTUUID=a rw\n"
 WITH_VERSION = f"title Arch Linux\nversion {ARCH}\nlinux /arch/{ARCH}/linux\noptions root=PARTUUID=a rw\n"
 
@@ -41,8 +41,8 @@ def unified(**sections: str) -> bytes:
     at = len(head) + 40 * len(content)
     table, body = b"", b""
     for name, text in content.items():
-        place = struct.pack("<IIII", len(text), 0, len(text), at + len(body))
-        table += f".{name}".encode().ljust(8, b"\0") + place + bytes(16)
+        header = struct.pack("<IIII", len(text), 0, len(text), at + len(body))
+        table += f".{name}".encode().ljust(8, b"\0") + header + bytes(16)
         body += text.encode()
     return head + table + body
 
@@ -71,7 +71,7 @@ def read(root: Path) -> SystemdBoot:
     return SystemdBoot(Tree(str(root)), LoaderContext(("/boot",), (ARCH,), None))
 
 
-def carry_out(root: Path, steps: list[Step]) -> None:
+def apply(root: Path, steps: list[Step]) -> None:
     for step in steps:
         assert isinstance(step, WriteFile | RemoveFile)
         path = root / step.path.lstrip("/")
@@ -82,35 +82,37 @@ def carry_out(root: Path, steps: list[Step]) -> None:
             path.write_bytes(step.content.encode("utf-8", "surrogateescape"))
 
 
-def seen(root: Path) -> dict[str, bytes]:
+def snapshot(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
-def test_entries_written_by_hand_where_there_are_no_others(tmp_path: Path) -> None:
+def test_handwritten_entries_are_changed_and_restored(tmp_path: Path) -> None:
     assert arch(tmp_path).refusals() == ()
-    before = seen(tmp_path)
+    before = snapshot(tmp_path)
     record = records.EMPTY
     for request in (REQUEST, REQUEST._replace(units=("a=b",)), REQUEST._replace(units=())):
         loader = read(tmp_path)
         decision = decide(request, record, loader.sources, loader.entries)
-        carry_out(tmp_path, list(loader.steps(decision.change)))
+        apply(tmp_path, list(loader.steps(decision.change)))
         record = decision.record
         loader = read(tmp_path)
         assert list(loader.steps(decide(request, record, loader.sources, loader.entries).change)) == []
-        assert {one.id: (one.role, one.version, one.text) for one in loader.entries if one.role != OTHER} == {
+        assert {
+            entry.id: (entry.role, entry.version, entry.text) for entry in loader.entries if entry.role != OTHER
+        } == {
             "arch": (NORMAL, ARCH, " ".join(["root=PARTUUID=a rw", *request.units])),
             **({"arch-0-vfio-workstation-fallback-": (FALLBACK, ARCH, "root=PARTUUID=a rw")} if request.units else {}),
         }
         assert not (tmp_path / PLUGIN.lstrip("/")).exists()
-    assert seen(tmp_path) == before
+    assert snapshot(tmp_path) == before
 
 
-def test_entries_written_by_hand_beside_others_are_none_of_ours(tmp_path: Path) -> None:
+def test_handwritten_entries_beside_others_are_left_alone(tmp_path: Path) -> None:
     loader = arch(tmp_path, {f"/boot/loader/entries/arch-{ARCH}.conf": WITH_VERSION.encode()})
-    assert [one.id for one in loader.entries if one.role == NORMAL] == [f"arch-{ARCH}"]
+    assert [entry.id for entry in loader.entries if entry.role == NORMAL] == [f"arch-{ARCH}"]
 
 
-def test_no_entry_of_this_systems_kernels(tmp_path: Path) -> None:
+def test_a_system_without_an_entry_for_its_kernels_is_refused(tmp_path: Path) -> None:
     (refusal,) = arch(tmp_path, {"/boot/vmlinuz-linux": kernel("6.10.0-arch1-1")}).refusals()
     assert refusal.code == "bootloader_broken"
 
@@ -126,6 +128,6 @@ def test_no_entry_of_this_systems_kernels(tmp_path: Path) -> None:
     ],
 )
 def test_an_image_of_this_system_beside_its_entries_is_refused(tmp_path: Path, image: bytes, is_refused: bool) -> None:
-    """mkinitcpio calls it arch-linux.efi, and what systemd-boot starts is whichever it sorts first."""
+    """mkinitcpio names it arch-linux.efi, and systemd-boot starts the one that it sorts first."""
     refusals = arch(tmp_path, {"/boot/EFI/Linux/arch-linux.efi": image}).refusals()
-    assert [one.code for one in refusals] == ["bootloader_unsupported"] * is_refused
+    assert [refusal.code for refusal in refusals] == ["bootloader_unsupported"] * is_refused

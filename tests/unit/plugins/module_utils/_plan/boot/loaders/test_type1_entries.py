@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boot loader specification entries, changed in place: systemd-boot's and Fedora's."""
+"""Boot loader specification entries: those of systemd-boot, and those of Fedora's GRUB."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loader
     LoaderContext,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.systemd_boot import SystemdBoot
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.type1_entries import (
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.type1_text import (
+    fallback_text,
     with_options,
-    without_ours,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.boot import bls
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
@@ -105,7 +105,7 @@ def fedora(root: Path, files: dict[str, str] | None = None) -> GrubBls:
     return GrubBls(plant(root, everything), LoaderContext((), ("6.12.1",), None))
 
 
-def carry_out(root: Path, steps: list[Step]) -> None:
+def apply(root: Path, steps: list[Step]) -> None:
     for step in steps:
         assert isinstance(step, WriteFile | RemoveFile)
         path = root / step.path.lstrip("/")
@@ -117,55 +117,57 @@ def carry_out(root: Path, steps: list[Step]) -> None:
             path.chmod(step.mode or 0o644)
 
 
-def seen(root: Path) -> dict[str, bytes]:
+def snapshot(root: Path) -> dict[str, bytes]:
     return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 def converge(
     root: Path, make: type[SystemdBoot | GrubBls], request: CmdlineRequest, record: CmdlineRecord
 ) -> tuple[CmdlineRecord, BootLoader]:
-    """Bring a request about, and see that nothing is left to do."""
+    """Apply a request, and check that no steps are left."""
     esps = ("/efi",) if make is SystemdBoot else ()
     loader = make(Tree(str(root)), LoaderContext(esps, ("6.12.1",), None))
     decision = decide(request, record, loader.sources, loader.entries)
     assert decision.refusals == ()
-    carry_out(root, list(loader.steps(decision.change)))
+    apply(root, list(loader.steps(decision.change)))
     again = make(Tree(str(root)), LoaderContext(esps, ("6.12.1",), None))
     assert list(again.steps(decide(request, decision.record, again.sources, again.entries).change)) == []
     return decision.record, again
 
 
 @pytest.mark.parametrize("make", [systemd_boot, fedora])
-def test_arguments_come_and_go_to_the_byte(tmp_path: Path, make: Callable[[Path], SystemdBoot | GrubBls]) -> None:
+def test_arguments_are_added_and_removed_to_the_byte(
+    tmp_path: Path, make: Callable[[Path], SystemdBoot | GrubBls]
+) -> None:
     loader = make(tmp_path)
-    before = seen(tmp_path)
-    record, there = converge(tmp_path, type(loader), REQUEST, records.EMPTY)
-    normal = [one for one in there.entries if one.role == NORMAL]
-    assert [one.text.endswith("intel_iommu=on iommu=pt") for one in normal] == [True]
-    bare = [one for one in there.entries if one.role == FALLBACK]
-    assert [("iommu" in one.text, one.title.endswith(" without VFIO"), one.version) for one in bare] == [
+    before = snapshot(tmp_path)
+    record, converged = converge(tmp_path, type(loader), REQUEST, records.EMPTY)
+    normal = [entry for entry in converged.entries if entry.role == NORMAL]
+    assert [entry.text.endswith("intel_iommu=on iommu=pt") for entry in normal] == [True]
+    fallbacks = [entry for entry in converged.entries if entry.role == FALLBACK]
+    assert [("iommu" in entry.text, entry.title.endswith(" without VFIO"), entry.version) for entry in fallbacks] == [
         (False, True, "6.12.1")
     ]
-    record, _there = converge(tmp_path, type(loader), CmdlineRequest("iommu", ()), record)
+    record, _converged = converge(tmp_path, type(loader), CmdlineRequest("iommu", ()), record)
     assert record == records.EMPTY
-    assert seen(tmp_path) == before
+    assert snapshot(tmp_path) == before
 
 
 def test_roles(tmp_path: Path) -> None:
-    assert {one.id: one.role for one in systemd_boot(tmp_path / "a").entries} == {
+    assert {entry.id: entry.role for entry in systemd_boot(tmp_path / "a").entries} == {
         "debian-6.12.1": NORMAL,
         "arch": OTHER,
     }
-    assert {one.id: one.role for one in fedora(tmp_path / "b").entries} == {
+    assert {entry.id: entry.role for entry in fedora(tmp_path / "b").entries} == {
         f"{MACHINE}-6.12.1": NORMAL,
         f"{MACHINE}-0-rescue": OTHER,
         f"{OTHER_MACHINE}-6.12.1": OTHER,
     }
 
 
-def rpm_order(one: str, other: str) -> int:
-    """Compare as vercmp() of Fedora's blscfg.c does: what it does with `+` is left out."""
-    left, right = ([*re.findall(r"[0-9]+|[A-Za-z]+|~", text), ""] for text in (one, other))
+def rpm_order(name: str, other: str) -> int:
+    """Compare as vercmp() of Fedora's blscfg.c does, except for `+`."""
+    left, right = ([*re.findall(r"[0-9]+|[A-Za-z]+|~", text), ""] for text in (name, other))
     for a, b in itertools.zip_longest(left, right, fillvalue=""):
         if a == b:
             continue
@@ -180,45 +182,45 @@ def rpm_order(one: str, other: str) -> int:
     return 0
 
 
-def grub_order(one: str, other: str) -> int:
-    """Compare identifiers as split_cmp() does: name, version and release, parted at the last two dashes."""
-    parts = ([*name.rsplit("-", 2), "", ""][:3] for name in (one, other))
+def grub_order(identifier: str, other: str) -> int:
+    """Compare identifiers as split_cmp() does: name, version and release, split at the last two dashes."""
+    parts = ([*name.rsplit("-", 2), "", ""][:3] for name in (identifier, other))
     return next((order for order in itertools.starmap(rpm_order, zip(*parts, strict=True)) if order), 0)
 
 
 @pytest.mark.parametrize("version", ["6.12.1", "6.8.5-301.fc40.x86_64", "5.14.0-427.13.1.el9_4.x86_64", "6.8.0-rc1"])
 def test_the_fallback_of_grub_sorts_last(tmp_path: Path, version: str) -> None:
     older = "5.1.0-1.fc30.x86_64"
-    files = {f"/boot/loader/entries/{MACHINE}-{one}.conf": FEDORA.replace("6.12.1", one) for one in (older, version)}
+    files = {f"/boot/loader/entries/{MACHINE}-{name}.conf": FEDORA.replace("6.12.1", name) for name in (older, version)}
     rescue = {f"/boot/loader/entries/{MACHINE}-0-rescue.conf": RESCUE}
-    modules = {f"/lib/modules/{one}/modules.dep": "" for one in (older, version)}
+    modules = {f"/lib/modules/{name}/modules.dep": "" for name in (older, version)}
     tree = plant(tmp_path, {"/etc/machine-id": MACHINE, CMDLINE: "ro\n", **files, **rescue, **modules})
     context = LoaderContext((), (version, older), None)
     loader = GrubBls(tree, context)
-    carry_out(tmp_path, list(loader.steps(decide(REQUEST, records.EMPTY, loader.sources, loader.entries).change)))
+    apply(tmp_path, list(loader.steps(decide(REQUEST, records.EMPTY, loader.sources, loader.entries).change)))
     entries = GrubBls(Tree(str(tmp_path)), context).entries
-    names = sorted((one.id for one in entries), key=functools.cmp_to_key(grub_order), reverse=True)
-    roles = {one.id: one.role for one in entries}
+    names = sorted((entry.id for entry in entries), key=functools.cmp_to_key(grub_order), reverse=True)
+    roles = {entry.id: entry.role for entry in entries}
     assert [roles[name] for name in names] == [NORMAL, NORMAL, OTHER, FALLBACK, FALLBACK]
     assert names[0] == f"{MACHINE}-{version}"
 
 
 def test_the_fallback_of_systemd_boot_sorts_last(tmp_path: Path) -> None:
-    _record, there = converge(tmp_path, type(systemd_boot(tmp_path)), REQUEST, records.EMPTY)
-    assert "debian-0-vfio-workstation-fallback-6.12.1" in [one.id for one in there.entries]
-    text = without_ours(DEBIAN, "ro")
+    _record, converged = converge(tmp_path, type(systemd_boot(tmp_path)), REQUEST, records.EMPTY)
+    assert "debian-0-vfio-workstation-fallback-6.12.1" in [entry.id for entry in converged.entries]
+    text = fallback_text(DEBIAN, "ro")
     assert "\nsort-key   debian-vfio-workstation-fallback\n" in text
     assert "\ntitle      Debian GNU/Linux 13 (trixie) without VFIO\n" in text
 
 
-def test_a_missing_cmdline_file_is_made_of_what_kernels_have_and_goes_again(tmp_path: Path) -> None:
+def test_a_missing_cmdline_file_is_created_from_entries_and_removed_again(tmp_path: Path) -> None:
     systemd_boot(tmp_path)
     (tmp_path / CMDLINE.lstrip("/")).unlink()
-    before = seen(tmp_path)
-    record, _there = converge(tmp_path, SystemdBoot, REQUEST, records.EMPTY)
+    before = snapshot(tmp_path)
+    record, _converged = converge(tmp_path, SystemdBoot, REQUEST, records.EMPTY)
     assert (tmp_path / CMDLINE.lstrip("/")).read_text() == "root=UUID=b ro  quiet intel_iommu=on iommu=pt\n"
     converge(tmp_path, SystemdBoot, CmdlineRequest("iommu", ()), record)
-    assert seen(tmp_path) == before
+    assert snapshot(tmp_path) == before
 
 
 TUNED = "skew_tick=1 isolcpus=managed_irq,domain,2-5 intel_iommu=off"
@@ -236,17 +238,17 @@ def tuned(root: Path, value: str = TUNED, files: dict[str, str] | None = None) -
     return fedora(root, everything)
 
 
-def test_what_a_variable_of_grub_contradicts_is_named_with_its_source(tmp_path: Path) -> None:
+def test_a_conflicting_variable_of_grub_is_refused_with_its_origin(tmp_path: Path) -> None:
     refusals = tuned(tmp_path).argument_refusals(("intel_iommu=on", "isolcpus=domain,managed_irq,4-7"))
     assert [refusal.code for refusal in refusals] == ["cmdline_conflict"] * 2
-    for refusal, theirs in zip(refusals, ("isolcpus=managed_irq,domain,2-5", "intel_iommu=off"), strict=True):
+    for refusal, argument in zip(refusals, ("isolcpus=managed_irq,domain,2-5", "intel_iommu=off"), strict=True):
         assert "/boot/grub2/grubenv, line 3, variable tuned_params" in refusal.seen
-        assert "TuneD sets for its profile realtime-virtual-host" in refusal.seen
-        assert f"has {theirs}" in refusal.seen
+        assert "set by TuneD for its profile realtime-virtual-host" in refusal.seen
+        assert f"has {argument}," in refusal.seen
         assert "tuned-adm profile" in refusal.remedy
 
 
-def test_a_variable_of_grub_that_contradicts_nothing_is_kept(tmp_path: Path) -> None:
+def test_a_variable_of_grub_without_a_conflict_is_kept(tmp_path: Path) -> None:
     loader = tuned(tmp_path, "skew_tick=1")
     assert loader.argument_refusals(("intel_iommu=on",)) == ()
     converge(tmp_path, GrubBls, CmdlineRequest("iommu", ("intel_iommu=on",)), records.EMPTY)
@@ -254,7 +256,7 @@ def test_a_variable_of_grub_that_contradicts_nothing_is_kept(tmp_path: Path) -> 
     assert "options root=UUID=b ro rhgb $tuned_params intel_iommu=on\n" in entry
 
 
-def test_a_variable_of_grub_does_not_get_into_the_file_for_new_kernels(tmp_path: Path) -> None:
+def test_references_to_variables_are_not_copied_to_the_cmdline_file(tmp_path: Path) -> None:
     tuned(tmp_path, "skew_tick=1")
     (tmp_path / CMDLINE.lstrip("/")).unlink()
     converge(tmp_path, GrubBls, CmdlineRequest("iommu", ("intel_iommu=on",)), records.EMPTY)
@@ -262,20 +264,20 @@ def test_a_variable_of_grub_does_not_get_into_the_file_for_new_kernels(tmp_path:
 
 
 def test_kernelopts_of_grubenv(tmp_path: Path) -> None:
-    """RHEL 8: entries refer to a variable, and are not written to."""
+    """On RHEL 8, entries refer to a variable, and are not changed."""
     environment = "# GRUB Environment Block\nkernelopts=root=UUID=b ro \nboot_success=0\n".ljust(1024, "#")
     entry = FEDORA.replace("root=UUID=b ro rhgb", "$kernelopts")
     fedora(tmp_path, {f"/boot/loader/entries/{MACHINE}-6.12.1.conf": entry, "/boot/grub2/grubenv": environment})
-    before = seen(tmp_path)
-    record, _there = converge(tmp_path, GrubBls, REQUEST, records.EMPTY)
+    before = snapshot(tmp_path)
+    record, _converged = converge(tmp_path, GrubBls, REQUEST, records.EMPTY)
     block = (tmp_path / "boot/grub2/grubenv").read_text()
     assert len(block) == 1024
     assert "kernelopts=root=UUID=b ro intel_iommu=on iommu=pt \n" in block
     assert (tmp_path / f"boot/loader/entries/{MACHINE}-6.12.1.conf").read_text() == entry
-    # From which grub2-mkconfig of RHEL 8 would make the variable anew.
+    # From which grub2-mkconfig of RHEL 8 sets the variable.
     assert (tmp_path / "etc/default/grub").read_text() == 'GRUB_CMDLINE_LINUX="rhgb intel_iommu=on iommu=pt"\n'
     converge(tmp_path, GrubBls, CmdlineRequest("iommu", ()), record)
-    assert seen(tmp_path) == before
+    assert snapshot(tmp_path) == before
 
 
 def test_an_environment_block_keeps_its_size() -> None:
@@ -294,12 +296,12 @@ OPTIONS = [
 
 
 @pytest.mark.parametrize("text", OPTIONS)
-def test_options_come_and_go_to_the_byte(text: str) -> None:
+def test_options_are_added_and_removed_to_the_byte(text: str) -> None:
     before = "ro quiet" if "options" in text else ""
-    made = with_options(text, f"{before} iommu=pt".strip())
-    assert "iommu=pt" in made
-    back = with_options(made, before)
-    assert back == text
+    changed = with_options(text, f"{before} iommu=pt".strip())
+    assert "iommu=pt" in changed
+    restored = with_options(changed, before)
+    assert restored == text
 
 
 @given(
@@ -312,18 +314,18 @@ def test_options_come_and_go_to_the_byte(text: str) -> None:
     st.booleans(),
     st.booleans(),
 )
-def test_any_entry_comes_back_to_the_byte(lines: list[str], end: str, is_ended: bool, takes_all: bool) -> None:
+def test_any_entry_is_restored_to_the_byte(lines: list[str], end: str, is_ended: bool, takes_all: bool) -> None:
     text = end.join(lines) + (end if is_ended else "")
     values = [value for value in bls.parse(text).get("options", ()) if value]
     before = " ".join(values if takes_all else values[:1])
-    made = with_options(text, f"{before} iommu=pt".strip(), takes_all)
-    assert made.count("iommu=pt") == 1
-    read = [value for value in bls.parse(made)["options"] if value]
+    changed = with_options(text, f"{before} iommu=pt".strip(), takes_all)
+    assert changed.count("iommu=pt") == 1
+    read = [value for value in bls.parse(changed)["options"] if value]
     assert " ".join(read if takes_all else read[:1]).split() == [*before.split(), "iommu=pt"]
-    assert with_options(made, before, takes_all) == text
+    assert with_options(changed, before, takes_all) == text
 
 
-def test_a_kernel_without_an_entry_is_refused_with_the_way_out(tmp_path: Path) -> None:
+def test_a_kernel_without_an_entry_is_refused_with_a_remedy(tmp_path: Path) -> None:
     systemd_boot(tmp_path, {"/boot/vmlinuz-6.13.0": "", "/lib/modules/6.13.0/modules.dep": ""})
     loader = SystemdBoot(Tree(str(tmp_path)), LoaderContext(("/efi",), ("6.13.0", "6.12.1"), None))
     (refusal,) = loader.refusals()
@@ -331,12 +333,12 @@ def test_a_kernel_without_an_entry_is_refused_with_the_way_out(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(("make", "path"), [(systemd_boot, PLUGIN), (fedora, EARLY_PLUGIN)])
-def test_the_plugin_gives_kernels_to_come_what_we_would_give_them(
+def test_the_plugin_writes_the_fallback_entries_of_new_kernels(
     tmp_path: Path, make: Callable[[Path], SystemdBoot | GrubBls], path: str
 ) -> None:
     loader = make(tmp_path)
-    record, there = converge(tmp_path, type(loader), REQUEST, records.EMPTY)
-    folder = Path(there.entries[0].path).parent
+    record, converged = converge(tmp_path, type(loader), REQUEST, records.EMPTY)
+    folder = Path(converged.entries[0].path).parent
     plugin = (tmp_path / path.lstrip("/")).read_text().replace(str(folder), f"{tmp_path}{folder}")
     script = tmp_path / "plugin"
     script.write_text(plugin)
@@ -347,90 +349,90 @@ def test_the_plugin_gives_kernels_to_come_what_we_would_give_them(
         subprocess.run(["sh", str(script), *arguments], check=True, env={"PATH": os.environ["PATH"]})
 
     call("add", "6.12.1+next", "/x", "/y")
-    (made,) = (tmp_path / str(folder).lstrip("/")).glob("*fallback-6.12.1+next.conf")
-    pattern = (tmp_path / str(folder).lstrip("/")) / made.name.replace("+next", "")
-    assert made.read_text() == pattern.read_text().replace("6.12.1", "6.12.1+next")
+    (written,) = (tmp_path / str(folder).lstrip("/")).glob("*fallback-6.12.1+next.conf")
+    template = (tmp_path / str(folder).lstrip("/")) / written.name.replace("+next", "")
+    assert written.read_text() == template.read_text().replace("6.12.1", "6.12.1+next")
     call("add", "6.12.1+next")
     call("remove", "6.12.1+next")
-    assert not made.exists()
-    assert pattern.exists()
+    assert not written.exists()
+    assert template.exists()
     call("remove")
     converge(tmp_path, type(loader), CmdlineRequest("iommu", ()), record)
 
 
 @pytest.mark.parametrize("make", [systemd_boot, fedora])
-def test_entries_of_other_systems_stay_as_they_are(
+def test_entries_of_other_systems_are_kept(
     tmp_path: Path, make: Callable[[Path, dict[str, str]], SystemdBoot | GrubBls]
 ) -> None:
-    """On a shared partition, another installation of this collection has such entries too."""
+    """On a shared partition, this collection in another system has fallback entries too."""
     folder = "/boot/loader/entries" if make is fedora else "/efi/loader/entries"
     mark = "~" if make is fedora else "-0-"
-    theirs = {
+    foreign = {
         f"{folder}/{start}{mark}vfio-workstation-fallback-6.11.conf": DEBIAN.replace(MACHINE, OTHER_MACHINE)
         for start in (OTHER_MACHINE, "zorin")
     }
-    loader = make(tmp_path, theirs)
-    before = seen(tmp_path)
-    record, there = converge(tmp_path, type(loader), REQUEST, records.EMPTY)
+    loader = make(tmp_path, foreign)
+    before = snapshot(tmp_path)
+    record, converged = converge(tmp_path, type(loader), REQUEST, records.EMPTY)
     path = EARLY_PLUGIN if make is fedora else PLUGIN
     script = (tmp_path / path.lstrip("/")).read_text().replace(str(folder), f"{tmp_path}{folder}")
     for arguments in (("add", "6.13"), ("remove", "6.11"), ("remove", "6.13")):
         subprocess.run(["sh", "-c", script, "plugin", *arguments], check=True)
-        assert {name: content for name, content in seen(tmp_path).items() if "/" + name in theirs} == {
-            name.lstrip("/"): content.encode() for name, content in theirs.items()
+        assert {name: content for name, content in snapshot(tmp_path).items() if "/" + name in foreign} == {
+            name.lstrip("/"): content.encode() for name, content in foreign.items()
         }
         new = list((tmp_path / folder.lstrip("/")).glob("*fallback-6.13.conf"))
-        assert [one.name.startswith((MACHINE, "debian")) for one in new] == [True] * (arguments != ("remove", "6.13"))
-    assert [one.role for one in there.entries if one.path in theirs] == [OTHER, OTHER]
+        assert [path.name.startswith((MACHINE, "debian")) for path in new] == [True] * (arguments != ("remove", "6.13"))
+    assert [entry.role for entry in converged.entries if entry.path in foreign] == [OTHER, OTHER]
     converge(tmp_path, type(loader), CmdlineRequest("iommu", ()), record)
-    assert seen(tmp_path) == before
+    assert snapshot(tmp_path) == before
 
 
-def test_a_kernels_rescue_entry_stays_as_it_is(tmp_path: Path) -> None:
+def test_a_rescue_entry_of_a_kernel_is_kept(tmp_path: Path) -> None:
     rescue = DEBIAN.replace("quiet", "systemd.unit=rescue.target")
     loader = systemd_boot(tmp_path, {"/efi/loader/entries/debian-mine-6.12.1.conf": rescue})
-    assert {one.id: one.role for one in loader.entries}["debian-mine-6.12.1"] == OTHER
+    assert {entry.id: entry.role for entry in loader.entries}["debian-mine-6.12.1"] == OTHER
 
 
-def test_the_plugin_looks_where_the_entries_are(tmp_path: Path) -> None:
-    files = {f"/boot{place}": text for place, text in {"/loader/entries/debian-6.12.1.conf": DEBIAN}.items()}
+def test_the_plugin_has_the_directory_of_the_entries(tmp_path: Path) -> None:
+    files = {"/boot/loader/entries/debian-6.12.1.conf": DEBIAN}
     systemd_boot(tmp_path, files)
     (tmp_path / "efi/loader/entries/debian-6.12.1.conf").unlink()
     converge(tmp_path, SystemdBoot, REQUEST, records.EMPTY)
     text = (tmp_path / PLUGIN.lstrip("/")).read_text()
-    assert "\nfallbacks=/boot/loader/entries/debian-0-vfio-workstation-fallback-\n" in text
+    assert "\nprefix=/boot/loader/entries/debian-0-vfio-workstation-fallback-\n" in text
 
 
 @pytest.mark.parametrize("text", ["ro\n# mine\n", "  # intel_iommu=on iommu=pt\nro\n"])
-def test_a_comment_that_may_be_none_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_comment_in_the_cmdline_file_is_refused(tmp_path: Path, text: str) -> None:
     loaders = (systemd_boot(tmp_path / "a", {CMDLINE: text}), fedora(tmp_path / "b", {CMDLINE: text}))
-    assert [[one.code for one in loader.refusals()] for loader in loaders] == [["cmdline_unreadable"]] * 2
+    assert [[refusal.code for refusal in loader.refusals()] for loader in loaders] == [["cmdline_unreadable"]] * 2
 
 
-def test_an_empty_cmdline_file_does_not_go_with_ours(tmp_path: Path) -> None:
+def test_an_empty_cmdline_file_is_not_removed(tmp_path: Path) -> None:
     systemd_boot(tmp_path, {CMDLINE: ""})
-    record, _there = converge(tmp_path, SystemdBoot, REQUEST, records.EMPTY)
+    record, _converged = converge(tmp_path, SystemdBoot, REQUEST, records.EMPTY)
     assert (tmp_path / CMDLINE.lstrip("/")).read_text() == "intel_iommu=on iommu=pt\n"
     converge(tmp_path, SystemdBoot, CmdlineRequest("iommu", ()), record)
     assert (tmp_path / CMDLINE.lstrip("/")).read_text().strip() == ""
 
 
-def test_bytes_that_are_no_text_stay(tmp_path: Path) -> None:
+def test_bytes_that_are_not_utf_8_are_kept(tmp_path: Path) -> None:
     entry = DEBIAN.replace("quiet", "key=\udce9")
     systemd_boot(tmp_path, {"/efi/loader/entries/debian-6.12.1.conf": entry})
-    before = seen(tmp_path)
-    record, _there = converge(tmp_path, SystemdBoot, REQUEST, records.EMPTY)
+    before = snapshot(tmp_path)
+    record, _converged = converge(tmp_path, SystemdBoot, REQUEST, records.EMPTY)
     assert b"key=\xe9 intel_iommu=on" in (tmp_path / "efi/loader/entries/debian-6.12.1.conf").read_bytes()
     converge(tmp_path, SystemdBoot, CmdlineRequest("iommu", ()), record)
-    assert seen(tmp_path) == before
+    assert snapshot(tmp_path) == before
 
 
-def test_grub_takes_the_first_options_line(tmp_path: Path) -> None:
-    place = f"boot/loader/entries/{MACHINE}-6.12.1.conf"
+def test_grub_reads_the_first_options_line_only(tmp_path: Path) -> None:
+    path = f"boot/loader/entries/{MACHINE}-6.12.1.conf"
     entry = FEDORA.replace("rhgb $tuned_params", "rhgb\noptions never seen")
-    fedora(tmp_path, {"/" + place: entry})
+    fedora(tmp_path, {"/" + path: entry})
     converge(tmp_path, GrubBls, REQUEST, records.EMPTY)
-    assert "options root=UUID=b ro rhgb intel_iommu=on iommu=pt\noptions never seen\n" in (tmp_path / place).read_text()
+    assert "options root=UUID=b ro rhgb intel_iommu=on iommu=pt\noptions never seen\n" in (tmp_path / path).read_text()
 
 
 def red_hat_8(root: Path, environment: str) -> GrubBls:
@@ -439,43 +441,43 @@ def red_hat_8(root: Path, environment: str) -> GrubBls:
     return fedora(root, {f"/boot/loader/entries/{MACHINE}-6.12.1.conf": entry, "/boot/grub2/grubenv": block})
 
 
-def test_kernelopts_change_to_other_arguments(tmp_path: Path) -> None:
+def test_kernelopts_are_changed_to_other_arguments(tmp_path: Path) -> None:
     red_hat_8(tmp_path, "kernelopts=root=UUID=b ro \n")
-    record, _there = converge(tmp_path, GrubBls, REQUEST, records.EMPTY)
-    _record, there = converge(tmp_path, GrubBls, CmdlineRequest("iommu", ("a=b",)), record)
-    assert [one.text for one in there.entries if one.role == FALLBACK] == ["root=UUID=b ro  $tuned_params"]
+    record, _converged = converge(tmp_path, GrubBls, REQUEST, records.EMPTY)
+    _record, converged = converge(tmp_path, GrubBls, CmdlineRequest("iommu", ("a=b",)), record)
+    assert [entry.text for entry in converged.entries if entry.role == FALLBACK] == ["root=UUID=b ro  $tuned_params"]
 
 
 def test_a_rescue_entry_that_refers_to_kernelopts_follows_it(tmp_path: Path) -> None:
-    """As the documentation says: it is none of ours, and what it refers to has our arguments."""
+    """As documented: the entry is foreign, but the variable that it refers to has the managed arguments."""
     rescue = RESCUE.replace("root=UUID=b ro rhgb", "$kernelopts")
     red_hat_8(tmp_path, "kernelopts=root=UUID=b ro \n")
     plant(tmp_path, {f"/boot/loader/entries/{MACHINE}-0-rescue.conf": rescue})
-    _record, there = converge(tmp_path, GrubBls, REQUEST, records.EMPTY)
-    (text,) = [one.text for one in there.entries if one.id == f"{MACHINE}-0-rescue"]
+    _record, converged = converge(tmp_path, GrubBls, REQUEST, records.EMPTY)
+    (text,) = [entry.text for entry in converged.entries if entry.id == f"{MACHINE}-0-rescue"]
     assert "intel_iommu=on iommu=pt" in text
 
 
-def test_entries_that_grub_mkconfig_wrote_anew_are_put_right(tmp_path: Path) -> None:
-    """With --update-bls-cmdline it gives all of them the same arguments, those without ours among them."""
+def test_entries_that_grub_mkconfig_rewrote_are_corrected(tmp_path: Path) -> None:
+    """With --update-bls-cmdline it gives all entries the same arguments, the fallback entries included."""
     fedora(tmp_path)
-    record, there = converge(tmp_path, GrubBls, REQUEST, records.EMPTY)
-    before = seen(tmp_path)
-    (normal,) = [one.text for one in there.entries if one.role == NORMAL]
-    (bare,) = [one for one in there.entries if one.role == FALLBACK]
-    path = tmp_path / bare.path.lstrip("/")
-    path.write_text(path.read_text().replace(bare.text, normal))
-    assert seen(tmp_path) != before
+    record, converged = converge(tmp_path, GrubBls, REQUEST, records.EMPTY)
+    before = snapshot(tmp_path)
+    (normal,) = [entry.text for entry in converged.entries if entry.role == NORMAL]
+    (fallback,) = [entry for entry in converged.entries if entry.role == FALLBACK]
+    path = tmp_path / fallback.path.lstrip("/")
+    path.write_text(path.read_text().replace(fallback.text, normal))
+    assert snapshot(tmp_path) != before
     converge(tmp_path, GrubBls, REQUEST, record)
-    assert seen(tmp_path) == before
+    assert snapshot(tmp_path) == before
 
 
-def test_kernelopts_that_nothing_sets_are_refused(tmp_path: Path) -> None:
-    assert [one.code for one in red_hat_8(tmp_path, "x=1\n").refusals()] == ["cmdline_unreadable"]
+def test_kernelopts_that_grubenv_lacks_are_refused(tmp_path: Path) -> None:
+    assert [refusal.code for refusal in red_hat_8(tmp_path, "x=1\n").refusals()] == ["cmdline_unreadable"]
 
 
-def test_kernelopts_without_room_are_refused(tmp_path: Path) -> None:
+def test_kernelopts_without_space_in_grubenv_are_refused(tmp_path: Path) -> None:
     full = "kernelopts={}\n".format("x" * (1024 - 25 - 12 - 7))
     loader = red_hat_8(tmp_path, full)
     assert loader.argument_refusals(("a=b",)) == ()
-    assert [one.code for one in loader.argument_refusals(("a=b", "c=d"))] == ["cmdline_too_long"]
+    assert [refusal.code for refusal in loader.argument_refusals(("a=b", "c=d"))] == ["cmdline_too_long"]
