@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from xml.etree import ElementTree
 
 import yaml
 
@@ -29,3 +30,15 @@ def test_every_refusal_has_an_entry_and_nothing_else_has() -> None:
     terms = re.findall(r"^``(\w+)``$", refusals, re.MULTILINE)
     assert entries == terms
     assert sorted(entries) == sorted(CODES)
+
+
+def test_the_guest_of_the_example_is_well_formed_and_pins_each_of_its_cpus() -> None:
+    (block,) = re.findall(r"^\.\. code-block:: xml\n\n((?:    .*\n)+)", PAGES["guests"], re.MULTILINE)
+    domain = ElementTree.fromstring(block.strip())
+    topology = domain.find("cpu/topology")
+    assert topology is not None
+    threads = int(topology.attrib["cores"]) * int(topology.attrib["threads"])
+    assert domain.findtext("vcpu") == str(threads)
+    assert [pin.get("vcpu") for pin in domain.iter("vcpupin")] == [str(number) for number in range(threads)]
+    assert len({pin.get("cpuset") for pin in domain.iter("vcpupin")}) == threads
+    assert [device.get("managed") for device in domain.iter("hostdev")] == ["no", "no"]
