@@ -18,12 +18,30 @@ from ..._machine.claims import Claim
 from ..boot.entry import Entry
 from ..tree import Tree
 from .command_lines import read_command_lines
+from .dracut import read_dracut
+from .driverctl import read_driverctl
 from .functions import Functions
 from .images import Images
+from .initramfs_tools import read_initramfs_tools
+from .libvirt import read_libvirt
+from .mkinitcpio import read_mkinitcpio
 from .modprobe import read_modprobe
+from .module_lists import read_module_lists
+from .services import read_services
+from .udev_rules import read_udev_rules
 
+_READERS = (
+    read_module_lists,
+    read_driverctl,
+    read_udev_rules,
+    read_initramfs_tools,
+    read_dracut,
+    read_mkinitcpio,
+    read_services,
+    read_libvirt,
+)
 #: More claims than any host has; what exceeds it is damage.
-_MOST_CLAIMS = 1024
+_MAX_CLAIMS = 1024
 
 
 class Claims(NamedTuple):
@@ -66,11 +84,13 @@ def _all(tree: Tree, functions: Functions, boot: Boot, entries: Sequence[Entry])
     images = Images(tree, boot)
     yield from read_command_lines(tree, functions, entries)
     yield from read_modprobe(tree, functions, images)
+    for read in _READERS:
+        yield from read(tree, functions)
 
 
 def _merged(claims: Iterator[Claim]) -> tuple[Claim, ...]:
     """Return each claim once, with every place where it applies."""
     merged: dict[Claim, dict[str, None]] = {}
-    for claim in itertools.islice(claims, _MOST_CLAIMS * 4):
+    for claim in itertools.islice(claims, _MAX_CLAIMS * 4):
         merged.setdefault(claim._replace(applies_to=()), {}).update(dict.fromkeys(claim.applies_to))
-    return tuple(claim._replace(applies_to=tuple(where)) for claim, where in merged.items())[:_MOST_CLAIMS]
+    return tuple(claim._replace(applies_to=tuple(where)) for claim, where in merged.items())[:_MAX_CLAIMS]

@@ -12,11 +12,11 @@ modprobe.blacklist.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
 
 from ..._machine.claims import NOTED, ORDERS, TAKES, WITHHOLDS, driver_of, is_guest_driver
 from ..._machine.cmdline import Argument
 from .functions import Functions
+from .meaning import Meaning
 
 #: Parameters of drivers for guests. The last occurrence counts: param_set_copystring(), param_set_charp().
 _BY_IDS = {"vfio_pci.ids": "vfio-pci", "pci_stub.ids": "pci-stub"}
@@ -31,14 +31,6 @@ _INITCALL = re.compile(r"(?:_module|_driver|_platform_driver|_pci_driver)?_init(
 _NOTED = ("pcie_acs_override", "isolcpus")
 UNSAFE_INTERRUPTS = "vfio_iommu_type1.allow_unsafe_interrupts"
 _FALSE = ("0", "n", "N", "off")
-
-
-class Meaning(NamedTuple):
-    """The effect of an argument, or of a line that says the same."""
-
-    driver: str | None
-    effect: str
-    addresses: tuple[str, ...]
 
 
 def meaning_of(argument: Argument, functions: Functions) -> Meaning | None:

@@ -14,10 +14,11 @@ from ..._machine.cmdline import Argument, parse
 from ..boot import grub, grub_defaults
 from ..boot.entry import FOREIGN, Entry
 from ..tree import Tree
-from .arguments import LAST_COUNTS, Meaning, meaning_of
-from .files import content, in_folder, lines, shown
+from .arguments import LAST_COUNTS, meaning_of
+from .files import content, in_folder, lines
 from .functions import Functions
 from .managed import ManagedArguments
+from .meaning import Meaning
 from .tuned import BOOT_CMDLINE, Tuned
 
 _RUNNING_FILE = "/proc/cmdline"
@@ -45,7 +46,7 @@ _MIXED = (
 _WORD = re.compile(r"""[^\s"'\[\],{}]+(?:,[^\s"'\[\],{}]+)*""")
 _SET = re.compile(r"\s*set\s+([A-Za-z0-9_]+)=")
 #: More different command lines than any menu has.
-_MOST_ENTRIES = 256
+_MAX_ENTRIES = 256
 
 
 class _Source(NamedTuple):
@@ -93,7 +94,7 @@ def _of_entries(
     places = _Places(tree, tuned)
     known: dict[str, list[_Claiming]] = {}
     for entry in entries:
-        if entry.role == FOREIGN or (entry.cmdline not in known and len(known) >= _MOST_ENTRIES):
+        if entry.role == FOREIGN or (entry.cmdline not in known and len(known) >= _MAX_ENTRIES):
             continue
         if entry.cmdline not in known:  # most entries of a menu have the same command line
             known[entry.cmdline] = list(_claiming(entry.cmdline, functions))
@@ -111,17 +112,14 @@ def _claiming(text: str, functions: Functions) -> Iterator[_Claiming]:
 
 
 def _claim(source: _Source, claiming: _Claiming, managed: ManagedArguments) -> Claim:
-    return Claim(
-        kind="cmdline",
-        path=source.path,
-        line=source.line,
-        text=shown(claiming.argument.text),
-        origin=source.origin,
-        driver=claiming.meaning.driver,
-        effect=claiming.meaning.effect,
-        addresses=claiming.meaning.addresses,
-        applies_to=(source.applies_to,) if claiming.counts else (),
+    return claiming.meaning.claim(
+        "cmdline",
+        source.path,
+        source.line,
+        claiming.argument.text,
+        (source.applies_to,) if claiming.counts else (),
         managed=managed.has(claiming.argument, source.path),
+        origin=source.origin,
     )
 
 

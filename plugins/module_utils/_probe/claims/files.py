@@ -16,7 +16,7 @@ FILE_LIMIT = 1 << 20
 #: Bytes: more than any script has that somebody wrote to bind devices.
 SCRIPT_LIMIT = 1 << 16
 #: More files than any of these directories has.
-MOST_FILES = 1024
+MAX_FILES = 1024
 _TEXT_LIMIT = 500
 #: Where programs look for configuration, in the order of precedence.
 _TOPS = ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib")
@@ -77,7 +77,7 @@ def in_folders(tree: Tree, name: str, suffix: str | tuple[str, ...], tops: Seque
         if real is None or real in read:  # /lib is a link to /usr/lib on most hosts
             continue
         read.add(real)
-        for file in tree.names(folder)[:MOST_FILES]:
+        for file in tree.names(folder)[:MAX_FILES]:
             if file.endswith(suffix) and not file.startswith("."):
                 chosen.setdefault(file, f"{folder}/{file}")
     for file in sorted(chosen):
@@ -86,7 +86,7 @@ def in_folders(tree: Tree, name: str, suffix: str | tuple[str, ...], tops: Seque
 
 def in_folder(tree: Tree, folder: str, suffix: str = "") -> Iterator[str]:
     """Yield the files of a directory by name, without hidden ones and the backups of editors and packages."""
-    for name in tree.names(folder)[:MOST_FILES]:
+    for name in tree.names(folder)[:MAX_FILES]:
         if (
             name.endswith(suffix)
             and not name.startswith(".")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from fnmatch import fnmatchcase
-from typing import Callable, Iterable, Iterator, Mapping
+from typing import Callable, Iterable, Mapping
 
 from ..._machine import PciFunction
 from ..._machine.claims import is_guest_driver
@@ -57,14 +57,11 @@ class Functions:
     """
 
     def __init__(self, functions: Mapping[str, PciFunction]) -> None:
-        self._functions = functions
-
-    def __iter__(self) -> Iterator[tuple[str, PciFunction]]:
-        return iter(self._functions.items())
+        self.by_address = functions
 
     def present(self, addresses: Iterable[str]) -> tuple[str, ...]:
         """Return those addresses that have a function, each once, in bus order."""
-        return tuple(sorted(set(addresses) & self._functions.keys(), key=address_order))
+        return tuple(sorted(set(addresses) & self.by_address.keys(), key=address_order))
 
     def with_ids(self, text: str) -> tuple[str, ...]:
         """Return the functions that a driver's parameter `ids` has it take.
@@ -98,7 +95,7 @@ class Functions:
                 start += f"{int(match.group('slot'), 16):02x}."
                 start += f"{int(match.group('function'), 16):x}" if match.group("function") else ""
             starts.append(start)
-        return tuple(address for address in self._functions if address.startswith(tuple(starts)))
+        return tuple(address for address in self.by_address if address.startswith(tuple(starts)))
 
     def of_host_drivers(self, modules: Iterable[str]) -> tuple[str, ...]:
         """Return the functions that these modules drive, or would drive if they were loaded.
@@ -136,7 +133,7 @@ class Functions:
         )
 
     def _where(self, condition: Callable[[PciFunction], bool]) -> tuple[str, ...]:
-        return tuple(address for address, function in self._functions.items() if condition(function))
+        return tuple(address for address, function in self.by_address.items() if condition(function))
 
 
 def modalias(function: PciFunction) -> str:

@@ -16,12 +16,13 @@ from typing import Iterator
 from ..._machine.claims import EACH_BOOT, ORDERS, WITHHOLDS, Claim, driver_of, is_guest_driver
 from ..._machine.cmdline import Argument, parse
 from ..tree import Tree
-from .arguments import LAST_COUNTS, Meaning, keeping_away, meaning_of
-from .files import Line, content, in_folders, lines, shown
+from .arguments import LAST_COUNTS, keeping_away, meaning_of
+from .files import Line, content, in_folders, lines
 from .functions import Functions
 from .images import Images
 from .managed import is_managed
-from .shell import read_command
+from .meaning import Meaning
+from .shell import read_commands
 
 #: A file without these words has no claims.
 _WORTH = re.compile(r"vfio|stub|pciback|uio|driver_override|blacklist|install|modeset|\boff\b")
@@ -45,7 +46,8 @@ def read_modprobe(tree: Tree, functions: Functions, images: Images) -> Iterator[
         applies_to, managed = (EACH_BOOT, *images.with_file(path)), is_managed(text)
         for line in lines(text):
             for kind, option, meaning in _meanings(line.text, functions):
-                claims.append((option, _claim(kind, path, line, meaning, applies_to, managed)))
+                claim = meaning.claim(kind, path, line.number, line.text, applies_to, managed=managed)
+                claims.append((option, claim))
             claims.extend(("", claim) for claim in _installed(tree, path, line, functions, applies_to, managed))
     last = {option: position for position, (option, _claim) in enumerate(claims)}
     for position, (option, claim) in enumerate(claims):
@@ -53,29 +55,6 @@ def read_modprobe(tree: Tree, functions: Functions, images: Images) -> Iterator[
             last[option] == position and not images.built_in_everywhere(option.partition(".")[0])
         )
         yield claim if read else claim._replace(applies_to=())
-
-
-def _claim(
-    kind: str,
-    path: str,
-    line: Line,
-    meaning: Meaning,
-    applies_to: tuple[str, ...],
-    managed: bool,
-    origin: str | None = None,
-) -> Claim:
-    return Claim(
-        kind,
-        path,
-        line.number,
-        shown(line.text),
-        origin,
-        meaning.driver,
-        meaning.effect,
-        meaning.addresses,
-        applies_to,
-        managed,
-    )
 
 
 def _meanings(text: str, functions: Functions) -> Iterator[tuple[str, str, Meaning]]:
@@ -123,9 +102,9 @@ def _installed(
     if _NOTHING.match(command):
         kept_away = keeping_away([module], functions)
         if kept_away is not None:
-            yield _claim("modprobe_install", path, line, kept_away, applies_to, managed)
+            yield kept_away.claim("modprobe_install", path, line.number, line.text, applies_to, managed=managed)
         return
-    for place in read_command(tree, path, line, command, functions):
+    for place in read_commands(tree, path, command, functions, line):
         # `install vfio-pci modprobe --ignore-install vfio-pci` orders nothing.
         if place.meaning.effect != ORDERS or not is_guest_driver(module):
-            yield _claim("modprobe_install", place.path, place.line, place.meaning, applies_to, managed, place.origin)
+            yield place.claim("modprobe_install", applies_to, managed)

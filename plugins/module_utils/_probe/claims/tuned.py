@@ -24,7 +24,7 @@ _VARIABLE = "TUNED_BOOT_CMDLINE"
 _ACTIVE = "/etc/tuned/active_profile"
 #: Where a profile can be: releases from 2.23 on have the first and the third too.
 _PROFILES = ("/etc/tuned/profiles", "/etc/tuned", "/usr/lib/tuned/profiles", "/usr/lib/tuned")
-_MOST_PROFILES = 16
+_MAX_PROFILES = 16
 _OPTION = re.compile(r"([a-z0-9_]+)\s*=\s*(.*)")
 
 
@@ -59,7 +59,7 @@ class Tuned:
         """Yield the lines of a profile, and of the profiles that it includes, that set an argument of this name."""
         pending = [profile]
         read: set[str] = set()
-        while pending and len(read) < _MOST_PROFILES:
+        while pending and len(read) < _MAX_PROFILES:
             name = pending.pop(0)
             if name in read or "/" in name or name.startswith("."):
                 continue
