@@ -357,11 +357,12 @@ host:
                 kind:
                   description:
                     - One of V(mount), V(swap), V(zfs_pool), V(mapping), V(default_route), V(ssh_session), V(process),
-                      V(virtual_machine).
+                      V(virtual_machine), V(keyboard).
                   type: str
                   sample: mount
                 name:
-                  description: Mount point, swap, pool, device-mapper or md device, interface, process, or guest.
+                  description:
+                    - Mount point, swap, pool, device-mapper or md device, interface, process, guest or keyboard.
                   type: str
                   sample: /home
                 via:
@@ -632,6 +633,23 @@ host:
       type: list
       elements: dict
       contains: *claim
+    keyboards:
+      description: Keyboards, that is input devices with all the letter keys. Virtual devices are left out.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Name of the input device.
+          type: str
+          sample: Logitech USB Keyboard
+        node:
+          description: Device node in C(/dev/input).
+          type: str
+          sample: event5
+        function:
+          description: Address of the PCI function that connects it, such as a USB controller; V(null) for PS/2.
+          type: str
+          sample: "0000:0d:00.3"
 unreadable:
   description: Files that exist and could not be read for lack of permission.
   returned: success

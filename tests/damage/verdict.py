@@ -42,6 +42,8 @@ WEAKER: list[tuple[str, tuple[Any, ...] | None]] = [
     # Without `online`, CPUs with a topology are online; without `present`, the kernel's own list has the offline ones.
     (r"cpus\.offline", None),
     (r"cpus\.online", None),
+    # Without its name a keyboard is named by its node.
+    (r"keyboards\[(event\d+)\]\.name", None),
 ]
 
 #: The values that depend on a path: on the files at, below and above it, since a folder's files are lost with it.
@@ -74,12 +76,13 @@ RESTS_ON: list[tuple[str, str]] = [
     ("/sys/class/iommu", r"iommu\..*|cpu\.virtualization\..*"),
     ("/sys/devices/virtual/iommu", r"iommu\..*|cpu\.virtualization\..*"),
     ("/sys/devices/virtual/misc", r"cpu\.virtualization\..*"),
-    ("/sys/devices/virtual", r"pci\..*\.in_use_by.*"),
-    ("/sys/devices/platform", r"iommu\..*|pci\..*\.(boot_display|in_use_by.*)|cpu\.virtualization\..*"),
-    ("/sys/devices/pci", r"iommu\..*|pci\..*\.(boot_display|in_use_by.*)|cpu\.virtualization\..*"),
+    ("/sys/devices/virtual", r"pci\..*\.in_use_by.*|keyboards.*"),
+    ("/sys/devices/platform", r"iommu\..*|pci\..*\.(boot_display|in_use_by.*)|cpu\.virtualization\..*|keyboards.*"),
+    ("/sys/devices/LNXSYSTM", r"keyboards.*"),
+    ("/sys/devices/pci", r"iommu\..*|pci\..*\.(boot_display|in_use_by.*)|cpu\.virtualization\..*|keyboards.*"),
     ("/sys/firmware/acpi", r"iommu\..*"),
     ("/sys/firmware/efi", r"boot\..*"),
-    ("/sys/class", r"pci\..*\.in_use_by.*"),
+    ("/sys/class", r"pci\..*\.in_use_by.*|keyboards.*"),
     ("/sys/block", r"pci\..*\.in_use_by.*"),
     ("/sys/dev/", r"pci\..*\.in_use_by.*"),
     ("/sys/fs", r"pci\..*\.in_use_by.*"),
@@ -178,6 +181,8 @@ def _keyed(items: list[Any]) -> dict[str, Any]:
             keyed[str(item["cpus"][0])] = item
         elif "effect" in item:
             keyed[" ".join(str(item[key]) for key in ("kind", "path", "line", "text", "origin"))] = item
+        elif "node" in item:
+            keyed[item["node"]] = item
         elif "via" in item:
             keyed[f"{item['kind']} {item['via']} {'' if item['kind'] in _NAMED_BY_FILES else item['name']}"] = item
         else:
@@ -186,7 +191,7 @@ def _keyed(items: list[Any]) -> dict[str, Any]:
 
 
 #: Uses whose name is read from files of the process; without these files it is the process number.
-_NAMED_BY_FILES = ("process", "virtual_machine")
+_NAMED_BY_FILES = ("process", "virtual_machine", "keyboard")
 
 
 def _is_weaker(value_path: str, old: Any, new: Any) -> bool:
@@ -197,6 +202,8 @@ def _is_weaker(value_path: str, old: Any, new: Any) -> bool:
         return all(item in old for item in new) and not re.search(r"cores\[\d+\]\.cpus|l3_groups.*\.cpus", value_path)
     if re.search(r"in_use_by\[(process|virtual_machine) .*\]\.name$", value_path):
         return bool(re.search(r"\(\d+\)$", new))
+    if re.search(r"in_use_by\[keyboard .*\]\.name$", value_path):
+        return bool(re.fullmatch(r"event\d+", new))
     # Without the mounts, a mounted mapping is reported as a mapping.
     return old is None and isinstance(new, dict) and new.get("kind") == "mapping"
 

@@ -12,6 +12,7 @@ from typing import Any
 from .description import load
 from .displays import write_displays, write_processes
 from .files import Files
+from .input import write_input
 from .memory import write_memory
 from .network import Network
 from .pci import write_pci
@@ -45,6 +46,7 @@ def build_described(machine: dict[str, Any], root: str | os.PathLike[str]) -> st
     Storage(files, bus).write(machine)
     Network(files, bus).write(machine)
     write_displays(files, bus, machine)
+    write_input(files, bus, machine)
     write_system(files, bus, machine)
     for path, content in machine.get("files", {}).items():
         files.write(path, content)

@@ -256,6 +256,7 @@ FUNCTION = _exactly(
                         "process",
                         "virtual_machine",
                         "mapping",
+                        "keyboard",
                     ),
                     "name": _text(),
                     "via": _text(),
@@ -325,6 +326,8 @@ BOOT = _exactly(
 )
 OS = _exactly({"id": _TEXT, "version_id": _TEXT, "like": _list(_text(), unique=False)})
 
+KEYBOARDS = _list(_exactly({"name": _text(), "node": _text("event[0-9]+"), "function": _or_null(_text(_ADDRESS))}))
+
 READING = _exactly(
     {
         "host": _exactly(
@@ -337,6 +340,7 @@ READING = _exactly(
                 "boot": BOOT,
                 "os": OS,
                 "claims": _list(CLAIM),
+                "keyboards": KEYBOARDS,
             }
         ),
         "unreadable": _list(_exactly({"path": _text(), "error": _text(), "values": _list(_text())})),

@@ -15,7 +15,7 @@ from .claims import Claim
 from .cpu import Cpu, InterruptVirtualization, PostedInterrupts, Virtualization
 from .encode import to_json
 from .iommu import Iommu, IommuGroup, ReservedRegion
-from .machine import Machine, Os, Reading, Unreadable
+from .machine import Keyboard, Machine, Os, Reading, Unreadable
 from .memory import HugePages, Memory, MemoryNode
 from .pci import Bar, Link, PciFunction, Use
 from .topology import Core, Cpus, L3Group
@@ -32,6 +32,7 @@ __all__ = [
     "Iommu",
     "IommuGroup",
     "Kernel",
+    "Keyboard",
     "L3Group",
     "Link",
     "Machine",

@@ -100,6 +100,7 @@ class HostContext(NamedTuple):
     users: str | None = None  # /etc/passwd
     kvm_values: tuple[tuple[str, str], ...] = ()  # module parameters in effect: ("kvm.ignore_msrs", "Y")
     kvm_built_in: bool = False
+    crypttab: str | None = None  # /etc/crypttab
     modprobe: tuple[tuple[str, str], ...] = ()  # paths of modprobe.d files with their content
 
 

@@ -25,6 +25,14 @@ class Os(NamedTuple):
     like: tuple[str, ...]
 
 
+class Keyboard(NamedTuple):
+    """A keyboard of the host."""
+
+    name: str
+    node: str  # "event5"
+    function: str | None  # address of the PCI function that connects it; None for PS/2
+
+
 class Machine(NamedTuple):
     """Everything that the probe knows about a machine. What is unknown is None."""
 
@@ -36,6 +44,7 @@ class Machine(NamedTuple):
     boot: Boot
     os: Os
     claims: tuple[Claim, ...] = ()  # those that concern no present function
+    keyboards: tuple[Keyboard, ...] = ()
 
 
 class Unreadable(NamedTuple):

@@ -35,8 +35,8 @@ class Link(NamedTuple):
 class Use(NamedTuple):
     """A use of a function that the host would lose with the function."""
 
-    kind: str  # "mount", "swap", "zfs_pool", "default_route", "ssh_session", "process", "virtual_machine"
-    name: str  # mount point, swap file, pool, interface, or process
+    kind: str  # "mount", "swap", "zfs_pool", "default_route", "ssh_session", "process", "virtual_machine", "keyboard"
+    name: str  # mount point, swap file, pool, interface, process, or keyboard
     via: str  # the device node or network interface by which it uses the function
 
 

@@ -13,6 +13,7 @@ from .._machine.desired import ALL, BY_ID, DeviceRequest, Selector
 from .._machine.host_plan import NAMED, SAME_SLOT, SELECTED, Binding, HostRecord, RecordedDevice
 from .._machine.plan import Refusal
 from .groups import group_notes, group_refusals
+from .keyboards import KEYBOARD
 from .notation import address_order
 from .refusals import refuse
 from .relocation import locate_device, record_device, recorded_device, twins_of
@@ -33,8 +34,8 @@ from .select import (
 from .udev_rule import GATE, ids_argument
 
 #: Uses that are no reason for a refusal: a process (a display server, a sound server) goes on without the device after
-#: the next boot, which is when the device is handed over; a virtual machine has it already.
-_TEMPORARY_USES = ("process", "virtual_machine")
+#: the next boot, which is when the device is handed over; a virtual machine has it already. Keyboards: keyboards.py.
+_TEMPORARY_USES = ("process", "virtual_machine", KEYBOARD)
 
 
 class DevicesPlan(NamedTuple):

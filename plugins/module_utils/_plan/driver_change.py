@@ -16,6 +16,7 @@ from .._machine import IommuGroup, Machine, PciFunction
 from .._machine.driver_change import AUTO, NONE, DriverRequest, DriverStep, FunctionDrivers, LoadDriver, SetAttribute
 from .._machine.kernel_module import MISSING
 from .._machine.plan import Refusal
+from .keyboards import NO_OTHER_KEYBOARD, other_uses, takes_last_keyboard
 from .notation import slot_of
 from .refusals import refuse
 from .select import describe, endpoints, is_endpoint, listed, may_have_outputs
@@ -220,10 +221,11 @@ def _refusals(
         yield from _display_refusals(function, description)
     if "vfio" in driver:
         yield from _iommu_refusals(machine, function, description)
-    if function.in_use_by:
+    last_keyboard = takes_last_keyboard(machine, (request.address,))
+    if last_keyboard or other_uses(function):
         danger = "The host would lose what uses the device at once, and its driver may hang until a reboot."
         remedy = "Stop what uses the device, and run this again."
-        yield refuse("device_in_use", description, danger, remedy)
+        yield refuse("device_in_use", description + NO_OTHER_KEYBOARD * last_keyboard, danger, remedy)
 
 
 def _display_refusals(function: PciFunction, description: str) -> Iterator[Refusal]:

@@ -22,6 +22,7 @@ from .hugepages import HugePagesResult, plan_hugepages
 from .hugepages_files import HUGE_PAGE_SIZES_KB, TMPFILES_FILE, WANTS_FILE, hugepages_files, mount_unit_path
 from .iommu import iommu_arguments, iommu_refusals, virtualization_refusals
 from .isolation import SCRIPT_FILE, UNIT_FILE, isolation_files
+from .keyboards import keyboard_refusals
 from .kvm_options import KVM_FILE, kvm_arguments, kvm_files, kvm_now, kvm_overridden, kvm_refusals, kvm_remedies
 from .udev_rule import DRIVER, RULE_FILE, rule_text
 
@@ -121,7 +122,7 @@ def _parts(
     if desired.iommu is not None:
         yield _Part(IOMMU, arguments=iommu_arguments(machine, pass_through=desired.iommu.pass_through))
     if devices is not None:
-        yield _devices_part(machine, devices)
+        yield _devices_part(machine, devices, context)
     if cpus is not None:
         yield _cpus_part(machine, cpus, context)
     if hugepages is not None:
@@ -134,7 +135,7 @@ def _parts(
         yield _kvm_part(machine, desired.kvm, context)
 
 
-def _devices_part(machine: Machine, devices: DevicesPlan) -> _Part:
+def _devices_part(machine: Machine, devices: DevicesPlan, context: HostContext) -> _Part:
     # The section may be requested alone, so it enables the IOMMU too. An argument of two sections is written once.
     enable_iommu = iommu_arguments(machine) if devices.bindings else ()
     initramfs = _initramfs(devices.bindings)
@@ -143,7 +144,7 @@ def _devices_part(machine: Machine, devices: DevicesPlan) -> _Part:
         arguments=(*enable_iommu, *devices.arguments),
         initramfs=initramfs,
         files=initramfs.files,  # on the host too, see udev_rule
-        refusals=devices.refusals,
+        refusals=(*devices.refusals, *keyboard_refusals(machine, devices.bindings, context.crypttab)),
         notes=devices.notes,
     )
 

@@ -12,6 +12,7 @@ from .cpu import read_cpu
 from .evidence import Evidence
 from .in_use import read_uses
 from .iommu import read_groups, read_interrupt_remapping, read_iommu, with_functions
+from .keyboards import read_keyboards
 from .memory import read_memory
 from .os_release import read_os
 from .pci import read_functions
@@ -35,7 +36,8 @@ def probe(root: str = "/") -> Reading:
     groups = read_groups(tree)
     members = {number: group.members for number, group in groups.items()}
     group_of = {member: number for number, group in groups.items() for member in group.members}
-    functions = read_functions(tree, group_of, read_uses(tree, members))
+    keyboards = read_keyboards(tree)
+    functions = read_functions(tree, group_of, read_uses(tree, members, keyboards))
     remapping = read_interrupt_remapping(evidence)
     cpus = read_cpus(tree)
     boot, entries = read_boot_and_entries(tree)
@@ -49,5 +51,6 @@ def probe(root: str = "/") -> Reading:
         boot=boot,
         os=read_os(tree),
         claims=claims.others,
+        keyboards=tuple(keyboard for keyboard, _path in keyboards),
     )
     return Reading(host, tree.unreadable)

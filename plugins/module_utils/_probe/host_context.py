@@ -29,6 +29,7 @@ def read_host_context(tree: Tree, own_files: Sequence[str]) -> HostContext:
         groups=tree.text("/etc/group", FILE_LIMIT) if tree.exists("/etc/group") else None,
         users=tree.text("/etc/passwd", FILE_LIMIT) if tree.exists("/etc/passwd") else None,
         kvm_values=tuple(read_kvm_parameters(tree).items()),
+        crypttab=tree.text("/etc/crypttab", FILE_LIMIT),
         # Only loaded modules have a state (Documentation/ABI/stable/sysfs-module).
         kvm_built_in=tree.exists("/sys/module/kvm") and not tree.exists("/sys/module/kvm/initstate"),
         modprobe=tuple(_modprobe(tree)),

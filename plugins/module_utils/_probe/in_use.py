@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Iterable, Mapping
 
-from .._machine import Use
+from .._machine import Keyboard, Use
 from .block import BlockDevices, read_storage_uses
 from .network import read_network_uses
 from .parse import is_pci_address
@@ -20,12 +20,15 @@ from .processes import read_process_uses
 from .tree import Tree
 
 
-def read_uses(tree: Tree, groups: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[Use, ...]]:
+def read_uses(
+    tree: Tree, groups: Mapping[str, tuple[str, ...]], keyboards: Iterable[tuple[Keyboard, str]]
+) -> dict[str, tuple[Use, ...]]:
     """Return the uses of each function, by its address.
 
     Args:
         tree: The machine.
         groups: Members by IOMMU group: a process that holds /dev/vfio/9 open is a guest that owns group 9.
+        keyboards: Keyboards with the sysfs paths of their nodes.
     """
     uses: dict[str, list[Use]] = {}
     with tree.reading("pci.in_use_by"):
@@ -33,6 +36,7 @@ def read_uses(tree: Tree, groups: Mapping[str, tuple[str, ...]]) -> dict[str, tu
             read_storage_uses(tree, BlockDevices(tree)),
             read_network_uses(tree),
             read_process_uses(tree, groups),
+            ((Use("keyboard", keyboard.name, keyboard.node), {path}) for keyboard, path in keyboards),
         ):
             for use, paths in reader:
                 for address in addresses_of(paths):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.vfio.workstation.plugins.module_utils._machine import Machine, Use
+from ansible_collections.vfio.workstation.plugins.module_utils._machine import Keyboard, Machine, Use
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.driver_change import (
     AUTO,
     NONE,
@@ -137,6 +137,8 @@ def test_the_driver_that_the_kernel_will_pick_is_reported_where_it_is_known() ->
 
 
 MOUNT, SESSION = Use("mount", "/", "nvme0n1p2"), Use("ssh_session", "eth0", "eth0")
+KEYBOARD, PS2 = Keyboard("K120", "event5", NIC), Keyboard("AT", "event0", None)
+CONTROLLER = on(NIC, "xhci_hcd", in_use_by=(Use("keyboard", "K120", "event5"),))
 GUEST, PLAYER = Use("virtual_machine", "win11", "vfio/14"), Use("process", "pipewire (7)", "pcmC1D0p")
 
 
@@ -149,6 +151,13 @@ GUEST, PLAYER = Use("virtual_machine", "win11", "vfio/14"), Use("process", "pipe
         (on(NIC, "r8169", in_use_by=(SESSION,)), NIC, "r8125", {}, "device_in_use"),
         (on(GPU_AUDIO, "snd_hda_intel", in_use_by=(PLAYER,)), GPU_AUDIO, "vfio-pci", {}, "device_in_use"),
         (on(NIC, "vfio-pci", in_use_by=(GUEST,)), NIC, AUTO, {}, "device_in_use"),
+        (
+            CONTROLLER._replace(keyboards=(KEYBOARD,)),
+            NIC,
+            "vfio-pci",
+            {},
+            "device_in_use",
+        ),
         (machine(), DISPLAY, "vfio-pci", {}, "device_is_boot_display"),
         (machine(), DISPLAY, NONE, {}, "device_is_boot_display"),
         (on(DISPLAY, None), DISPLAY, "vfio-pci", {}, "device_is_boot_display"),  # on the firmware's framebuffer
@@ -182,6 +191,8 @@ def test_refused(host: Machine, address: str, requested: str, changes: dict[str,
         (machine(), DISK, AUTO, None),
         (machine(), DISK, AUTO, "vfio-pci"),
         (machine(), BRIDGE, AUTO, "vfio-pci"),
+        # another keyboard stays with the host
+        (CONTROLLER._replace(keyboards=(KEYBOARD, PS2)), NIC, "vfio-pci", None),
         # returning to the host is always possible
         (on(DISPLAY, "vfio-pci"), DISPLAY, AUTO, "vfio-pci"),
         (on(DISPLAY, "vfio-pci"), DISPLAY, "amdgpu", "vfio-pci"),
