@@ -1,4 +1,4 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real generators of initramfs images, in Debian systems below a folder."""
+"""The real initramfs generators, in Debian systems in directories."""

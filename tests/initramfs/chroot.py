@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A Debian system below a folder, changed through an overlay that is thrown away, with mounts of its own.
+"""A Debian system in a directory, changed through an overlay that is discarded, in a mount namespace of its own.
 
 Built once for each set of packages, in `.cache/chroots`. Needs root and mmdebstrap.
 """
@@ -36,9 +36,9 @@ exec sleep infinity
 
 
 def base(suite: str, generator: str) -> Path:
-    """Return a Debian system with a kernel and a generator of initramfs images, built if it is not there."""
-    folder = CACHE / f"{suite}-{generator}"
-    if not folder.exists():
+    """Return a Debian system with a kernel and an initramfs generator; it is built if it does not exist."""
+    directory = CACHE / f"{suite}-{generator}"
+    if not directory.exists():
         CACHE.mkdir(parents=True, exist_ok=True)
         draft = CACHE / f"{suite}-{generator}.draft"
         shutil.rmtree(draft, ignore_errors=True)
@@ -50,8 +50,8 @@ def base(suite: str, generator: str) -> Path:
             ],
             check=True,
         )
-        draft.rename(folder)
-    return folder
+        draft.rename(directory)
+    return directory
 
 
 class Chroot:
@@ -59,16 +59,16 @@ class Chroot:
 
     Args:
         lower: The system.
-        scratch: An empty folder for what changes.
+        scratch: An empty directory for the changes.
     """
 
     def __init__(self, lower: Path, scratch: Path) -> None:
         for name in ("upper", "work", "root"):
             (scratch / name).mkdir()
         self.root = scratch / "root"
-        carried = payload.build(scratch / "payload")
+        modules = payload.build(scratch / "payload")
         self._holder = subprocess.Popen(
-            ["unshare", "--mount", "sh", "-c", _MOUNTS, "sh", str(lower), str(scratch), str(carried)],
+            ["unshare", "--mount", "sh", "-c", _MOUNTS, "sh", str(lower), str(scratch), str(modules)],
             stdout=subprocess.PIPE,
             start_new_session=True,
         )
@@ -76,7 +76,7 @@ class Chroot:
         assert self._holder.stdout.readline() == b"ready\n"
 
     def close(self) -> None:
-        """End it: its mounts go with its last process."""
+        """End it: its mounts are removed with its last process."""
         os.killpg(self._holder.pid, signal.SIGKILL)
         self._holder.communicate()
 
@@ -86,7 +86,7 @@ class Chroot:
         Args:
             argv: The command.
             given: Its standard input.
-            fine: Whether it must succeed; else it must print something.
+            fine: Whether it must succeed; if not, it must print something.
         """
         line = ["nsenter", f"--target={self._holder.pid}", "--mount", "chroot", str(self.root), *argv]
         result = subprocess.run(line, input=given, capture_output=True, text=True, check=False)
@@ -94,7 +94,7 @@ class Chroot:
         return result.stdout
 
     def mount(self, *argv: str) -> None:
-        """Mount something, with a path outside of the chroot."""
+        """Mount something; paths are those outside of the chroot."""
         subprocess.run(["nsenter", f"--target={self._holder.pid}", "--mount", "mount", *argv], check=True)
 
     def write(self, path: str, content: str, mode: int = 0o644) -> None:
@@ -112,7 +112,7 @@ class Chroot:
         return sorted(self.run("ls", "/lib/modules").split())
 
     def add_kernel(self, version: str, lacks: str = "no module") -> None:
-        """Install a copy of the kernel under another version; modules by that name are not in it."""
+        """Install a copy of the kernel under another version, without the modules of that name."""
         of = self.versions[0]
         self.run(
             *("sh", "-c"),
@@ -123,7 +123,7 @@ class Chroot:
         )
 
     def files(self, *folders: str) -> list[str]:
-        """Return every file with its mode, owner and checksum, images left out."""
+        """Return every file with its mode, owner and checksum, except images."""
         script = (
             'find "$@" -printf "%p %y %m %u\\n" | grep -v initrd.img; '
             'find "$@" -type f ! -name "initrd.img*" -exec sha256sum {} +'
@@ -135,5 +135,5 @@ class Chroot:
         return f"/boot/initrd.img-{version}"
 
     def checksum(self, version: str) -> str:
-        """Return what tells one image from another."""
+        """Return the checksum of a kernel's image."""
         return self.run("sha256sum", self.image(version)).split()[0]

@@ -32,7 +32,7 @@ REQUEST: dict[str, Any] = {
     ],
 }
 CHANGED = {**REQUEST, "files": [{"path": RULE, "content": "# changed\n"}]}
-GONE = {"owner": "devices", "state": "absent"}
+ABSENT = {"owner": "devices", "state": "absent"}
 OTHER = {"owner": "other", "modules": ["efivarfs", "loop"]}
 
 Start = Callable[[str, str], Chroot]
@@ -40,14 +40,14 @@ Start = Callable[[str, str], Chroot]
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """What starts a copy of a Debian system."""
+    """A function that starts a copy of a Debian system."""
     running = []
 
     def begin(suite: str, generator: str) -> Chroot:
         running.append(Chroot(base(suite, generator), tmp_path))
-        # Made anew under the conditions of this machine: Debian's own was made in another place.
+        # Rebuilt here: the image that came with the base system was built in another environment.
         for version in running[-1].versions:
-            make(running[-1], generator, version)
+            build_image(running[-1], generator, version)
         return running[-1]
 
     yield begin
@@ -55,8 +55,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
         chroot.close()
 
 
-def make(chroot: Chroot, generator: str, version: str) -> None:
-    """Make an image as the installation of a kernel does."""
+def build_image(chroot: Chroot, generator: str, version: str) -> None:
+    """Build an image as the installation of a kernel does."""
     chroot.run(f"/etc/kernel/postinst.d/{generator}", version, f"/boot/vmlinuz-{version}")
 
 
@@ -68,8 +68,8 @@ def listing(chroot: Chroot, generator: str, version: str) -> list[str]:
     return sorted(re.sub(r"^.* [A-Z][a-z]+ +[0-9]+ +[0-9:]+ ", "", line) for line in lines if line[:1] in "-dlcb")
 
 
-def unpacked(chroot: Chroot, generator: str, version: str) -> str:
-    """Unpack an image; return where."""
+def unpack(chroot: Chroot, generator: str, version: str) -> str:
+    """Unpack an image, and return the directory."""
     image = chroot.image(version)
     if generator == "dracut":
         chroot.run("sh", "-c", f"mkdir /tmp/image && cd /tmp/image && lsinitrd --unpack {image}")
@@ -79,7 +79,7 @@ def unpacked(chroot: Chroot, generator: str, version: str) -> str:
 
 
 @pytest.mark.parametrize(("suite", "generator"), BOTH)
-def test_from_the_first_request_to_the_last(start: Start, suite: str, generator: str) -> None:
+def test_a_request_is_applied_changed_and_removed(start: Start, suite: str, generator: str) -> None:
     chroot = start(suite, generator)
     (version,) = chroot.versions
     before, names = chroot.files(*WATCHED), listing(chroot, generator, version)
@@ -87,19 +87,19 @@ def test_from_the_first_request_to_the_last(start: Start, suite: str, generator:
     predicted = chroot.module(REQUEST, check=True)
     assert predicted.changed, predicted.values
     assert set(chroot.files(*WATCHED)) ^ set(before) == set()
-    done = chroot.module(REQUEST)
-    assert done.changed, done.values
-    assert done.values["steps"] == predicted.values["steps"]
-    assert done.values["generator"] == generator
-    assert done.values["images"][0]["after"] == [RULE, SCRIPT, "vfio_iommu_type1", "vfio-pci"]
-    assert done.values["states"] == {"configured": True, "staged": True, "active": None}
-    assert len(done.values["tools"]) == 1
+    result = chroot.module(REQUEST)
+    assert result.changed, result.values
+    assert result.values["steps"] == predicted.values["steps"]
+    assert result.values["generator"] == generator
+    assert result.values["images"][0]["after"] == [RULE, SCRIPT, "vfio_iommu_type1", "vfio-pci"]
+    assert result.values["states"] == {"configured": True, "staged": True, "active": None}
+    assert len(result.values["tools"]) == 1
     inside = listing(chroot, generator, version)
     for module in ("vfio-pci", "vfio-pci-core", "vfio_iommu_type1"):
         assert any(f"/{module}.ko" in name for name in inside)
-    place = unpacked(chroot, generator, version)
-    assert chroot.run("cat", place + RULE) == REQUEST["files"][0]["content"]
-    assert chroot.run("stat", "-Lc", "%a %u", place + SCRIPT) == "750 0\n"
+    directory = unpack(chroot, generator, version)
+    assert chroot.run("cat", directory + RULE) == REQUEST["files"][0]["content"]
+    assert chroot.run("stat", "-Lc", "%a %u", directory + SCRIPT) == "750 0\n"
 
     checksum = chroot.checksum(version)
     again = chroot.module(REQUEST)
@@ -111,49 +111,49 @@ def test_from_the_first_request_to_the_last(start: Start, suite: str, generator:
     assert changed.values["images"][0]["after"] == [RULE, "vfio_iommu_type1", "vfio-pci"]
     assert not chroot.module(CHANGED).changed
 
-    assert chroot.module(GONE).changed
+    assert chroot.module(ABSENT).changed
     assert listing(chroot, generator, version) == names
     assert set(chroot.files(*WATCHED)) ^ set(before) == set()
-    assert not chroot.module(GONE).changed
+    assert not chroot.module(ABSENT).changed
 
 
 @pytest.mark.parametrize(("suite", "generator"), BOTH)
-def test_kernels_before_and_after(start: Start, suite: str, generator: str) -> None:
+def test_kernels_that_were_installed_before_and_after(start: Start, suite: str, generator: str) -> None:
     chroot = start(suite, generator)
     (version,) = chroot.versions
     chroot.add_kernel("6.0.1-old")
-    make(chroot, generator, "6.0.1-old")
+    build_image(chroot, generator, "6.0.1-old")
     chroot.add_kernel("6.0.2-bare")
-    done = chroot.module(REQUEST)
-    assert len(done.tools) == 2, done.values
-    assert [kernel["kernel"] for kernel in done.values["passed_over"]] == ["6.0.2-bare"]
+    result = chroot.module(REQUEST)
+    assert len(result.tools) == 2, result.values
+    assert [kernel["kernel"] for kernel in result.values["passed_over"]] == ["6.0.2-bare"]
 
-    # One that comes now has it by the distribution's own means.
+    # A kernel that is installed now gets the content by the distribution's own means.
     chroot.add_kernel("6.0.3-new")
-    make(chroot, generator, "6.0.3-new")
+    build_image(chroot, generator, "6.0.3-new")
     assert not chroot.module(REQUEST).changed
 
-    # Exactly the image that lacks it is made anew.
+    # Only the image that lacks the content is rebuilt.
     checksums = [chroot.checksum(kept) for kept in (version, "6.0.3-new")]
     chroot.run("cp", chroot.image(version), chroot.image("6.0.1-old"))
-    done = chroot.module(REQUEST)
-    assert [image["kernel"] for image in done.values["images"] if image["lacks"]] == ["6.0.1-old"]
+    result = chroot.module(REQUEST)
+    assert [image["kernel"] for image in result.values["images"] if image["lacks"]] == ["6.0.1-old"]
     assert [chroot.checksum(kept) for kept in (version, "6.0.3-new")] == checksums
 
 
 @pytest.mark.parametrize(("suite", "generator"), BOTH)
-def test_a_kernel_that_lacks_the_module(start: Start, suite: str, generator: str) -> None:
+def test_a_kernel_that_lacks_a_module_is_refused(start: Start, suite: str, generator: str) -> None:
     chroot = start(suite, generator)
     chroot.add_kernel("6.0.1-old", lacks="vfio-pci")
-    make(chroot, generator, "6.0.1-old")
+    build_image(chroot, generator, "6.0.1-old")
     refused = chroot.module(REQUEST)
     assert refused.codes == ["kernel_lacks_module"]
     assert "6.0.1-old" in refused.values["msg"]
-    # Built in is as good, and the generator is not asked for it, even by a kernel's installation.
+    # A built-in module is fine, and is not requested from the generator, even when a kernel is installed.
     chroot.run("sh", "-c", "echo kernel/vfio/vfio-pci.ko >>/lib/modules/6.0.1-old/modules.builtin")
-    done = chroot.module(REQUEST)
-    assert len(done.tools) == 2, done.values
-    make(chroot, generator, "6.0.1-old")
+    result = chroot.module(REQUEST)
+    assert len(result.tools) == 2, result.values
+    build_image(chroot, generator, "6.0.1-old")
     assert not chroot.module(REQUEST).changed
 
 
@@ -161,21 +161,21 @@ def test_a_kernel_that_lacks_the_module(start: Start, suite: str, generator: str
 def test_two_owners(start: Start, suite: str, generator: str) -> None:
     chroot = start(suite, generator)
     chroot.module(REQUEST)
-    done = chroot.module(OTHER)
-    assert set(done.values["images"][0]["after"]) >= {RULE, SCRIPT, "vfio-pci"}
-    clash = {"owner": "other", "files": [{"path": RULE, "content": "other\n"}]}
-    assert chroot.module(clash).codes == ["initramfs_conflict"]
+    result = chroot.module(OTHER)
+    assert set(result.values["images"][0]["after"]) >= {RULE, SCRIPT, "vfio-pci"}
+    conflicting = {"owner": "other", "files": [{"path": RULE, "content": "other\n"}]}
+    assert chroot.module(conflicting).codes == ["initramfs_conflict"]
     assert not chroot.module(REQUEST).changed
-    left = chroot.module(GONE)
-    assert RULE not in left.values["images"][0]["after"]
+    remaining = chroot.module(ABSENT)
+    assert RULE not in remaining.values["images"][0]["after"]
     assert not chroot.module(OTHER).changed
 
 
 @pytest.mark.parametrize(("suite", "generator"), BOTH)
-def test_a_tool_that_fails_leaves_everything(start: Start, suite: str, generator: str) -> None:
+def test_a_failing_tool_changes_nothing(start: Start, suite: str, generator: str) -> None:
     chroot = start(suite, generator)
     (version,) = chroot.versions
-    # On the full file system, not before it: what is checked first does not see a file that comes during the run.
+    # The file system is filled by a hook: a file that existed before the run would be noticed by the check for space.
     fill = "dd if=/dev/zero of=/boot/filler bs=1M count=400 2>/dev/null || true\n"
     chroot.mount("-t", "tmpfs", "-o", "size=150M", "tmpfs", str(chroot.root / "mnt"))
     chroot.run("sh", "-c", "cp -a /boot/. /mnt")
@@ -193,13 +193,13 @@ def test_a_tool_that_fails_leaves_everything(start: Start, suite: str, generator
     assert set(chroot.files(*WATCHED)) ^ set(before) == set()
     assert chroot.checksum(version) == checksum
     assert chroot.run("ls", "-A", "/boot").split() == sorted(chroot.run("ls", "/boot").split())
-    # Once it works, the next run does all of it.
+    # When the tool works again, the next run does everything.
     chroot.run("rm", "-rf", "/etc/initramfs-tools/hooks/filler", "/usr/lib/dracut/modules.d/99filler")
     assert chroot.module(REQUEST).values["states"]["staged"]
 
 
 @pytest.mark.parametrize(("suite", "generator"), TOOLS)
-def test_no_room_and_no_leave_to_write(start: Start, suite: str, generator: str) -> None:
+def test_a_full_and_a_read_only_file_system_are_refused(start: Start, suite: str, generator: str) -> None:
     chroot = start(suite, generator)
     chroot.mount("-t", "tmpfs", "-o", "size=70M", "tmpfs", str(chroot.root / "mnt"))
     chroot.run("sh", "-c", "cp -a /boot/. /mnt && dd if=/dev/zero of=/mnt/filler bs=1M 2>/dev/null || true")
@@ -212,14 +212,16 @@ def test_no_room_and_no_leave_to_write(start: Start, suite: str, generator: str)
 
 
 @pytest.mark.parametrize(("suite", "generator"), BOTH)
-def test_a_file_gone_from_the_store_is_no_obstacle_to_a_kernel(start: Start, suite: str, generator: str) -> None:
+def test_a_file_missing_from_the_store_does_not_stop_a_kernels_installation(
+    start: Start, suite: str, generator: str
+) -> None:
     chroot = start(suite, generator)
     (version,) = chroot.versions
     chroot.module(REQUEST)
     chroot.run("rm", "-r", "/etc/vfio-workstation/initramfs")
-    make(chroot, generator, version)
-    found = chroot.module(REQUEST, check=True)
-    assert any("was not built from this request" in text for text in found.values["images"][0]["lacks"])
+    build_image(chroot, generator, version)
+    predicted = chroot.module(REQUEST, check=True)
+    assert any("was not built from this request" in text for text in predicted.values["images"][0]["lacks"])
     assert chroot.module(REQUEST).values["states"]["staged"]
 
 
@@ -233,7 +235,7 @@ ARCH = {
 }
 
 
-def test_mkinitcpios_stand_in(start: Start) -> None:
+def test_the_stand_in_for_mkinitcpio(start: Start) -> None:
     chroot = start("trixie", "initramfs-tools")
     (version,) = chroot.versions
     chroot.run("rm", "-r", "/usr/sbin/mkinitramfs", "/etc/kernel/postinst.d", chroot.image(version))
@@ -248,24 +250,24 @@ def test_mkinitcpios_stand_in(start: Start) -> None:
     chroot.run("mkinitcpio", "-k", version, "-g", image)
     before, names = chroot.files(*WATCHED), chroot.run("lsinitcpio", image)
 
-    done = chroot.module(REQUEST)
-    assert done.tools == ["mkinitcpio"], done.values
-    assert done.values["images"][0]["after"] == [RULE, SCRIPT, "vfio_iommu_type1", "vfio-pci"]
+    result = chroot.module(REQUEST)
+    assert result.tools == ["mkinitcpio"], result.values
+    assert result.values["images"][0]["after"] == [RULE, SCRIPT, "vfio_iommu_type1", "vfio-pci"]
     inside = chroot.run("lsinitcpio", image)
     assert RULE[1:] in inside.splitlines()
     assert "/vfio-pci-core.ko" in inside
     assert not chroot.module(REQUEST).changed
-    # What a hook can't put in is no obstacle to a kernel, and is seen.
+    # A file that a hook can't copy does not stop a kernel's installation, and the next run rebuilds the image.
     chroot.run("rm", "-r", "/etc/vfio-workstation/initramfs")
     chroot.run("mkinitcpio", "-k", version, "-g", image)
     assert chroot.module(REQUEST).tools == ["mkinitcpio"]
-    # Nor is a module that a kernel does not have.
+    # Neither does a module that a kernel lacks.
     chroot.run("sed", "-i", "/vfio-pci.ko/d", f"/lib/modules/{version}/modules.dep")
     chroot.run("mkinitcpio", "-k", version, "-g", image)
     assert chroot.module(REQUEST).codes == ["kernel_lacks_module"]
     chroot.run("depmod", version)
 
-    assert chroot.module(GONE).changed
+    assert chroot.module(ABSENT).changed
     assert chroot.run("lsinitcpio", image) == names
-    unlike = {line for line in set(chroot.files(*WATCHED)) ^ set(before) if image not in line}
-    assert {line for line in unlike if "/usr/lib/modules/" not in line} == set()
+    differences = {line for line in set(chroot.files(*WATCHED)) ^ set(before) if image not in line}
+    assert {line for line in differences if "/usr/lib/modules/" not in line} == set()

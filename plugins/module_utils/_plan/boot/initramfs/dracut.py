@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from ...._machine.plan import Refusal, Step
     from ...._probe.tree import Tree
 
-_MODULES_FOLDER = "/usr/lib/dracut/modules.d"
-MODULE = _MODULES_FOLDER + "/90vfio-workstation/module-setup.sh"
+_MODULES_DIRECTORY = "/usr/lib/dracut/modules.d"
+MODULE = _MODULES_DIRECTORY + "/90vfio-workstation/module-setup.sh"
 _PLUGIN = "/usr/lib/kernel/install.d/50-dracut.install"
 _DEBIAN_HOOK = "/etc/kernel/postinst.d/dracut"
 _SCRIPT_LIMIT = 1 << 20
@@ -93,8 +93,8 @@ class Dracut:
         """Return why this host's images can't be extended safely; nothing if they can."""
         if self._tree.exists("/run/ostree-booted"):
             return [refuse("initramfs_unsupported", "/run/ostree-booted exists: rpm-ostree builds the initramfs")]
-        if not self._tree.exists(_MODULES_FOLDER):
-            return [refuse("initramfs_unsupported", f"dracut is installed, but {_MODULES_FOLDER} does not exist")]
+        if not self._tree.exists(_MODULES_DIRECTORY):
+            return [refuse("initramfs_unsupported", f"dracut is installed, but {_MODULES_DIRECTORY} does not exist")]
         return []
 
     def config_steps(self, request: InitramfsRequest) -> list[Step]:

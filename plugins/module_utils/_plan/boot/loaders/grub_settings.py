@@ -25,7 +25,7 @@ FILE_LIMIT = 1 << 20
 VARIABLES = ("GRUB_CMDLINE_LINUX", VARIABLE)
 #: The line before an assignment that this collection added.
 _MARK = "# Added by the Ansible collection vfio.workstation, which also removes it.\n"
-#: The same, if the file did not end in a line break: that before this line is then removed as well.
+#: The same where the file did not end in a line break: the one that is added is removed with the line.
 _MARK_AFTER_BREAK = (
     "\n# Added by the Ansible collection vfio.workstation, which removes it with the line break before.\n"
 )
@@ -71,7 +71,7 @@ class GrubSettings:
 
     @functools.cached_property
     def effective(self) -> tuple[Setting, ...]:
-        """The settings whose values reach command lines: those before one that discards the old value do not."""
+        """The settings whose values reach command lines: those that no later setting overrides."""
         settings: dict[str, list[Setting]] = {name: [] for name in VARIABLES}
         for path, text in self.files.items():
             for assignment in assignments(text):
@@ -108,7 +108,7 @@ class GrubSettings:
         ]
 
     def refusals(self) -> Iterator[Refusal]:
-        """Yield the settings in or behind which managed arguments would not reach the kernel."""
+        """Yield the settings because of which managed arguments would not reach the kernel."""
         yield from self._after_drop_in() if self._has_drop_ins else self._uncertain_line()
         yield from self._truncating_values()
 

@@ -91,7 +91,7 @@ class Uki:
         return " ".join((Sections(self._tree, image.file).text(".cmdline") or "").split("\n"))
 
     def _is_normal(self, image: Entry) -> bool:
-        """Tell whether kernel-install built an image for a kernel of this system, which it names after both."""
+        """Tell whether an image is named as kernel-install names an installed kernel's image: TOKEN-VERSION.efi."""
         version = image.version
         if version is None or version not in self._context.kernels or not image.id.endswith(f"-{version}.efi"):
             return False
@@ -158,7 +158,7 @@ class Uki:
                 "bootloader_unsupported",
                 f"Secure Boot is on, and {self._config or _CONFIGURATION} sets no SecureBootPrivateKey.",
                 danger="The firmware would not start an image that was rebuilt and not signed.",
-                remedy=f"Set the key and the certificate in {_CONFIGURATION}, see ukify(1).",
+                remedy=f"Set the key and the certificate in {_CONFIGURATION} (see ukify(1)).",
             )
 
     def _kernels_without_image(self) -> Iterator[Refusal]:
@@ -185,7 +185,7 @@ class Uki:
             yield refuse(
                 "bootloader_unsupported",
                 f"{entry.path} is newer than {initramfs}, and contains another initramfs.",
-                danger="The new image would contain another initramfs than the one that this host boots with now.",
+                danger="The new image would contain an initramfs other than the one that this host boots with now.",
                 remedy=f"Rebuild the image with kernel-install from {initramfs}.",
             )
 
