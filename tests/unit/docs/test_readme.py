@@ -16,7 +16,6 @@ from ansible.errors import AnsibleFilterError
 
 from ansible_collections.vfio.workstation.plugins.filter.report_lines import report_lines
 from ansible_collections.vfio.workstation.plugins.filter.report_query import report_query
-from ansible_collections.vfio.workstation.plugins.filter.request_table import request_table
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import to_json
 from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
 from tests.machines import build
@@ -79,23 +78,6 @@ def test_what_is_no_reading_is_refused_by_name(readings: dict[str, Any]) -> None
         report_query({**readings, "broken": {"msg": "unreachable"}}, "[].name")
     with pytest.raises(AnsibleFilterError, match="without the key host"):
         report_lines({"msg": "unreachable"}, "ws1")
-
-
-def test_the_summary_is_printed_as_shown() -> None:
-    states = {"configured": True, "staged": True, "active": False}
-    requests = [
-        {
-            "section": "devices",
-            "name": "gpu",
-            "requested": "0000:41:00.0, 0000:41:00.1 on vfio-pci",
-            "now": "0000:41:00.0 nouveau, 0000:41:00.1 snd_hda_intel",
-            **states,
-        },
-        {"section": "hugepages", "name": "1G", "requested": "16 pages on node 0", "now": "0 pages on node 0", **states},
-    ]
-    result = {"states": states, "requests": requests, "reboot_required": True}
-    lines = request_table({"ws1": result}, width=100)
-    assert "".join(f"    {line}\n" for line in lines) in README.read_text(encoding="utf-8")
 
 
 def test_variables_are_those_of_the_role() -> None:
