@@ -25,6 +25,8 @@ default_role = "any"
 # antsibull-docs refers to these pages of Ansible's documentation by their labels.
 ANSIBLE = "https://docs.ansible.com/ansible/latest/"
 ANSIBLE_LABELS = {
+    "action_plugins": "plugins/action.html#action-plugins",
+    "ansible_collections.ansible.builtin.debug_module": "collections/ansible/builtin/debug_module.html",
     "ansible_configuration_settings": "reference_appendices/config.html#ansible-configuration-settings",
     "common_return_values": "reference_appendices/common_return_values.html#common-return-values",
 }
