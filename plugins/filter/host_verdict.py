@@ -62,6 +62,8 @@ _value:
         - "V(failed): any other error."
         - "V(pending): the host differs from the request; a run would change it."
         - "V(staged): configured and staged; a reboot activates it."
+        - "V(degraded): the host is without a device that it should have, such as its boot display: something else
+          claims it."
         - "V(incomplete): configured and staged, but not everything is active. The host was booted with the
           configuration, so a reboot alone will not help."
         - "V(unknown): configured and staged; whether everything is active is unknown."
@@ -69,7 +71,9 @@ _value:
         - "V(unmanaged): no configuration was requested."
       type: str
     reason:
-      description: The reason for V(unreachable), V(refused), V(failed) or V(incomplete), in one line. Empty otherwise.
+      description:
+        - The reason for V(unreachable), V(refused), V(failed), V(degraded) or V(incomplete), in one line. Empty
+          otherwise.
       type: str
 """
 

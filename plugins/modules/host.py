@@ -301,6 +301,30 @@ cpus:
       sample: >-
         CPUs 8-11 are for guests: 2 whole cores, in one L3 cache of 32 MiB, on the devices' node 1, and the host keeps
         2 cores, CPUs 0,1 among them.
+findings:
+  description:
+    - Functions that the host should have (the boot display, and every function that is not requested) but that are on a
+      driver for guests in the running system, with who claims each.
+  returned: success, and when refused
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: V(host_device_taken).
+      type: str
+      sample: host_device_taken
+    seen:
+      description: The function, and the lines that claim it.
+      type: str
+      sample: "0000:01:00.0 [10de:2684], class 0300, driver vfio-pci, group 12, boot display"
+    danger:
+      description: What comes of it.
+      type: str
+      sample: The host is without this function until it is given back.
+    remedy:
+      description: What to do.
+      type: str
+      sample: Remove what claims it and reboot.
 refusals:
   description: Why nothing was done. Empty when nothing was in the way.
   returned: success, and when refused

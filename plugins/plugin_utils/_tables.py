@@ -27,6 +27,7 @@ _PRESENT = {
     _verdict.UNMANAGED: "no configuration requested",
     _verdict.PENDING: "changes pending",
     _verdict.STAGED: "configured and staged; reboot to activate",
+    _verdict.DEGRADED: "the host is without devices that it should have",
     _verdict.INCOMPLETE: "configured and staged, but not everything is active, and a reboot alone will not help",
     _verdict.UNKNOWN: "configured and staged; whether everything is active is unknown",
 }
@@ -35,6 +36,7 @@ _ABSENT = {
     _verdict.UNMANAGED: "rolled back; nothing is left",
     _verdict.PENDING: "rollback pending",
     _verdict.STAGED: "files rolled back; reboot to complete the rollback",
+    _verdict.DEGRADED: "files rolled back, but the host is without devices that it should have",
     _verdict.INCOMPLETE: "files rolled back, but not the running system, and a reboot alone will not help",
     _verdict.UNKNOWN: "files rolled back; whether the running system is rolled back is unknown",
 }
@@ -66,6 +68,7 @@ def request_table(results: Results, predicted: bool = False, state: str = "prese
             lines.append(_line(_TITLES, columns))
         for request in rows:
             lines += _row(request, columns)
+        lines += _refusals(_verdict.findings_of(result), width)
         for note in _texts(result.get("notes")):
             lines += _wrapped(f"note: {note}", width, "  ", "        ")
     return [*lines, _counts(results, predicted)]
@@ -102,6 +105,10 @@ def failure_text(result: Result, predicted: bool = False) -> str:
         return f"refused; nothing was changed. {_first_refusal(result)}"
     if word in (_verdict.UNREACHABLE, _verdict.FAILED):
         return f"{word}: {' '.join(_message(result).split())}"
+    if word == _verdict.DEGRADED:
+        findings = [" ".join(str(finding.get("seen") or "").split()) for finding in _verdict.findings_of(result)]
+        text = textwrap.shorten(findings[0], _REASON_WIDTH, placeholder=" ...")
+        return f"the host is without a device that it should have: {text}"
     if word == _verdict.INCOMPLETE:
         # A rollback has no requests.
         requests = [request for request in _verdict.requests_of(result) if request.get("active") is False]
@@ -116,7 +123,8 @@ def _first_refusal(result: Result) -> str:
     if not refusals:
         return "See the refusals above"
     seen = " ".join(str(refusals[0].get("seen") or "").split("\n", 1)[0].split())
-    text = f"[{refusals[0].get('code')}] {textwrap.shorten(seen, _REASON_WIDTH, placeholder=' ...')}"
+    code = " ".join(str(refusals[0].get("code")).split())
+    text = f"[{code}] {textwrap.shorten(seen, _REASON_WIDTH, placeholder=' ...')}"
     more = len(refusals) - 1
     return text + (f" (and {more} more: see the refusals above)" if more else "")
 
@@ -171,18 +179,25 @@ def _problems(result: Result, width: int) -> list[str]:
     word = _verdict.verdict(result)
     if word == _verdict.REFUSED:
         refusals = [refusal for refusal in result["refusals"] if isinstance(refusal, t.Mapping)]
-        return [line for refusal in refusals for line in _refusal(refusal, width)]
+        return _refusals(refusals, width)
     if word in (_verdict.UNREACHABLE, _verdict.FAILED):
         return _wrapped(f"[{word}] {_message(result)}", width, "  ", "    ")
     return []
 
 
-def _refusal(refusal: Result, width: int) -> list[str]:
-    return [
-        *_wrapped(f"[{refusal.get('code')}] {refusal.get('seen')}", width, "  ", "    "),
-        *_wrapped(f"Why this matters: {refusal.get('danger')}", width, "    ", "      "),
-        *_wrapped(f"What to do: {refusal.get('remedy')}", width, "    ", "      "),
-    ]
+def _refusals(refusals: t.Sequence[Result], width: int) -> list[str]:
+    """Return the lines of refusals or findings; those with the same code, danger and remedy share these."""
+    same: dict[tuple[str, str, str], list[str]] = {}
+    for refusal in refusals:
+        key = (str(refusal.get("code")), str(refusal.get("danger")), str(refusal.get("remedy")))
+        same.setdefault(key, []).append(str(refusal.get("seen")))
+    lines = []
+    for (code, danger, remedy), seen in same.items():
+        lines += _wrapped(f"[{code}] {seen[0]}", width, "  ", "    ")
+        lines += [line for text in seen[1:] for line in _wrapped(text, width, "    ", "    ")]
+        lines += _wrapped(f"Why this matters: {danger}", width, "    ", "      ")
+        lines += _wrapped(f"What to do: {remedy}", width, "    ", "      ")
+    return lines
 
 
 def _message(result: Result) -> str:

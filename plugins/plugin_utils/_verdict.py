@@ -20,6 +20,8 @@ FAILED = "failed"
 PENDING = "pending"
 #: Every installed kernel would boot with the request; the running kernel does not show it. A reboot activates it.
 STAGED = "staged"
+#: Configured and staged, but the host is without a device that it should have: something else claims it.
+DEGRADED = "degraded"
 #: Configured and staged, but not everything is active, and a reboot alone will not help.
 INCOMPLETE = "incomplete"
 #: Configured and staged; whether everything is active is unknown.
@@ -30,7 +32,7 @@ ACTIVE = "active"
 UNMANAGED = "unmanaged"
 
 #: All verdicts, worst first: the order in which they are counted.
-VERDICTS = (UNREACHABLE, REFUSED, FAILED, PENDING, STAGED, INCOMPLETE, UNKNOWN, ACTIVE, UNMANAGED)
+VERDICTS = (UNREACHABLE, REFUSED, FAILED, PENDING, STAGED, DEGRADED, INCOMPLETE, UNKNOWN, ACTIVE, UNMANAGED)
 
 
 def verdict(result: Result, predicted: bool = False) -> str:
@@ -57,11 +59,19 @@ def _applied_verdict(result: Result, states: Result) -> str:
     requests = requests_of(result)
     if result.get("reboot_required"):
         return STAGED
+    if findings_of(result):
+        return DEGRADED
     if states.get("active") is False or any(request.get("active") is False for request in requests):
         return INCOMPLETE
     if states.get("active") is None:
         return UNKNOWN
     return ACTIVE if requests else UNMANAGED
+
+
+def findings_of(result: Result) -> list[Result]:
+    """Return what the host has lost to others; an empty list if the module failed before it looked."""
+    findings = result.get("findings")
+    return [item for item in findings if isinstance(item, t.Mapping)] if isinstance(findings, (list, tuple)) else []
 
 
 def requests_of(result: Result) -> list[Result]:

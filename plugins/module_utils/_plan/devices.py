@@ -13,7 +13,6 @@ from .._machine.desired import ALL, BY_ID, DeviceRequest, Selector
 from .._machine.host_plan import NAMED, SAME_SLOT, SELECTED, Binding, HostRecord, RecordedDevice
 from .._machine.plan import Refusal
 from .groups import group_notes, group_refusals
-from .keyboards import KEYBOARD
 from .notation import address_order
 from .refusals import refuse
 from .relocation import locate_device, record_device, recorded_device, twins_of
@@ -23,6 +22,7 @@ from .select import (
     endpoints,
     functions_of_slot,
     identity_of,
+    is_needed,
     listed,
     matching,
     may_have_outputs,
@@ -32,10 +32,6 @@ from .select import (
     uses_text,
 )
 from .udev_rule import GATE, ids_argument
-
-#: Uses that are no reason for a refusal: a process (a display server, a sound server) goes on without the device after
-#: the next boot, which is when the device is handed over; a virtual machine has it already. Keyboards: keyboards.py.
-_TEMPORARY_USES = ("process", "virtual_machine", KEYBOARD)
 
 
 class DevicesPlan(NamedTuple):
@@ -210,7 +206,7 @@ def _function_refusals(machine: Machine, binding: Binding) -> Iterator[Refusal]:
         seen = f"{description}\n  Whether the firmware uses it as the boot display is unknown."
         remedy = "Find out; if it is not the boot display, set accept: [device_is_boot_display]."
         yield refuse("device_is_boot_display", seen, remedy=remedy)
-    if any(use.kind not in _TEMPORARY_USES for use in function.in_use_by):
+    if is_needed(function):
         yield refuse("device_in_use", description)
 
 

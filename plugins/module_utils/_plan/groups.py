@@ -16,7 +16,7 @@ from .._machine import IommuGroup, Machine
 from .._machine.host_plan import Binding, HostRecord
 from .._machine.plan import Refusal
 from .refusals import refuse
-from .select import describe, is_endpoint, listed
+from .select import describe, is_endpoint, is_needed, listed
 
 _PASSTHROUGH_DRIVERS = ("vfio", "pci-stub")  # beginnings of names
 #: A region that the device accesses on behalf of the firmware at any time. Regions of type direct-relaxable, of USB
@@ -88,5 +88,10 @@ def _shared(machine: Machine, name: str, number: str, kept: Sequence[str]) -> Re
     if unassignable:
         members = ", ".join(unassignable)
         remedy = f"{members} can't be passed through: move the card to another slot, or select another device."
+        return refuse("group_shared_with_host", seen, remedy=remedy)
+    in_use = [member for member in kept if is_needed(machine.pci[member])]
+    if in_use:
+        members = ", ".join(in_use)
+        remedy = f"The host needs {members}: move the card to a slot with a group of its own, or select another device."
         return refuse("group_shared_with_host", seen, remedy=remedy)
     return refuse("group_shared_with_host", seen)

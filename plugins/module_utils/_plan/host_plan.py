@@ -16,6 +16,7 @@ from .._machine.initramfs import File, InitramfsRequest
 from .._machine.plan import Refusal
 from .access import ACCESS_FILES, access_files, access_notes, access_refusals
 from .cgroup_version import cgroup_notes
+from .claims import claim_notes, claim_refusals
 from .cpus import CpuResult, plan_cpus
 from .devices import DevicesPlan, plan_devices
 from .hugepages import HugePagesResult, plan_hugepages
@@ -85,7 +86,11 @@ def plan_host(
         near = (*near_devices, *_nodes_of_cpus(machine, record.cpus))
         hugepages = plan_hugepages(machine, desired.hugepages, near, desired.memory_for_host)
     parts = list(_parts(machine, desired, context, devices, cpus, hugepages))
+    bound_now = frozenset(record.bound)
     refusals = [*_host_refusals(machine, desired), *(refusal for part in parts for refusal in part.refusals)]
+    # Where the request says nothing of devices, or none could be selected, nothing says which ones the host keeps.
+    if desired.devices is not None and (bound_now or not desired.devices):
+        refusals.extend(claim_refusals(machine, bound_now))
     refused = tuple(dict.fromkeys(refusal for refusal in refusals if refusal.code not in desired.accepted))
     if refused:
         return refused
@@ -98,7 +103,10 @@ def plan_host(
         hugepages=hugepages.plan if hugepages is not None else None,
         cpus=cpus.plan if cpus is not None else None,
         record=record,
-        notes=tuple(note for part in parts for note in part.notes),
+        notes=(
+            *(note for part in parts for note in part.notes),
+            *claim_notes(machine, bound_now, cpus.plan if cpus is not None else None),
+        ),
     )
 
 

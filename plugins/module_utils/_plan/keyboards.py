@@ -15,9 +15,8 @@ from .._machine import Machine, PciFunction
 from .._machine.host_plan import Binding
 from .._machine.plan import Refusal
 from .refusals import refuse
-from .select import describe
+from .select import KEYBOARD, describe
 
-KEYBOARD = "keyboard"
 NO_OTHER_KEYBOARD = "\n  The host would have no other keyboard."
 #: Options of crypttab(5) by which an entry without a key file needs no passphrase, or is not opened at boot.
 _WITHOUT_PASSPHRASE = ("tpm2-device", "fido2-device", "pkcs11-uri", "noauto")

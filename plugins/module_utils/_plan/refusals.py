@@ -98,6 +98,14 @@ CODES = {
         "The device that is at the recorded address now may be one that the host needs.",
         "Select the intended device; accept: [device_changed_identity] applies the present selection again.",
     ),
+    "claimed_by_others": (
+        "After the next boot the host would be without these functions: its screen, or a card that it keeps.",
+        "Remove that configuration, and run this again.",
+    ),
+    "host_device_taken": (
+        "The host is without this function until it is given back: a screen stays black, or a device is missing.",
+        "Remove what claims it and reboot, or request the function in `devices` if guests are to have it.",
+    ),
     "device_has_no_group": (
         "The IOMMU does not isolate that function, so that VFIO can't pass it through to a guest.",
         "Select another device.",

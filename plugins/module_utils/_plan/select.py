@@ -25,6 +25,12 @@ _CHOOSE_LISTED = (
     "Change the selection so that it matches one of the listed devices; vfio.workstation.report lists all devices."
 )
 
+#: A keyboard below a USB controller, as a use of it.
+KEYBOARD = "keyboard"
+#: Uses that are no reason for a refusal: a process (a display server, a sound server) goes on without the device after
+#: the next boot, which is when the device is handed over; a virtual machine has it already. Keyboards: keyboards.py.
+_TEMPORARY_USES = ("process", "virtual_machine", KEYBOARD)
+
 
 class Selection(NamedTuple):
     """What a selector selects."""
@@ -183,6 +189,11 @@ def listed(machine: Machine, addresses: Iterable[str]) -> str:
     if len(ordered) > _MOST_LISTED:
         lines.append(f"\n    and {len(ordered) - _MOST_LISTED} more")
     return "".join(lines)
+
+
+def is_needed(function: PciFunction) -> bool:
+    """Return whether the host would lose something for good with a function: a disk, its network."""
+    return any(use.kind not in _TEMPORARY_USES for use in function.in_use_by)
 
 
 def describe(machine: Machine, address: str) -> str:

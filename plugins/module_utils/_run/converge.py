@@ -147,9 +147,12 @@ def _exit(module: AnsibleModule, outcome: Outcome, receipt: Receipt | None) -> N
 
 def refusal_text(refusals: Sequence[Refusal]) -> str:
     """Return the message of a refused run: what was found, why it is dangerous, what to do."""
+    same: dict[tuple[str, str, str], list[str]] = {}
+    for refusal in refusals:
+        same.setdefault((refusal.code, refusal.danger, refusal.remedy), []).append(refusal.seen)
     parts = [
-        f"[{refusal.code}] {refusal.seen}\n  Why this matters: {refusal.danger}\n  What to do: {refusal.remedy}"
-        for refusal in refusals
+        f"[{code}] " + "\n  ".join(seen) + f"\n  Why this matters: {danger}\n  What to do: {remedy}"
+        for (code, danger, remedy), seen in same.items()
     ]
     return "Refused; nothing was changed:\n" + "\n".join(parts)
 

@@ -16,6 +16,7 @@ from .._machine.host_plan import HOST_RECORD_FILE, HostPlan, HostRecord
 from .._machine.plan import Refusal
 from .._plan.boot.cmdline_change import CmdlineRequest
 from .._plan.boot.cmdline_record import DamagedRecord
+from .._plan.claims import host_findings
 from .._plan.host_plan import DEVICES, OWN_FILES, SECTIONS, owner_of, plan_absent, plan_host
 from .._plan.host_record import parse_host_record
 from .._plan.parse_desired import parse_desired
@@ -105,19 +106,30 @@ class HostRun:
         own_files = [path for paths in OWN_FILES.values() for path in paths]
         host = Host(tree, machine, record, read_host_context(tree, own_files))
         plan = self._plan(host)
+        findings = self._findings(host, plan)
         if not isinstance(plan, HostPlan):
-            return refused(tree, plan)
+            return refused(tree, plan, findings)
         parts = Parts(
             images=self._inspect_images(host, plan),
             cmdline=self._inspect_cmdline(host, plan),
             files=inspect_files(tree, plan),
         )
-        return outcome(host, plan, parts, self._desired if self._absent is None else None)
+        return outcome(host, plan, parts, self._desired if self._absent is None else None, findings)
 
     def _plan(self, host: Host) -> HostPlan | tuple[Refusal, ...]:
         if self._absent is not None:
             return plan_absent(host.record, self._absent)
         return plan_host(host.machine, self._desired, host.record, host.context)
+
+    def _findings(self, host: Host, plan: HostPlan | tuple[Refusal, ...]) -> tuple[Refusal, ...]:
+        """Return the functions that the host has lost; a rollback judges nothing."""
+        if self._absent is not None:
+            return ()
+        requested = plan.record.bound if isinstance(plan, HostPlan) else ()
+        is_managed = self._desired.devices is not None or bool(host.record.bound)
+        # What an earlier run bound and the request gives back is the host's from the next boot on.
+        findings = host_findings(host.machine, {*requested, *host.record.bound}, all_functions=is_managed)
+        return tuple(finding for finding in findings if finding.code not in self._desired.accepted)
 
     def _inspect_images(self, host: Host, plan: HostPlan) -> Outcome | None:
         """Return the outcome for initramfs images; None where the plan leaves them alone."""

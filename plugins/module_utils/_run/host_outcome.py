@@ -70,8 +70,18 @@ class Parts(NamedTuple):
         return self.cmdline is None or self.cmdline.outcome.states.active is not False
 
 
-def outcome(host: Host, plan: HostPlan, parts: Parts, desired: Desired | None) -> Outcome:
-    """Return the outcome of a plan; `desired` is None where sections are removed."""
+def outcome(
+    host: Host, plan: HostPlan, parts: Parts, desired: Desired | None, findings: tuple[Refusal, ...] = ()
+) -> Outcome:
+    """Return the outcome of a plan.
+
+    Args:
+        host: The host.
+        plan: The plan.
+        parts: The outcome of its parts.
+        desired: The request; None where sections are removed.
+        findings: What the host has lost to others.
+    """
     requests = tuple(request_states(host.machine, desired, plan, _observed(host, parts))) if desired is not None else ()
     steps = _steps(host, plan, parts)
     return Outcome(
@@ -82,15 +92,24 @@ def outcome(host: Host, plan: HostPlan, parts: Parts, desired: Desired | None) -
         values=_values(plan, parts),
         diffs=tuple(diff for part in parts.outcomes for diff in part.diffs),
         warnings=_warnings(host, plan, parts, steps),
-        live={"requests": to_json(requests)},
+        live={"requests": to_json(requests), "findings": to_json(findings)},
         reboot_helps=is_changed(host.tree, steps) or not parts.arguments_active,
     )
 
 
-def refused(tree: Tree, refusals: tuple[Refusal, ...]) -> Outcome:
+def refused(tree: Tree, refusals: tuple[Refusal, ...], findings: tuple[Refusal, ...] = ()) -> Outcome:
     """Return the outcome where there is no plan."""
     values: dict[str, Any] = {"notes": [], "devices": None, "cpus": None}
-    return Outcome(tree, refusals, (), States(False, False, None), values, (), (), live={"requests": []})
+    return Outcome(
+        tree,
+        refusals,
+        (),
+        States(False, False, None),
+        values,
+        (),
+        (),
+        live={"requests": [], "findings": to_json(findings)},
+    )
 
 
 def inspect_files(tree: Tree, plan: HostPlan) -> SectionFiles:

@@ -27,6 +27,13 @@ GPU = {
 }
 IN_USE = {"code": "device_in_use", "seen": "gpu is in use", "danger": "It would be lost.", "remedy": "Stop it."}
 
+TAKEN = {
+    "code": "host_device_taken",
+    "seen": "0000:00:01.0, driver vfio-pci, boot display\n  claimed by /etc/modprobe.d/vfio.conf, line 2",
+    "danger": "The screen stays black.",
+    "remedy": "Remove that.",
+}
+
 
 def done(active: bool | None, requests: int = 1, reboot: bool = False, **more: Any) -> dict[str, Any]:
     """Return what the module returns for a host on which everything is configured and staged."""
@@ -46,6 +53,10 @@ RESULTS: list[tuple[dict[str, Any], bool, str]] = [
     (done(True, steps=[{}]), True, "pending"),
     (done(True, requests=0), False, "unmanaged"),
     (done(False, reboot=True), False, "staged"),
+    (done(True, findings=[TAKEN]), False, "degraded"),
+    (done(True, requests=0, findings=[TAKEN]), True, "degraded"),
+    (done(False, findings=[TAKEN]), False, "degraded"),
+    (done(False, reboot=True, findings=[TAKEN]), False, "staged"),
     (done(False), False, "incomplete"),
     ({**done(True), "requests": [{**GPU, "active": False}]}, False, "incomplete"),
     (done(None), False, "unknown"),
@@ -60,7 +71,9 @@ RESULTS: list[tuple[dict[str, Any], bool, str]] = [
 @pytest.mark.parametrize(("result", "predicted", "word"), RESULTS)
 def test_verdict(result: dict[str, Any], predicted: bool, word: str) -> None:
     assert verdict(result, predicted) == word
-    assert bool(failure_text(result, predicted)) == (word in ("unreachable", "refused", "failed", "incomplete"))
+    assert bool(failure_text(result, predicted)) == (
+        word in ("unreachable", "refused", "failed", "degraded", "incomplete")
+    )
 
 
 def test_each_verdict_occurs() -> None:
@@ -103,6 +116,24 @@ def test_the_last_line_counts_worst_first() -> None:
 def test_a_rollback_has_its_own_sentences() -> None:
     assert request_table({"a": done(True, requests=0)}, False, "absent")[0] == "a: rolled back; nothing is left"
     assert request_table({"a": done(True, requests=0)})[0] == "a: no configuration requested"
+
+
+def test_a_host_that_lost_a_device_is_not_active() -> None:
+    """Active is said only if both halves hold: the request, and what the host needs."""
+    result = done(True, findings=[TAKEN, {**TAKEN, "seen": "0000:00:02.0, driver vfio-pci"}])
+    lines = request_table({"a": result})
+    assert lines[0] == "a: the host is without devices that it should have"
+    assert lines[-6:] == [
+        "  [host_device_taken] 0000:00:01.0, driver vfio-pci, boot display",
+        "      claimed by /etc/modprobe.d/vfio.conf, line 2",
+        "    0000:00:02.0, driver vfio-pci",
+        "    Why this matters: The screen stays black.",
+        "    What to do: Remove that.",
+        "1 host: 1 degraded",
+    ]
+    assert failure_text(result).startswith(
+        "the host is without a device that it should have: 0000:00:01.0, driver vfio-pci, boot display claimed by"
+    )
 
 
 def test_identical_refusals_share_an_entry() -> None:

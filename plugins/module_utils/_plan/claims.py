@@ -1,0 +1,138 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What foreign configuration does to devices: claims that contradict a request, and functions that the host lost.
+
+A claim that takes a function which the request leaves to the host is refused: after the next boot the host would be
+without its screen, or a guest would have the wrong one of two identical cards.
+"""
+
+from __future__ import annotations
+
+from typing import AbstractSet, Iterator, Sequence
+
+from .._machine import Machine
+from .._machine.claims import GUEST_START, NOTED, RUNNING, TAKES, Claim, is_guest_driver
+from .._machine.host_plan import CpuPlan
+from .._machine.plan import Refusal
+from .notation import numbers_text, parse_numbers
+from .refusals import refuse
+from .select import describe, is_endpoint, listed
+
+#: Words that are of interest by themselves, with what to say of them.
+_ACS_OVERRIDE = "pcie_acs_override"
+_ISOLATED = "isolcpus"
+_GONE_MODULE = "vfio_virqfd"
+
+
+def claim_refusals(machine: Machine, bound: AbstractSet[str]) -> Iterator[Refusal]:
+    """Yield a refusal for each line or word that takes functions which the host keeps.
+
+    Args:
+        machine: The machine.
+        bound: Addresses of the functions that the request takes.
+    """
+    for places in _by_text(machine):
+        claim = places[0]
+        kept = [address for address in claim.addresses if address not in bound]
+        if claim.effect == TAKES and kept and _lasts(places):
+            seen = (
+                f"{_where(places)}: `{claim.text}` takes these functions, which the host keeps:{listed(machine, kept)}"
+            )
+            yield refuse("claimed_by_others", seen, remedy=_remedy(claim))
+
+
+def claim_notes(machine: Machine, bound: AbstractSet[str], cpus: CpuPlan | None) -> Iterator[str]:
+    """Yield what a person should know of foreign configuration.
+
+    Args:
+        machine: The machine.
+        bound: Addresses of the functions that the request takes.
+        cpus: The CPUs for guests; None where the request leaves them alone.
+    """
+    for places in _by_text(machine):
+        claim = places[0]
+        where = _where(places)
+        if claim.effect == TAKES and claim.addresses and bound >= set(claim.addresses):
+            functions = ", ".join(claim.addresses)
+            yield f"{where}: `{claim.text}` takes {functions} too, as requested; it is not needed any more"
+        elif claim.effect == TAKES and claim.addresses and not _lasts(places) and GUEST_START in claim.applies_to:
+            yield f"{where}: a guest takes {', '.join(claim.addresses)} from the host's driver whenever it starts"
+        elif claim.effect == NOTED:
+            yield from _word_notes(claim, where, cpus)
+
+
+def host_findings(machine: Machine, bound: AbstractSet[str], *, all_functions: bool) -> Iterator[Refusal]:
+    """Yield the functions that the host should have and that a driver for guests has now, each with who claimed it.
+
+    Args:
+        machine: The machine as it runs.
+        bound: Addresses of the functions that are requested, or were until the last boot.
+        all_functions: Whether the request says which functions guests get; else only the boot display is judged.
+    """
+    for address, function in machine.pci.items():
+        is_taken = address not in bound and is_endpoint(function) and is_guest_driver(function.driver)
+        if not is_taken or not (all_functions or function.boot_display):
+            continue
+        claims = [claim for claim in function.claims if claim.effect == TAKES and not claim.managed]
+        lines = [f"\n  claimed by {_where([claim])}: `{claim.text}`" for claim in claims]
+        unknown = "\n  No configuration claims it: a program or person bound it to that driver since the boot."
+        yield refuse("host_device_taken", describe(machine, address) + ("".join(dict.fromkeys(lines)) or unknown))
+
+
+def _by_text(machine: Machine) -> list[list[Claim]]:
+    """Return the foreign claims, those of a command line and its copies (the same text in several places) together."""
+    groups: dict[tuple[str, str, tuple[str, ...]], dict[Claim, None]] = {}
+    of_functions = (claim for function in machine.pci.values() for claim in function.claims)
+    for claim in (*of_functions, *machine.claims):
+        if not claim.managed and claim.applies_to:
+            groups.setdefault((claim.kind, claim.text, claim.addresses), {})[claim] = None
+    return [list(claims) for claims in groups.values()]
+
+
+def _lasts(places: Sequence[Claim]) -> bool:
+    """Return whether a claim acts at the next boot: more than typed into the boot menu, or done when a guest starts."""
+    return any(set(claim.applies_to) - {RUNNING, GUEST_START} for claim in places)
+
+
+def _where(places: Sequence[Claim]) -> str:
+    """Return the places of a claim: those that a person edits before those that are made from them."""
+    edited = [claim for claim in places if claim.path.startswith("/etc/")] or list(places)
+    texts = dict.fromkeys(
+        claim.path
+        + (f", line {claim.line}" if claim.line is not None else "")
+        + (f" ({claim.origin})" if claim.origin else "")
+        for claim in edited
+    )
+    return " and ".join(texts)
+
+
+def _remedy(claim: Claim) -> str:
+    again = {
+        "cmdline": "then regenerate the boot menu",
+        "driverctl": "`driverctl unset-override` does that",
+        "libvirt": "`virsh edit` does that",
+    }.get(claim.kind, "then rebuild the initramfs images, which hold copies")
+    return (
+        f"Remove it there ({again}). Functions that guests are to have are requested in `devices`, by address and "
+        "identity, so that identical devices stay with the host."
+    )
+
+
+def _word_notes(claim: Claim, where: str, cpus: CpuPlan | None) -> Iterator[str]:
+    if _ACS_OVERRIDE in claim.text:
+        yield (
+            f"{where}: `{claim.text}` makes IOMMU groups look smaller than the hardware isolates (a patch outside of "
+            "Linux): a guest with a device may reach devices of the host"
+        )
+    elif _GONE_MODULE in claim.text:
+        yield f"{where}: `{claim.text}`: the module {_GONE_MODULE} is part of vfio since Linux 6.2; remove the line"
+    elif claim.text.startswith(_ISOLATED + "=") and cpus is not None:
+        words = claim.text.partition("=")[2].split(",")
+        lists = [parse_numbers(word) for word in words]
+        isolated = {cpu for numbers in lists if numbers is not None for cpu in numbers}
+        if isolated:
+            shared = isolated.intersection(cpus.guests)
+            which = f"CPUs {numbers_text(shared)} of these are for guests" if shared else "none of these is for guests"
+            yield f"{where}: `{claim.text}` isolates CPUs from boot on; {which} by this request"

@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Foreign claims: refused where they take what the host keeps, noted where they agree, found where they have it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.vfio.workstation.plugins.module_utils._machine import Machine
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.claims import (
+    EACH_BOOT,
+    GUEST_START,
+    NEW_ENTRIES,
+    NEW_IMAGES,
+    NOTED,
+    ORDERS,
+    RUNNING,
+    TAKES,
+    Claim,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import CpuPlan
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.claims import (
+    claim_notes,
+    claim_refusals,
+    host_findings,
+)
+from ansible_collections.vfio.workstation.tests.machines.values import DESKTOP, machine
+
+GPU, AUDIO, TWIN, TWIN_AUDIO, DISPLAY = (
+    "0000:41:00.0",
+    "0000:41:00.1",
+    "0000:01:00.0",
+    "0000:01:00.1",
+    "0000:0d:00.0",
+)
+BOUND = frozenset({GPU, AUDIO})
+MODPROBE = Claim(
+    kind="modprobe_options",
+    path="/etc/modprobe.d/vfio.conf",
+    line=2,
+    text="options vfio-pci ids=10de:2684",
+    origin=None,
+    driver="vfio-pci",
+    effect=TAKES,
+    addresses=(TWIN, GPU),
+    applies_to=(EACH_BOOT, NEW_IMAGES),
+    managed=False,
+)
+
+
+def claimed(*claims: Claim, drivers: dict[str, str] | None = None) -> Machine:
+    """The desktop, with claims on the functions that they name."""
+    pci = {}
+    for address, function in DESKTOP.items():
+        own = tuple(claim for claim in claims if address in claim.addresses)
+        pci[address] = function._replace(claims=own, driver=(drivers or {}).get(address, function.driver))
+    return machine(pci=pci)._replace(claims=tuple(claim for claim in claims if not claim.addresses))
+
+
+def test_a_claim_on_what_the_host_keeps_is_refused_by_file_and_line() -> None:
+    (refusal,) = claim_refusals(claimed(MODPROBE), BOUND)
+    assert refusal.code == "claimed_by_others"
+    where = "/etc/modprobe.d/vfio.conf, line 2: `options vfio-pci ids=10de:2684`"
+    assert refusal.seen.startswith(f"{where} takes these functions, which the host keeps:")
+    assert TWIN in refusal.seen
+    assert GPU not in refusal.seen
+    assert "rebuild the initramfs images" in refusal.remedy
+
+
+@pytest.mark.parametrize(
+    ("change", "refused"),
+    [
+        ({}, True),
+        ({"addresses": (GPU,)}, False),  # as requested
+        ({"managed": True}, False),
+        ({"effect": ORDERS}, False),
+        ({"applies_to": ()}, False),  # nothing reads it
+        ({"applies_to": (RUNNING,)}, False),  # typed into the boot menu: gone with the next boot
+        ({"applies_to": (GUEST_START,)}, False),
+        ({"applies_to": (RUNNING, NEW_ENTRIES)}, True),
+        ({"addresses": (DISPLAY,), "kind": "driverctl", "path": f"/etc/driverctl.d/{DISPLAY}", "line": 1}, True),
+    ],
+)
+def test_which_claims_are_refused(change: dict[str, Any], refused: bool) -> None:
+    assert bool(list(claim_refusals(claimed(MODPROBE._replace(**change)), BOUND))) == refused
+
+
+def test_a_word_and_its_copies_are_one_refusal_that_names_what_to_edit() -> None:
+    word = MODPROBE._replace(kind="cmdline", text="vfio-pci.ids=10de:2684", line=1, path="/proc/cmdline")
+    copies = (
+        word._replace(applies_to=(RUNNING,)),
+        word._replace(path="/etc/default/grub", line=6, origin="GRUB_CMDLINE_LINUX", applies_to=(NEW_ENTRIES,)),
+        word._replace(path="/boot/grub/grub.cfg", line=40, applies_to=("gnulinux-simple",)),
+    )
+    (refusal,) = claim_refusals(claimed(*copies), BOUND)
+    assert refusal.seen.startswith("/etc/default/grub, line 6 (GRUB_CMDLINE_LINUX): `vfio-pci.ids=10de:2684` takes")
+
+
+def test_what_agrees_is_a_note() -> None:
+    (note,) = claim_notes(claimed(MODPROBE._replace(addresses=(GPU,))), BOUND, None)
+    assert note.endswith(f"takes {GPU} too, as requested; it is not needed any more")
+    assert list(claim_notes(claimed(MODPROBE), BOUND, None)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("pcie_acs_override=downstream,multifunction", "smaller than the hardware isolates"),
+        ("isolcpus=domain,managed_irq,1", "none of these is for guests"),
+        ("isolcpus=2-5", "CPUs 4-5 of these are for guests"),
+        ("vfio_virqfd", "part of vfio since Linux 6.2"),
+    ],
+)
+def test_words_that_matter_are_noted(text: str, words: str) -> None:
+    claim = MODPROBE._replace(text=text, effect=NOTED, addresses=(), driver=None)
+    (note,) = claim_notes(claimed(claim), BOUND, CpuPlan((4, 5), (0, 1, 2, 3), (), "dynamic", ""))
+    assert words in note
+
+
+def test_a_boot_display_that_is_gone_is_found_with_who_took_it() -> None:
+    claim = MODPROBE._replace(addresses=(DISPLAY, TWIN))
+    host = claimed(claim, drivers={DISPLAY: "vfio-pci", TWIN: "vfio-pci", GPU: "vfio-pci", AUDIO: "vfio-pci"})
+    findings = list(host_findings(host, BOUND, all_functions=True))
+    assert [finding.code for finding in findings] == ["host_device_taken"] * 2
+    assert [finding.seen.split()[0].rstrip(",") for finding in findings] == [TWIN, DISPLAY]
+    assert all("claimed by /etc/modprobe.d/vfio.conf, line 2" in finding.seen for finding in findings)
+    # Where the request says nothing of devices, others may pass through what they like, but not the screen.
+    (finding,) = host_findings(host, BOUND, all_functions=False)
+    assert finding.seen.startswith(DISPLAY)
+
+
+def test_a_device_that_nobody_claims_is_found_too() -> None:
+    host = claimed(drivers={TWIN_AUDIO: "vfio-pci"})
+    (finding,) = host_findings(host, BOUND, all_functions=True)
+    assert "No configuration claims it" in finding.seen
+
+
+def test_a_healthy_host_has_no_findings() -> None:
+    host = claimed(MODPROBE, drivers={GPU: "vfio-pci", AUDIO: "vfio-pci"})
+    assert list(host_findings(host, BOUND, all_functions=True)) == []
