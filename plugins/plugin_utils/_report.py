@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.workstation.plugins.plugin_utils._claims import claim_lines
+
 Json = t.Dict[str, t.Any]
 
 #: Base classes and a few subclasses (PCI Code and ID Assignment Specification, 1).
@@ -56,6 +58,7 @@ def report_lines(reading: Json, name: str) -> list[str]:
     ]
     lines += _kernels(host["boot"])
     lines += _groups(host)
+    lines += claim_lines(host)
     denied = reading.get("unreadable") or []
     if denied:
         paths = ", ".join(f"{item['path']} ({', '.join(item['values'])})" for item in denied)

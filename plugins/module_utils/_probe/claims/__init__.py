@@ -33,7 +33,6 @@ from .udev_rules import read_udev_rules
 _READERS = (
     read_module_lists,
     read_driverctl,
-    read_udev_rules,
     read_initramfs_tools,
     read_dracut,
     read_mkinitcpio,
@@ -84,6 +83,7 @@ def _all(tree: Tree, functions: Functions, boot: Boot, entries: Sequence[Entry])
     images = Images(tree, boot)
     yield from read_command_lines(tree, functions, entries)
     yield from read_modprobe(tree, functions, images)
+    yield from read_udev_rules(tree, functions, images)
     for read in _READERS:
         yield from read(tree, functions)
 

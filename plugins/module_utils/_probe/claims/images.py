@@ -15,10 +15,13 @@ from ..._machine.claims import NEW_IMAGES
 from ..._machine.initramfs import LISTINGS_FILE
 from ..tree import FILE_LIMIT, Tree
 
-#: Generators that copy modprobe.d into each image: mkinitramfs of initramfs-tools, 90kernel-modules of dracut, and the
-#: hook modconf of mkinitcpio.
-_COPYING = ("initramfs-tools", "dracut", "mkinitcpio")
-_COPIED_FROM = ("/etc/modprobe.d/", "/usr/lib/modprobe.d/", "/lib/modprobe.d/")
+#: Directories that generators copy into each image: mkinitramfs, and udev's hook for it; 90kernel-modules and
+#: 01systemd-udevd of dracut; the hook modconf of mkinitcpio.
+_MODPROBE = ("/etc/modprobe.d/", "/usr/lib/modprobe.d/", "/lib/modprobe.d/")
+_RULES = "/etc/udev/rules.d/"
+_COPIED = {"initramfs-tools": (*_MODPROBE, _RULES), "dracut": (*_MODPROBE, _RULES), "mkinitcpio": _MODPROBE}
+#: Where udev's hook for initramfs-tools puts rules of the host.
+_RULES_IN_IMAGES = "usr/lib/udev/rules.d/"
 _MERGED = re.compile(r"lib/")
 
 
@@ -39,9 +42,10 @@ class Images:
         """Return the images that are known to have a file, and NEW_IMAGES if the generator copies it."""
         name = path.lstrip("/")
         name = f"usr/{name}" if _MERGED.match(name) else name
-        copied = path.startswith(_COPIED_FROM) and self._boot.initramfs_generator in _COPYING
-        holding = tuple(image for image, names in self._listed().items() if name in names)
-        return (*holding, NEW_IMAGES) if copied else holding
+        names = {name, _RULES_IN_IMAGES + path[len(_RULES) :]} if path.startswith(_RULES) else {name}
+        holding = tuple(image for image, listed in self._listed().items() if names & listed)
+        is_copied = path.startswith(_COPIED.get(self._boot.initramfs_generator or "", ()))
+        return (*holding, NEW_IMAGES) if is_copied else holding
 
     def built_in_everywhere(self, module: str) -> bool:
         """Return whether every installed kernel has a module built in, so that it reads no modprobe.d.

@@ -13,6 +13,7 @@ from ..._machine.claims import EACH_BOOT, RECOGNISED, TAKES, Claim, driver_of
 from ..tree import Tree
 from .files import content, in_folders
 from .functions import Functions
+from .images import Images
 from .managed import is_managed
 from .meaning import Meaning
 from .shell import Place, mentions, read_commands, read_script
@@ -31,8 +32,14 @@ _MAX_FUNCTIONS = 64
 _MAX_RULES = 2048
 
 
-def read_udev_rules(tree: Tree, functions: Functions) -> Iterator[Claim]:
-    """Yield the claims of all rules."""
+def read_udev_rules(tree: Tree, functions: Functions, images: Images) -> Iterator[Claim]:
+    """Yield the claims of all rules.
+
+    Args:
+        tree: The host.
+        functions: Its PCI functions.
+        images: Its initramfs images, which may have copies of the rules.
+    """
     for path in in_folders(tree, "udev/rules.d", ".rules"):
         text = content(tree, path)
         if text is None or (path.startswith(_PACKAGED) and not mentions(text)):
@@ -52,7 +59,7 @@ def read_udev_rules(tree: Tree, functions: Functions) -> Iterator[Claim]:
             # The kernel argument that gates a rule of this collection's is no reason to doubt the rule.
             doubtful = not certain and bool(possible) and not managed
             for place in (*direct, *scripts):
-                yield _doubted(place, doubtful).claim("udev_rule", (EACH_BOOT,), managed)
+                yield _doubted(place, doubtful).claim("udev_rule", (EACH_BOOT, *images.with_file(path)), managed)
 
 
 def _direct(path: str, rule: Rule, matched: Sequence[str], functions: Functions, has_scripts: bool) -> Iterator[Place]:

@@ -71,7 +71,9 @@ def test_files_that_only_root_can_read_are_reported(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", names())
 def test_every_described_machine_can_be_printed(name: str, tmp_path: Path) -> None:
     lines = report_lines(read(name, tmp_path), name)
-    assert all("None" not in text and "{" not in text for text in lines)
+    # A claim quotes a line of a file, in which a brace may be: of udev's ATTR{...}.
+    braces = [("{'" if text.startswith("  claim ") else "{", text) for text in lines]
+    assert all("None" not in text and brace not in text for brace, text in braces)
 
 
 def test_an_empty_tree_can_be_printed(tmp_path: Path) -> None:

@@ -18,6 +18,8 @@ from ...refusals import refuse
 _PATH = re.compile(r"(?:/[A-Za-z0-9_.@:+=,~-]+)+")
 _MODULE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
 _MODULE_FILE = re.compile(r"(.+)[.]ko(?:[.][a-z0-9]+)?")
+#: Directories of configuration that may bind functions to a driver.
+_CONFIGURATION = ("etc/modprobe.d/", "usr/lib/modprobe.d/", "etc/udev/rules.d/", "usr/lib/udev/rules.d/")
 #: Directories that are symbolic links into /usr in the images of merged-usr systems.
 _MERGED = re.compile(r"(?:bin|sbin|lib|lib32|lib64|libx32)/")
 
@@ -122,13 +124,16 @@ def present_content(image: Image, request: InitramfsRequest) -> tuple[str, ...]:
 
 
 def relevant_names(names: Iterable[str], request: InitramfsRequest) -> frozenset[str]:
-    """Return the names in an image that tell whether it holds a request, normalised by `plain_name`."""
+    """Return the names in an image that tell whether it holds a request, normalised by `plain_name`.
+
+    Files of modprobe.d and rules of udev are among them, so that claims name the images that have them.
+    """
     files = {plain_name(file.path) for file in request.files}
     modules = {plain_module(name) for name in request.modules}
     return frozenset(
         name
         for name in map(plain_name, names)
-        if name.startswith(MARKERS + "/") or name in files or _module_of(name) in modules
+        if name.startswith((MARKERS + "/", *_CONFIGURATION)) or name in files or _module_of(name) in modules
     )
 
 

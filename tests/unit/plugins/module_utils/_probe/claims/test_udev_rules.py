@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.claims import EACH_BOOT, Claim
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.claims import EACH_BOOT, NEW_IMAGES, Claim
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import Binding
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramfs import LISTINGS_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.relocation import twins_of
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.select import identity_of
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.udev_rule import RULE_FILE, rule_text
@@ -58,7 +60,7 @@ def of(root: Path, text: str, path: str = RULES) -> list[Claim]:
 def test_matches(tmp_path: Path, matches: str, addresses: tuple[str, ...]) -> None:
     text = f"{matches}, {BIND}"
     assert of(tmp_path, f"# by hand\n{text}\n") == [
-        Claim("udev_rule", RULES, 2, text, None, "vfio-pci", "takes", addresses, (EACH_BOOT,), False)
+        Claim("udev_rule", RULES, 2, text, None, "vfio-pci", "takes", addresses, (EACH_BOOT, NEW_IMAGES), False)
     ]
 
 
@@ -191,6 +193,22 @@ def test_folders_and_their_precedence(tmp_path: Path) -> None:
         "/usr/local/lib/udev/rules.d/20-b.rules",
         "/lib/udev/rules.d/30-c.rules",
     ]
+
+
+@pytest.mark.parametrize("place", ["etc/udev/rules.d/10-vfio.rules", "usr/lib/udev/rules.d/10-vfio.rules"])
+@pytest.mark.parametrize(
+    ("generator", "new"), [("initramfs-tools", (NEW_IMAGES,)), ("dracut", (NEW_IMAGES,)), ("mkinitcpio", ())]
+)
+def test_images_that_have_a_rule(tmp_path: Path, generator: str, new: tuple[str, ...], place: str) -> None:
+    image = tmp_path / "boot/initrd.img"
+    image.parent.mkdir()
+    image.write_bytes(b"image")
+    status = image.stat()
+    stamp = [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns]
+    cache = {"/boot/initrd.img": {"status": stamp, "request": "", "names": [place]}}
+    files = {RULES: f'KERNEL=="{GPU}", {BIND}\n', LISTINGS_FILE: json.dumps(cache)}
+    (claim,) = claims_of(tmp_path, files, boot=machine().boot._replace(initramfs_generator=generator))
+    assert claim.applies_to == (EACH_BOOT, "/boot/initrd.img", *new)
 
 
 def test_the_rule_of_this_collection_is_managed(tmp_path: Path) -> None:

@@ -125,6 +125,8 @@ def test_relevant_names() -> None:
     names = {"lib/modules/6.1.0/kernel/drivers/vfio/pci/vfio-pci.ko.xz", "./etc/udev/rules.d/10-a.rules", "etc/passwd"}
     names |= {"lib/udev/b", MARKER, "lib/modules/6.1.0/kernel/fs/vfat.ko", "etc/vfio-pci.ko"}
     assert rule.relevant_names(names, REQUEST) == PRESENT
+    configuration = {"etc/modprobe.d/vfio.conf", "usr/lib/modprobe.d/a.conf", "usr/lib/udev/rules.d/10-vfio.rules"}
+    assert rule.relevant_names({*names, *configuration}, REQUEST) == PRESENT | configuration
 
 
 @pytest.mark.parametrize(
