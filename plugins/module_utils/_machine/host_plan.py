@@ -25,6 +25,7 @@ class Identity(NamedTuple):
     class_: str | None
     parent: str | None  # address of the bridge above
     serial: str | None = None  # PCI Express device serial number, where it could be read
+    physical_function: str | None = None  # address, of an SR-IOV virtual function
 
     @property
     def ids(self) -> tuple[str | None, ...]:
@@ -55,6 +56,8 @@ class RecordedDevice(NamedTuple):
     select: Selector
     functions: tuple[tuple[str, Identity], ...]  # each with its address at that time
     twins: tuple[tuple[str, Identity], ...]  # the identical devices of the first function, likewise
+    companions: tuple[tuple[str, Identity], ...] = ()  # functions that are bound for being in the same slot, likewise
+    removable: bool = False  # the user can unplug it
 
 
 class HostRecord(NamedTuple):

@@ -13,6 +13,7 @@ from .._machine.desired import ALL, BY_ID, DeviceRequest, Selector
 from .._machine.host_plan import NAMED, SAME_SLOT, SELECTED, Binding, HostRecord, RecordedDevice
 from .._machine.plan import Refusal
 from .groups import group_notes, group_refusals
+from .late_functions import late_notes, with_absent_functions
 from .notation import address_order
 from .refusals import refuse
 from .relocation import locate_device, record_device, recorded_device, twins_of
@@ -65,19 +66,24 @@ def plan_devices(
         accepted: Codes of refusals to override. Where a recorded device is not found, and the refusal for it is
             overridden, its selector is applied again.
     """
+    absent: AbstractSet[str] = frozenset()
+    if "device_not_found" not in accepted:
+        machine, absent = with_absent_functions(machine, requests, record)
     resolutions = [_resolve(machine, request, record, accepted) for request in requests]
     bindings = _unique(binding for resolution in resolutions for binding in resolution.bindings)
+    present = tuple(binding for binding in bindings if binding.address not in absent)
     refusals = [
         *(refusal for resolution in resolutions for refusal in resolution.refusals),
         *(refusal for binding in bindings for refusal in _function_refusals(machine, binding)),
-        *group_refusals(machine, bindings, record),
+        *group_refusals(machine, present, record),
         *_ids_refusals(machine, bindings),
         *(_kernel_refusals(machine) if bindings else ()),
     ]
     notes = [
         *(note for resolution in resolutions for note in resolution.notes),
         *_use_notes(machine, bindings),
-        *group_notes(machine, bindings, record),
+        *group_notes(machine, present, record),
+        *late_notes(machine, bindings, absent),
     ]
     ids = ids_argument(bindings)
     return DevicesPlan(
@@ -109,16 +115,26 @@ def _resolve(machine: Machine, request: DeviceRequest, record: HostRecord, accep
         _group_members(machine, request, index, device.addresses, record, accepted)
         for index in range(len(request.with_group))
     ]
+    slot = functions_of_slot(machine, device.addresses[0]) if whole_slot else ()
     roles = {  # a function that occurs more than once has its last role
         **{address: NAMED for selection in members for address in selection.addresses},
-        **dict.fromkeys(functions_of_slot(machine, device.addresses[0]) if whole_slot else (), SAME_SLOT),
+        **dict.fromkeys(slot, SAME_SLOT),
         **dict.fromkeys(device.addresses, SELECTED),
     }
     selectors, selections = (request.select, *request.with_group), (device, *members)
+    companions = tuple(address for address in slot if address not in device.addresses)
     return _Resolution(
         bindings=tuple(_binding(machine, request, address, role) for address, role in roles.items()),
         recorded=tuple(
-            record_device(machine, record, request.name, position, selector, selection.addresses)
+            record_device(
+                machine,
+                record,
+                request.name,
+                position,
+                selector,
+                selection.addresses,
+                companions if selection is device else (),
+            )
             for position, (selector, selection) in enumerate(zip(selectors, selections))
             if selection.addresses
         ),

@@ -55,6 +55,8 @@ def _device(raw: Any) -> RecordedDevice:
         select=_selector(raw["select"]),
         functions=tuple(_function(item) for item in _list(raw["functions"])),
         twins=tuple(_function(item) for item in _list(raw["twins"])),
+        companions=tuple(_function(item) for item in _list(raw["companions"])),
+        removable=_checked(raw["removable"], bool),
     )
 
 

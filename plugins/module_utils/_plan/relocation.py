@@ -16,6 +16,8 @@ address; where the two can't be told apart, the plan is refused.
   place           an address together with the bridge above it; a function on a root bus has no bridge
   candidate       a function of the machine that is no bridge and no IOMMU, and
                   - has the recorded ids, and
+                  - is a virtual function if and only if the recorded one is; of the recorded physical function, only
+                    the one at the recorded address, since these are numbered, and
                   - shows the recorded serial number; or one of the two serial numbers is unknown (a suspended function
                     shows none), and the one that it shows was recorded for no other card
   free candidate  a candidate at a place that was recorded for no other function
@@ -44,7 +46,7 @@ from .._machine.host_plan import HostRecord, Identity, RecordedDevice
 from .._machine.plan import Refusal
 from .notation import slot_of
 from .refusals import refuse
-from .select import Selection, describe, endpoints, identity_of, listed
+from .select import Selection, describe, endpoints, identity_of, is_removable, listed
 
 #: Outcomes by which a function is found.
 SAME_SERIAL, SAME_PLACE, SAME_BRIDGE = "same serial number", "same place", "same bridge"
@@ -94,8 +96,16 @@ def _candidates(
     return {
         endpoint: current
         for endpoint, current in present.items()
-        if current.ids == identity.ids and _serial_may_match(current.serial, identity.serial, foreign_serials)
+        if current.ids == identity.ids
+        and _kind_matches(endpoint, current, address, identity)
+        and _serial_may_match(current.serial, identity.serial, foreign_serials)
     }
+
+
+def _kind_matches(current_address: str, current: Identity, address: str, identity: Identity) -> bool:
+    if current.physical_function is None or identity.physical_function is None:
+        return current.physical_function == identity.physical_function
+    return current_address == address or current.physical_function != identity.physical_function
 
 
 def _serial_may_match(current: str | None, recorded: str | None, foreign_serials: AbstractSet[str]) -> bool:
@@ -159,7 +169,7 @@ def _serials_of_other_cards(address: str, others: AbstractSet[tuple[str, Identit
 
 def locate_device(machine: Machine, device: RecordedDevice, record: HostRecord) -> Selection:
     """Return where the functions of a recorded device are now, or a refusal where one of them is not found."""
-    others = frozenset(_other_functions(device, record))
+    others = frozenset(other_functions(device, record))
     addresses: list[str] = []
     for address, identity in device.functions:
         location = locate(machine, address, identity, others)
@@ -169,7 +179,8 @@ def locate_device(machine: Machine, device: RecordedDevice, record: HostRecord) 
     return Selection(tuple(dict.fromkeys(addresses)), ())
 
 
-def _other_functions(device: RecordedDevice, record: HostRecord) -> Iterator[tuple[str, Identity]]:
+def other_functions(device: RecordedDevice, record: HostRecord) -> Iterator[tuple[str, Identity]]:
+    """Yield the other functions that the record knows beside those of a device."""
     yield from device.twins
     for other in record.devices:
         if other is not device:
@@ -204,14 +215,29 @@ def recorded_device(record: HostRecord, name: str, position: int, selector: Sele
 
 
 def record_device(
-    machine: Machine, record: HostRecord, name: str, position: int, selector: Selector, addresses: Sequence[str]
+    machine: Machine,
+    record: HostRecord,
+    name: str,
+    position: int,
+    selector: Selector,
+    addresses: Sequence[str],
+    companions: Sequence[str] = (),
 ) -> RecordedDevice:
     """Return what to record of a selection.
 
     A suspended function shows no serial number. If it is where it was, it keeps the recorded one.
+
+    Args:
+        machine: The machine.
+        record: What earlier runs selected.
+        name: Name of the request.
+        position: 0 for `select`, from 1 on for the items of with_group.
+        selector: The selector.
+        addresses: The functions that it selects.
+        companions: The functions that are bound for being in the same slot.
     """
     earlier = recorded_device(record, name, position, selector)
-    known = () if earlier is None else (*earlier.functions, *earlier.twins)
+    known = () if earlier is None else (*earlier.functions, *earlier.twins, *earlier.companions)
     serials = {(address, identity._replace(serial=None)): identity.serial for address, identity in known}
 
     def entry(address: str) -> tuple[str, Identity]:
@@ -221,7 +247,15 @@ def record_device(
         return address, identity
 
     twins = tuple(entry(address) for address in twins_of(machine, addresses[0]) if address not in addresses)
-    return RecordedDevice(name, position, selector, tuple(map(entry, addresses)), twins)
+    return RecordedDevice(
+        name,
+        position,
+        selector,
+        functions=tuple(map(entry, addresses)),
+        twins=twins,
+        companions=tuple(map(entry, companions)),
+        removable=is_removable(machine.pci[addresses[0]]),
+    )
 
 
 def twins_of(machine: Machine, address: str) -> tuple[str, ...]:

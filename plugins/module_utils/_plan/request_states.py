@@ -116,9 +116,12 @@ def _device_states(machine: Machine, plan: HostPlan, observed: Observed) -> Iter
     for binding in plan.bindings or ():
         by_name.setdefault(binding.name, []).append(binding.address)
     for name, addresses in by_name.items():
-        drivers = [machine.pci[address].driver or "no driver" for address in addresses]
-        now = ", ".join(f"{address} {driver}" for address, driver in zip(addresses, drivers))
-        is_bound = all(driver == DRIVER for driver in drivers)
+        drivers = {
+            address: machine.pci[address].driver or "no driver" for address in addresses if address in machine.pci
+        }
+        now = ", ".join(f"{address} {drivers.get(address, 'absent')}" for address in addresses)
+        # An absent function is bound when it appears, see udev_rule.
+        is_bound = all(driver == DRIVER for driver in drivers.values())
         yield _state(plan, observed, DEVICES, name, f"{', '.join(addresses)} on {DRIVER}", now, is_bound)
 
 

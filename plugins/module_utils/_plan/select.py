@@ -21,6 +21,8 @@ _NEVER_ASSIGNABLE = ("06", "0806")
 _DISPLAY, _WITHOUT_OUTPUTS = "03", "0302"
 _AMD_GRAPHICS, _AMD_PROCESSOR = "1002", "1022"  # AMD's two vendor ids
 _MOST_LISTED = 12
+#: Value of PciFunction.removable.
+REMOVABLE = "removable"
 _CHOOSE_LISTED = (
     "Change the selection so that it matches one of the listed devices; vfio.workstation.report lists all devices."
 )
@@ -50,12 +52,18 @@ def identity_of(function: PciFunction) -> Identity:
         class_=function.class_,
         parent=function.parent,
         serial=function.serial_number,
+        physical_function=function.physical_function,
     )
 
 
 def is_endpoint(function: PciFunction) -> bool:
     """Tell whether a function can be passed through by its class: it is no bridge and no IOMMU."""
     return not (function.bridge or (function.class_ or "").startswith(_NEVER_ASSIGNABLE))
+
+
+def is_removable(function: PciFunction) -> bool:
+    """Tell whether the user can unplug a function, as behind a Thunderbolt port."""
+    return function.removable == REMOVABLE
 
 
 def may_have_outputs(function: PciFunction) -> bool:
@@ -82,13 +90,17 @@ def functions_of_slot(machine: Machine, address: str) -> tuple[str, ...]:
 
     AMD processors with integrated graphics have the GPU and its audio (vendor 1002) in one slot with USB controllers,
     the security processor and more audio (vendor 1022), each in an IOMMU group of its own. No card has both vendors.
+    A virtual function is a device of its own, wherever its physical function is.
     """
+    if machine.pci[address].physical_function is not None:
+        return (address,)
     vendor = machine.pci[address].vendor
     other_device = {_AMD_GRAPHICS: _AMD_PROCESSOR, _AMD_PROCESSOR: _AMD_GRAPHICS}.get(vendor or "")
     return tuple(
         endpoint
         for endpoint in endpoints(machine)
         if slot_of(endpoint) == slot_of(address)
+        and machine.pci[endpoint].physical_function is None
         and (other_device is None or machine.pci[endpoint].vendor != other_device)
     )
 
@@ -109,13 +121,17 @@ def select_device(machine: Machine, name: str, selector: Selector, *, whole_slot
     """
     candidates = endpoints(machine)
     matches = matching(machine, selector, candidates)
-    devices = {slot_of(address) for address in matches} if whole_slot else set(matches)
+    devices = {_device_of(machine, address) for address in matches} if whole_slot else set(matches)
     if len(devices) == 1:
         return Selection(matches, ())
     if not matches:
         return Selection((), (_not_found(machine, name, selector, candidates),))
     seen = f"{name}: {len(devices)} devices match {selector_text(selector)}:{listed(machine, matches)}"
     return Selection((), (refuse("device_ambiguous", seen),))
+
+
+def _device_of(machine: Machine, address: str) -> str:
+    return address if machine.pci[address].physical_function is not None else slot_of(address)
 
 
 def _not_found(machine: Machine, name: str, selector: Selector, candidates: Sequence[str]) -> Refusal:
@@ -208,6 +224,8 @@ def describe(machine: Machine, address: str) -> str:
     parts.append(f"group {function.iommu_group or 'none'}")
     if function.boot_display:
         parts.append("boot display")
+    if function.physical_function is not None:
+        parts.append(f"virtual function of {function.physical_function}")
     parts.extend(uses_text(function))
     return ", ".join(parts)
 

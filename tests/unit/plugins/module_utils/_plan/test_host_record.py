@@ -29,11 +29,21 @@ WORDS = st.none() | st.lists(st.text(max_size=5), max_size=2).map(tuple)
 SELECTORS = st.builds(
     Selector, WORD, WORD, WORDS, WORD, WORDS, WORD, WORD, WORD, WORDS, st.none() | st.booleans(), WORD
 )
-FUNCTIONS = st.lists(st.tuples(st.text(max_size=5), st.builds(Identity, *[WORD] * 7)), max_size=2).map(tuple)
+FUNCTIONS = st.lists(st.tuples(st.text(max_size=5), st.builds(Identity, *[WORD] * 8)), max_size=2).map(tuple)
 RECORDS = st.builds(
     HostRecord,
     st.lists(
-        st.builds(RecordedDevice, st.text(max_size=5), st.integers(0, 9), SELECTORS, FUNCTIONS, FUNCTIONS), max_size=2
+        st.builds(
+            RecordedDevice,
+            st.text(max_size=5),
+            st.integers(0, 9),
+            SELECTORS,
+            FUNCTIONS,
+            FUNCTIONS,
+            FUNCTIONS,
+            st.booleans(),
+        ),
+        max_size=2,
     ).map(tuple),
     st.lists(st.text(max_size=5), max_size=3).map(tuple),
     st.lists(st.integers(0, 99), max_size=3).map(tuple),

@@ -43,6 +43,10 @@ def known(parent: str | None, serial: str | None = None) -> Identity:
     return identity_of(gpu(parent, serial))
 
 
+def virtual(of: str, parent: str | None = None) -> PciFunction:
+    return gpu(parent)._replace(physical_function=of)
+
+
 NIC = function("10ec:8125", "020000", "r8169", None)
 PORT_BRIDGE = function("1022:14db", "060400", "pcieport", None)
 KNOWN_TWIN = {(TWIN_AT, known(TWIN_BRIDGE))}
@@ -201,6 +205,22 @@ LOCATIONS = {
         {GPU_AT: gpu(TWIN_BRIDGE)}, known(BRIDGE), KNOWN_TWIN, REPLACED, ()
     ),
     "nothing but the twin": Case({TWIN_AT: gpu(TWIN_BRIDGE)}, known(BRIDGE), KNOWN_TWIN, MISSING, ()),
+    "a virtual function of the same physical function, with another number": Case(
+        {"0000:41:00.1": virtual("0000:40:00.0")}, identity_of(virtual("0000:40:00.0")), set(), MISSING, ()
+    ),
+    "a virtual function of another physical function": Case(
+        {"0000:61:00.1": virtual("0000:60:00.0", NEW_BRIDGE)},
+        identity_of(virtual("0000:40:00.0", BRIDGE)),
+        set(),
+        ONLY_CANDIDATE,
+        ("0000:61:00.1",),
+    ),
+    "a physical function where a virtual one was": Case(
+        {GPU_AT: gpu(None)}, identity_of(virtual("0000:40:00.0")), set(), REPLACED, ()
+    ),
+    "a virtual function where a physical one was": Case(
+        {GPU_AT: virtual("0000:40:00.0", BRIDGE)}, known(BRIDGE), set(), REPLACED, ()
+    ),
     "nothing at all": Case({}, known(BRIDGE), set(), MISSING, ()),
 }
 

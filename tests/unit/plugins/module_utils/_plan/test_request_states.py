@@ -81,6 +81,18 @@ def test_a_device(name: str) -> None:
     assert "0000:41:00.0, 0000:41:00.1 on vfio-pci" in device.requested
 
 
+@pytest.mark.parametrize(("running", "active"), [(GATE, True), ("ro", False)])
+def test_a_device_that_appears_later_is_active_when_it_would_be_bound(running: str, active: bool) -> None:
+    desired = parse_desired(yaml.safe_load(GPU))
+    assert isinstance(desired, Desired), desired
+    plan = plan_host(bound("nouveau"), desired, HostRecord())
+    assert isinstance(plan, HostPlan), plan
+    without = machine({address: other for address, other in DESKTOP.items() if not address.startswith("0000:41")})
+    (device,) = request_states(without, desired, plan, Observed(lines(GATE, running), {}, {}))
+    assert device.now == "0000:41:00.0 absent, 0000:41:00.1 absent"
+    assert device.active is active
+
+
 def test_each_size_of_huge_pages_by_its_own_arguments() -> None:
     text = "hugepages: [{size: 1G, count: 2, nodes: null}, {size: 2M, count: 0x0, nodes: null, at: run}]"
     large, small = states_of(bound("x"), text.replace("0x0", "4"), lines("hugepagesz=1G hugepages=2", "ro"))
