@@ -75,7 +75,7 @@ def test_twenty_machines_of_which_some_cannot(fleet: Fleet) -> None:
     lines = table[: table.index("20 hosts: ")].splitlines()
     assert max(map(len, lines)) <= 80
     # The line of a failed host says the first refusal in words.
-    assert "refused; nothing was changed. [device_in_use] gpu: 0000:01:00.0 is in use" in table
+    assert "refused; nothing was changed. [device_in_use] gpu: 0000:01:00.0 is in use" in run.output
     assert max(map(len, refusals.splitlines())) <= 100
 
 
