@@ -129,7 +129,7 @@ class Transaction:
             if not is_draft(os.path.basename(step.path)):  # a leftover draft is not worth restoring
                 self._take_snapshot(step.path)
             files.remove(self._prefix + step.path)
-            # The kernel dates a file's metadata anew when it loses a name: that was us.
+            # Removing a name changes the ctime of a file that has other names: record it as a change of this run.
             other = files.destination_of(step.path)
             if other is not None:
                 self._note_result(other)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Claims: everything on a host that takes a PCI function from the host's driver, whoever wrote it."""
+"""Claims: everything on a host that takes a PCI function from the host's driver, managed or foreign."""
 
 from __future__ import annotations
 

@@ -77,7 +77,7 @@ def host_findings(machine: Machine, bound: AbstractSet[str], *, all_functions: b
             continue
         claims = [claim for claim in function.claims if claim.effect == TAKES and not claim.managed]
         lines = [f"\n  claimed by {_where([claim])}: `{claim.text}`" for claim in claims]
-        unknown = "\n  No configuration claims it: a program or person bound it to that driver since the boot."
+        unknown = "\n  No configuration claims it: a program or a user bound it to that driver since the boot."
         yield refuse("host_device_taken", describe(machine, address) + ("".join(dict.fromkeys(lines)) or unknown))
 
 
@@ -135,4 +135,4 @@ def _word_notes(claim: Claim, where: str, cpus: CpuPlan | None) -> Iterator[str]
         if isolated:
             shared = isolated.intersection(cpus.guests)
             which = f"CPUs {numbers_text(shared)} of these are for guests" if shared else "none of these is for guests"
-            yield f"{where}: `{claim.text}` isolates CPUs from boot on; {which} by this request"
+            yield f"{where}: `{claim.text}` isolates CPUs from boot; {which} by this request"

@@ -39,7 +39,7 @@ def plan_cpus(machine: Machine, request: CpuIsolationRequest, near: Sequence[int
     if not isinstance(request.cpus, str) and not request.cpus:
         return CpuResult(CpuPlan((), online or (), (), request.mode, "No CPU is reserved for guests."), ())
     if not online or not machine.cpus.cores:
-        seen = "/sys/devices/system/cpu does not tell which CPUs are online, or which of them share a core"
+        seen = "/sys/devices/system/cpu does not show which CPUs are online, or which of them share a core"
         return CpuResult(None, (refuse("cpus_unknown", seen),))
     if isinstance(request.cpus, str):
         return _auto(machine, request, near)

@@ -168,8 +168,8 @@ save_state() {
         for unit in $UNITS; do
             systemctl show --property=AllowedCPUs --value "$unit" >"$STATE.new/$unit"
             ! get "$CGROUPS/$unit/cpuset.cpus" || put "$STATE.new/$unit.cpus" "$line"
-            for folder in $CONTROL; do
-                [ ! -e "$folder/$unit.d/$PROPERTY" ] || : >"$STATE.new/$unit.property"
+            for dir in $CONTROL; do
+                [ ! -e "$dir/$unit.d/$PROPERTY" ] || : >"$STATE.new/$unit.property"
             done
         done
     fi
@@ -296,9 +296,9 @@ restore_processes() {
         get "$STATE/$unit" || line=''
         systemctl set-property --runtime "$unit" AllowedCPUs="$line" || failed="$failed $unit"
         [ ! -e "$STATE/$unit.property" ] || continue
-        for folder in $CONTROL; do
-            rm -f "$folder/$unit.d/$PROPERTY"
-            [ ! -d "$folder/$unit.d" ] || rmdir --ignore-fail-on-non-empty "$folder/$unit.d"
+        for dir in $CONTROL; do
+            rm -f "$dir/$unit.d/$PROPERTY"
+            [ ! -d "$dir/$unit.d" ] || rmdir --ignore-fail-on-non-empty "$dir/$unit.d"
         done
     done
 }

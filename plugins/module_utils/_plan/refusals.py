@@ -120,7 +120,7 @@ CODES = {
     ),
     "ids_match_a_host_device": (
         "Every device with those ids would be bound to vfio-pci, including those that stay with the host.",
-        "Use bind_by: function, which tells identical devices apart.",
+        "Use bind_by: function, which distinguishes identical devices.",
     ),
     "kernel_lacks_vfio": (
         "With that kernel the device would be without a driver, or on the host's driver.",
@@ -187,7 +187,7 @@ CODES = {
         "Remove the protection, if nobody needs it, and run this again.",
     ),
     "record_damaged": (
-        "What is managed by this collection and what is foreign could not be told apart any more.",
+        "What is managed by this collection and what is foreign could no longer be distinguished.",
         "Restore the file from a backup; or move it away, remove the managed arguments by hand, and run this again.",
     ),
 }

@@ -5,7 +5,7 @@
 """Find the devices that an earlier run selected, after firmware, other cards or people changed the PCI addresses.
 
 A record stands for one physical device. Another device is never taken for it merely because it is at the recorded
-address; where the two can't be told apart, the plan is refused.
+address; where the two can't be distinguished, the plan is refused.
 
 `locate` decides for one recorded function. The terms of the table:
 

@@ -51,8 +51,8 @@ REPETITIONS = {
     "intremap": Repetition(WORDS, "drivers/iommu/irq_remapping.c, setup_irqremap()"),
     # The first occurrence takes effect, and the kernel logs a warning for the others.
     "default_hugepagesz": Repetition(FIRST, "hugetlbpage.rst: can only be specified once"),
-    "isolcpus": Repetition(FIRST, "kernel/sched/isolation.c, housekeeping_setup(): later ones must match"),
-    "nohz_full": Repetition(FIRST, "kernel/sched/isolation.c, housekeeping_setup(): later ones must match"),
+    "isolcpus": Repetition(FIRST, "kernel/sched/isolation.c, housekeeping_setup(): later values must match"),
+    "nohz_full": Repetition(FIRST, "kernel/sched/isolation.c, housekeeping_setup(): later values must match"),
 }
 
 #: Pairs of (parameter, word) that can't both take effect, and the source. `*` is every other word of that parameter.

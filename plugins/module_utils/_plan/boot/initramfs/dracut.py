@@ -69,7 +69,7 @@ installkernel() {
 install() {
     _vfio_workstation_complete=yes
 %(copies)s    if [[ $_vfio_workstation_complete == yes ]]; then
-        mkdir -p "${initdir}/%(folder)s"
+        mkdir -p "${initdir}/%(directory)s"
         : > "${initdir}/%(marker)s"
     fi
     return 0
@@ -135,7 +135,7 @@ def _module(request: InitramfsRequest) -> str | None:
     values = {
         "adds": "".join(f"    _vfio_workstation_add {arguments}\n" for arguments in module_arguments(request)),
         "copies": "".join(f"    _vfio_workstation_copy {arguments}\n" for arguments in copy_arguments(request)),
-        "folder": marker.rpartition("/")[0],
+        "directory": marker.rpartition("/")[0],
         "marker": marker,
     }
     return _TEMPLATE % values

@@ -58,7 +58,7 @@ add() {
 """
 _TAIL = """
 if [ "$complete" = yes ]; then
-    mkdir -p "${DESTDIR}/%(folder)s"
+    mkdir -p "${DESTDIR}/%(directory)s"
     : >"${DESTDIR}/%(marker)s"
 fi
 """
@@ -105,4 +105,4 @@ def _hook(request: InitramfsRequest) -> str | None:
         return None
     calls = [f"copy {arguments}\n" for arguments in copy_arguments(request)]
     calls += [f"add {arguments}\n" for arguments in module_arguments(request)]
-    return _HEAD + "".join(calls) + _TAIL % {"folder": marker.rpartition("/")[0], "marker": marker}
+    return _HEAD + "".join(calls) + _TAIL % {"directory": marker.rpartition("/")[0], "marker": marker}

@@ -70,7 +70,7 @@ _vfio_workstation_add() {
 build() {
     _vfio_workstation_complete=yes
 %(calls)s    if [[ $_vfio_workstation_complete == yes ]]; then
-        mkdir -p "$BUILDROOT/%(folder)s"
+        mkdir -p "$BUILDROOT/%(directory)s"
         : > "$BUILDROOT/%(marker)s"
     fi
 }
@@ -176,4 +176,4 @@ def _hook(request: InitramfsRequest) -> str | None:
         return None
     calls = [f"    _vfio_workstation_copy {arguments}\n" for arguments in copy_arguments(request)]
     calls += [f"    _vfio_workstation_add {arguments}\n" for arguments in module_arguments(request)]
-    return _HOOK % {"calls": "".join(calls), "folder": marker.rpartition("/")[0], "marker": marker}
+    return _HOOK % {"calls": "".join(calls), "directory": marker.rpartition("/")[0], "marker": marker}

@@ -79,7 +79,7 @@ class GrubEntries:
         return lines
 
     def reason_to_regenerate(self, change: Change, added: Sequence[str]) -> str | None:
-        """Return what has to be changed in the menu; None if nothing has to be, whoever wrote it.
+        """Return what has to be changed in the menu; None if nothing has to be, no matter which program wrote it.
 
         Args:
             change: The change to make.

@@ -48,7 +48,7 @@ class BootLoader(Protocol):
     def steps(self, change: Change) -> Sequence[Step]:
         """Return the steps that make a change, in an order in which the host boots after a power cut between any two.
 
-        Nothing if files, entries and fallback entries are as requested already, whoever wrote them.
+        Nothing if files, entries and fallback entries are as requested already, no matter which program wrote them.
         """
 
 
