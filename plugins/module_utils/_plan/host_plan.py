@@ -234,8 +234,14 @@ def plan_absent(record: HostRecord, sections: Collection[str]) -> HostPlan:
 
 def _nodes_of_devices(machine: Machine, record: HostRecord) -> tuple[int, ...]:
     """Return the NUMA nodes of bound functions, those of selected devices first; none where no node is nearer."""
-    selected = (address for device in record.devices for address, _identity in device.functions)
-    nodes = [machine.pci[address].numa_node for address in (*selected, *record.bound) if address in machine.pci]
+    selected = (function for device in record.devices for function in device.functions)
+    # An absent virtual function is as near as the function that creates it.
+    addresses = (
+        *(address if address in machine.pci else identity.physical_function for address, identity in selected),
+        *record.bound,
+    )
+    functions = [machine.pci[address] for address in addresses if address is not None and address in machine.pci]
+    nodes = [function.numa_node for function in functions]
     return tuple(node for node in dict.fromkeys(nodes) if node is not None)
 
 

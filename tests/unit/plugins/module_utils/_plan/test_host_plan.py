@@ -22,7 +22,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.argume
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.initramfs import decide as initramfs
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import plan_host
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
-from ansible_collections.vfio.workstation.tests.machines.values import DESKTOP, cores, machine, memory
+from ansible_collections.vfio.workstation.tests.machines.values import DESKTOP, cores, function, machine, memory
 
 SECTIONS = {
     "iommu": "{pass_through: true}",
@@ -226,3 +226,19 @@ def test_a_plan_is_valid_for_the_later_rules_and_a_refusal_is_complete(host: Mac
     second = plan_host(host, requested(**sections), result.record)
     assert isinstance(second, HostPlan)
     assert second == result
+
+
+def test_cpus_and_memory_stay_near_a_virtual_function_while_it_is_absent() -> None:
+    functions = {
+        "0000:51:00.0": function("8086:1572", "020000", "i40e", "30", numa_node=1),
+        "0000:51:02.0": function("8086:154c", "020000", "iavf", "31", numa_node=1, physical_function="0000:51:00.0"),
+    }
+    present = {**server().pci, **functions}
+    absent = {address: other for address, other in present.items() if address != "0000:51:02.0"}
+    sections = {"devices": "[{name: vf, select: {address: '0000:51:02.0'}}]", "cpu_isolation": "{mode: boot}"}
+    before = plan(server()._replace(pci=present), **sections)
+    assert before.cpus is not None
+    assert before.cpus.guests[0] >= 8  # on the second node
+    after = plan(server()._replace(pci=absent), before.record, **sections)
+    assert after.notes != before.notes
+    assert after._replace(notes=()) == before._replace(notes=())
