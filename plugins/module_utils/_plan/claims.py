@@ -5,7 +5,8 @@
 """What foreign configuration does to devices: claims that contradict a request, and functions that the host lost.
 
 A claim that takes a function which the request leaves to the host is refused: after the next boot the host would be
-without its screen, or a guest would have the wrong one of two identical cards.
+without its screen, or a guest would have the wrong one of two identical cards. So is one that gives a requested
+function to another driver once the host has booted.
 """
 
 from __future__ import annotations
@@ -13,7 +14,17 @@ from __future__ import annotations
 from typing import AbstractSet, Iterator, Sequence
 
 from .._machine import Machine
-from .._machine.claims import GUEST_START, NOTED, RUNNING, TAKES, Claim, is_guest_driver
+from .._machine.claims import (
+    GUEST_START,
+    NOTED,
+    RECOGNISED,
+    RUNNING,
+    TAKES,
+    WITHHOLDS,
+    Claim,
+    driver_of,
+    is_guest_driver,
+)
 from .._machine.host_plan import CpuPlan
 from .._machine.plan import Refusal
 from .notation import numbers_text, parse_numbers
@@ -24,6 +35,20 @@ from .select import describe, is_endpoint, listed
 _ACS_OVERRIDE = "pcie_acs_override"
 _ISOLATED = "isolcpus"
 _GONE_MODULE = "vfio_virqfd"
+_UNSAFE_INTERRUPTS = "allow_unsafe_interrupts"
+_VFIO = "vfio-pci"
+#: Claims that act after the initramfs has bound what is requested, and so undo it.
+_LATE = ("driverctl", "udev_rule", "systemd_unit", "boot_script")
+#: What to do besides removing a claim, by its kind.
+_ALSO = {
+    "cmdline": "then regenerate the boot menu",
+    "driverctl": "`driverctl unset-override` does that",
+    "libvirt": "`virsh edit` does that",
+    "systemd_unit": "or `systemctl disable` the unit",
+    "boot_script": "",
+    "modules_load": "",
+}
+_REBUILD = "then rebuild the initramfs images, which hold copies"
 
 
 def claim_refusals(machine: Machine, bound: AbstractSet[str]) -> Iterator[Refusal]:
@@ -35,12 +60,19 @@ def claim_refusals(machine: Machine, bound: AbstractSet[str]) -> Iterator[Refusa
     """
     for places in _by_text(machine):
         claim = places[0]
-        kept = [address for address in claim.addresses if address not in bound]
-        if claim.effect == TAKES and kept and _lasts(places):
-            seen = (
-                f"{_where(places)}: `{claim.text}` takes these functions, which the host keeps:{listed(machine, kept)}"
-            )
-            yield refuse("claimed_by_others", seen, remedy=_remedy(claim))
+        if claim.effect != TAKES or not _lasts(places):
+            continue
+        where = f"{_where(places)}: `{claim.text}`"
+        if is_guest_driver(claim.driver):
+            kept = [address for address in claim.addresses if address not in bound]
+            if kept:
+                seen = f"{where} takes these functions, which the host keeps:{listed(machine, kept)}"
+                yield refuse("claimed_by_others", seen, remedy=_remedy(places))
+        requested = [address for address in claim.addresses if address in bound]
+        if requested and _undoes_request(claim):
+            seen = f"{where} gives these functions, which are requested, to {claim.driver}:{listed(machine, requested)}"
+            danger = "Once the host has booted, they would be on that driver, and no guest could use them."
+            yield refuse("claimed_by_others", seen, danger=danger, remedy=f"Remove it there{_also(places)}.")
 
 
 def claim_notes(machine: Machine, bound: AbstractSet[str], cpus: CpuPlan | None) -> Iterator[str]:
@@ -53,12 +85,22 @@ def claim_notes(machine: Machine, bound: AbstractSet[str], cpus: CpuPlan | None)
     """
     for places in _by_text(machine):
         claim = places[0]
-        where = _where(places)
-        if claim.effect == TAKES and claim.addresses and bound >= set(claim.addresses):
-            functions = ", ".join(claim.addresses)
-            yield f"{where}: `{claim.text}` takes {functions} too, as requested; it is not needed any more"
-        elif claim.effect == TAKES and claim.addresses and not _lasts(places) and GUEST_START in claim.applies_to:
-            yield f"{where}: a guest takes {', '.join(claim.addresses)} from the host's driver whenever it starts"
+        where = f"{_where(places)}: `{claim.text}`"
+        functions = ", ".join(claim.addresses)
+        kept = [address for address in claim.addresses if address not in bound]
+        if claim.effect == TAKES and is_guest_driver(claim.driver) and claim.addresses:
+            if not kept:
+                yield f"{where} takes {functions} too, as requested; it is not needed any more"
+            elif not _lasts(places) and GUEST_START in claim.applies_to:
+                yield f"{_where(places)}: a guest takes {functions} from the host's driver whenever it starts"
+        elif claim.effect == RECOGNISED and _lasts(places) and (kept or not claim.addresses):
+            which = f"take {functions}" if claim.addresses else "take functions; which ones can't be told"
+            yield f"{where} may {which}. Make sure that it leaves to the host what is not requested"
+        elif claim.effect == WITHHOLDS and kept and _lasts(places):
+            yield f"{where} keeps the host's driver from {', '.join(kept)}, which the host keeps"
+        elif claim.effect == NOTED and is_guest_driver(claim.driver):
+            if bound and driver_of(claim.driver or "") == _VFIO:
+                yield f"{where} keeps {_VFIO} from being loaded: requested functions would be without any driver"
         elif claim.effect == NOTED:
             yield from _word_notes(claim, where, cpus)
 
@@ -108,26 +150,39 @@ def _where(places: Sequence[Claim]) -> str:
     return " and ".join(texts)
 
 
-def _remedy(claim: Claim) -> str:
-    again = {
-        "cmdline": "then regenerate the boot menu",
-        "driverctl": "`driverctl unset-override` does that",
-        "libvirt": "`virsh edit` does that",
-    }.get(claim.kind, "then rebuild the initramfs images, which hold copies")
+def _undoes_request(claim: Claim) -> bool:
+    """Return whether a claim gives its functions to a driver other than VFIO's after the initramfs is done."""
+    return claim.kind in _LATE and not (claim.driver or "").replace("_", "-").endswith(_VFIO)
+
+
+def _remedy(places: Sequence[Claim]) -> str:
     return (
-        f"Remove it there ({again}). Functions that guests are to have are requested in `devices`, by address and "
+        f"Remove it there{_also(places)}. Functions that guests are to have are requested in `devices`, by address and "
         "identity, so that identical devices stay with the host."
     )
+
+
+def _also(places: Sequence[Claim]) -> str:
+    """Return what to do besides, in parentheses; "" if that is nothing."""
+    if any("TuneD" in (claim.origin or "") for claim in places):
+        return " (in TuneD's profile, then apply that again with `tuned-adm profile`)"
+    also = _ALSO.get(places[0].kind, _REBUILD)
+    return f" ({also})" if also else ""
 
 
 def _word_notes(claim: Claim, where: str, cpus: CpuPlan | None) -> Iterator[str]:
     if _ACS_OVERRIDE in claim.text:
         yield (
-            f"{where}: `{claim.text}` makes IOMMU groups look smaller than the hardware isolates (a patch outside of "
+            f"{where} makes IOMMU groups look smaller than the hardware isolates (a patch outside of "
             "Linux): a guest with a device may reach devices of the host"
         )
     elif _GONE_MODULE in claim.text:
-        yield f"{where}: `{claim.text}`: the module {_GONE_MODULE} is part of vfio since Linux 6.2; remove the line"
+        yield f"{where}: the module {_GONE_MODULE} is part of vfio since Linux 6.2; remove the line"
+    elif _UNSAFE_INTERRUPTS in claim.text:
+        yield (
+            f"{where} has VFIO accept an IOMMU without interrupt remapping: a guest with a device can inject "
+            "interrupts into the host, and so take it over"
+        )
     elif claim.text.startswith(_ISOLATED + "=") and cpus is not None:
         words = claim.text.partition("=")[2].split(",")
         lists = [parse_numbers(word) for word in words]
@@ -135,4 +190,4 @@ def _word_notes(claim: Claim, where: str, cpus: CpuPlan | None) -> Iterator[str]
         if isolated:
             shared = isolated.intersection(cpus.guests)
             which = f"CPUs {numbers_text(shared)} of these are for guests" if shared else "none of these is for guests"
-            yield f"{where}: `{claim.text}` isolates CPUs from boot; {which} by this request"
+            yield f"{where} isolates CPUs from boot; {which} by this request"

@@ -17,8 +17,10 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.claims i
     NEW_IMAGES,
     NOTED,
     ORDERS,
+    RECOGNISED,
     RUNNING,
     TAKES,
+    WITHHOLDS,
     Claim,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import CpuPlan
@@ -82,10 +84,46 @@ def test_a_claim_on_what_the_host_keeps_is_refused_by_file_and_line() -> None:
         ({"applies_to": (GUEST_START,)}, False),
         ({"applies_to": (RUNNING, NEW_ENTRIES)}, True),
         ({"addresses": (DISPLAY,), "kind": "driverctl", "path": f"/etc/driverctl.d/{DISPLAY}", "line": 1}, True),
+        ({"addresses": (DISPLAY,), "kind": "driverctl", "driver": "amdgpu"}, False),  # the host's own
+        ({"addresses": (GPU,), "kind": "cmdline", "driver": "pci-stub"}, False),  # the initramfs takes it from there
+        ({"addresses": (GPU,), "kind": "driverctl", "driver": "mlx5_vfio_pci"}, False),
+        ({"addresses": (GPU,), "kind": "driverctl", "driver": "nvidia"}, True),
+        ({"addresses": (GPU,), "kind": "udev_rule", "driver": "pci-stub"}, True),
+        ({"addresses": (GPU,), "kind": "modprobe_install", "driver": "nvidia"}, False),
     ],
 )
 def test_which_claims_are_refused(change: dict[str, Any], refused: bool) -> None:
     assert bool(list(claim_refusals(claimed(MODPROBE._replace(**change)), BOUND))) == refused
+
+
+def test_a_claim_that_would_undo_the_request_is_refused_with_its_own_danger() -> None:
+    claim = MODPROBE._replace(
+        kind="driverctl", path=f"/etc/driverctl.d/{GPU}", line=1, text="nvidia", driver="nvidia", addresses=(GPU,)
+    )
+    (refusal,) = claim_refusals(claimed(claim), BOUND)
+    assert f"/etc/driverctl.d/{GPU}, line 1: `nvidia` gives these functions, which are requested, to nvidia:" in (
+        refusal.seen
+    )
+    assert "no guest could use them" in refusal.danger
+    assert refusal.remedy == "Remove it there (`driverctl unset-override` does that)."
+
+
+@pytest.mark.parametrize(
+    ("change", "remedy"),
+    [
+        ({"kind": "cmdline"}, "Remove it there (then regenerate the boot menu). "),
+        ({"kind": "systemd_unit"}, "Remove it there (or `systemctl disable` the unit). "),
+        ({"kind": "boot_script"}, "Remove it there. "),
+        ({"kind": "udev_rule"}, "Remove it there (then rebuild the initramfs images, which hold copies). "),
+        (
+            {"kind": "cmdline", "origin": "tuned_params, written by TuneD"},
+            "Remove it there (in TuneD's profile, then apply that again with `tuned-adm profile`). ",
+        ),
+    ],
+)
+def test_remedies(change: dict[str, Any], remedy: str) -> None:
+    (refusal,) = claim_refusals(claimed(MODPROBE._replace(**change)), BOUND)
+    assert refusal.remedy.startswith(remedy)
 
 
 def test_a_word_and_its_copies_are_one_refusal_that_names_what_to_edit() -> None:
@@ -106,12 +144,42 @@ def test_what_agrees_is_a_note() -> None:
 
 
 @pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"effect": RECOGNISED, "addresses": (TWIN,)}, f"may take {TWIN}. Make sure"),
+        ({"effect": RECOGNISED, "addresses": ()}, "may take functions; which ones can't be told. Make sure"),
+        ({"effect": RECOGNISED, "addresses": (GPU,)}, None),
+        ({"effect": RECOGNISED, "addresses": (TWIN,), "applies_to": (GUEST_START,)}, None),
+        (
+            {"effect": WITHHOLDS, "driver": None, "addresses": (TWIN, GPU)},
+            f"keeps the host's driver from {TWIN}, which",
+        ),
+        ({"effect": WITHHOLDS, "driver": None, "addresses": (GPU,)}, None),
+        ({"effect": NOTED, "addresses": ()}, "keeps vfio-pci from being loaded"),
+        ({"effect": NOTED, "addresses": (), "driver": "pci-stub"}, None),
+        ({"driver": "nvidia", "addresses": (GPU,)}, None),
+        ({"addresses": (TWIN,), "applies_to": (GUEST_START,)}, f"a guest takes {TWIN} from the host's driver"),
+    ],
+)
+def test_what_may_concern_the_host_is_a_note(change: dict[str, Any], words: str | None) -> None:
+    notes = list(claim_notes(claimed(MODPROBE._replace(**change)), BOUND, None))
+    assert len(notes) == (words is not None)
+    assert all((words or "") in note for note in notes)
+
+
+def test_a_driver_that_nobody_requests_may_stay_away() -> None:
+    claim = MODPROBE._replace(effect=NOTED, addresses=(), text="blacklist vfio-pci")
+    assert list(claim_notes(claimed(claim), frozenset(), None)) == []
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         ("pcie_acs_override=downstream,multifunction", "smaller than the hardware isolates"),
         ("isolcpus=domain,managed_irq,1", "none of these is for guests"),
         ("isolcpus=2-5", "CPUs 4-5 of these are for guests"),
         ("vfio_virqfd", "part of vfio since Linux 6.2"),
+        ("options vfio_iommu_type1 allow_unsafe_interrupts=1", "can inject interrupts into the host"),
     ],
 )
 def test_words_that_matter_are_noted(text: str, words: str) -> None:
