@@ -4,27 +4,27 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Make a machine one whose devices, memory and CPUs can be given to guests."""
+"""Configure a host for PCI passthrough."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host
-short_description: Make a machine one whose devices, memory and CPUs can be given to guests
+short_description: "Configure a host for PCI passthrough: device binding, huge pages, CPU isolation"
 version_added: 0.1.0
 author:
   - The vfio.workstation contributors (@vfio-workstation)
 description:
   - Inspects the host, plans every requested section and applies the plan in one pass, or refuses
     with every reason at once and changes nothing.
-  - Each section may be given alone, or several together. One that is not given, or is V(null), is not spoken of and
-    stays as an earlier run left it. One that is empty takes away what an earlier run brought.
-  - Whatever could stop a machine from booting, or take a device from the host, hangs on the kernel command line. The
-    boot menu keeps an entry "without VFIO" for every kernel, which boots the machine as it was.
-  - A function is bound by address and identity, never by address alone. One that moved since the last run is found
-    again; another device in its old place is never taken for it.
-  - Every file is replaced by rename, and boot menus and initramfs images only after they were checked. Where anything
-    fails, all files are put back byte for byte. A run that finds everything right runs no tool and writes nothing.
+  - Sections can be requested one by one or together, with the same result. Sections that are omitted or V(null) are
+    left unmanaged. A section that is empty removes what an earlier run configured for it.
+  - Everything that can affect booting, or takes a device from the host, is gated by kernel arguments. The boot menu
+    gets an entry "without VFIO" for every kernel, which boots the host without them.
+  - A function is bound by its address and identity, never by its address alone. A function that has moved since the
+    last run is found again, and another device at its old address is not bound.
+  - Files are replaced atomically; boot menus and initramfs images only after a check of their content. If a step fails,
+    all files are restored byte for byte. A run that finds the host as requested runs no tool and writes nothing.
 extends_documentation_fragment:
   - vfio.workstation.attributes
 attributes:
@@ -35,99 +35,276 @@ attributes:
 options:
   iommu:
     description:
-      - The IOMMU shall be on. A mapping, which may be empty.
-      - C(pass_through) (a boolean, false by default) gives the host's own drivers identity mapping. Devices of guests
-        stay translated.
-    type: raw
+      - Enables the IOMMU. A mapping, which may be empty.
+    type: dict
+    suboptions:
+      pass_through:
+        description:
+          - Whether devices of the host get identity mapping (C(iommu=pt)). Devices of guests are still translated.
+        type: bool
+        default: false
   devices:
     description:
-      - The devices that guests shall have, as a list of mappings.
-      - C(name) is a name of your choice for it. C(select) is a mapping of what it must be like, of C(address), C(slot),
-        C(class), C(vendor), C(device), C(subsystem_vendor), C(subsystem_device), C(model), C(boot_display), C(driver);
-        it must come to one device.
-      - C(functions) is V(all) (the default), so that a GPU's audio and USB functions come along, or V(selected).
-      - C(bind_by) is V(function) (the default), which tells twins apart, or V(id) for C(vfio-pci.ids=).
-      - C(with_group) is a list of selections like C(select), for members of its IOMMU group that go along with it.
-    type: raw
+      - The devices for guests, a list of mappings. They are bound to vfio-pci at boot.
+      - An empty list returns all of them to the host.
+    type: list
+    elements: dict
+    suboptions:
+      name:
+        description:
+          - A name of your choice, such as V(gpu). It identifies the device in results and in later runs.
+        type: str
+        required: true
+      select:
+        description:
+          - The properties that identify the device. Exactly one device of the host must have all of them; otherwise the
+            run is refused, with a list of candidates. Functions of one slot count as one device.
+          - An address such as V(0000:41:00.0) may be written instead of the mapping.
+          - Put addresses and hexadecimal digits in quotes, because YAML reads some of them as numbers.
+        type: raw
+        required: true
+        suboptions:
+          class:
+            description:
+              - The kind of device, one of V(display), V(audio), V(video), V(nvme), V(sata), V(storage), V(network),
+                V(wireless), V(usb), V(thunderbolt) and V(accelerator), or the leading digits of a PCI class, such as
+                V(0c03).
+            type: str
+          vendor:
+            description:
+              - The vendor, one of V(nvidia), V(amd) and V(intel), or four hexadecimal digits.
+            type: str
+          device:
+            description:
+              - The device id, four hexadecimal digits.
+            type: str
+          id:
+            description:
+              - Vendor id and device id in one, such as V(10de:2684).
+            type: str
+          subsystem_vendor:
+            description:
+              - The id of the card's vendor, four hexadecimal digits.
+            type: str
+          subsystem_device:
+            description:
+              - The card vendor's id of the device, four hexadecimal digits.
+            type: str
+          subsystem:
+            description:
+              - Both subsystem ids in one, such as V(1043:88e2).
+            type: str
+          address:
+            description:
+              - The address of a function, such as V(0000:41:00.0).
+            type: str
+          slot:
+            description:
+              - The address of a slot, which is an address without function, such as V(0000:41:00).
+            type: str
+          model:
+            description:
+              - Words that the names of vendor and device contain, such as V(rtx 4090).
+            type: str
+          boot_display:
+            description:
+              - Whether the device is the GPU that the firmware uses for its output.
+            type: bool
+          driver:
+            description:
+              - The driver that the device is bound to.
+            type: str
+      functions:
+        description:
+          - V(all) binds all functions in the slot of the selected one, such as the audio and USB functions of a GPU.
+          - V(selected) binds only the selected function.
+        type: str
+        choices: [all, selected]
+        default: all
+      bind_by:
+        description:
+          - V(function) binds a function by its address and identity, so that an identical device stays with the host.
+          - V(id) binds by ids, as C(vfio-pci.ids=) does. Refused if a device of the host has the same ids.
+        type: str
+        choices: [function, id]
+        default: function
+      with_group:
+        description:
+          - Further members of the IOMMU group to bind, each written as C(select).
+          - A guest gets an IOMMU group as a whole. The run is refused unless all members of the group are selected.
+        type: list
+        elements: raw
+        default: []
   hugepages:
     description:
-      - The huge pages that are set aside for guests, as a list of mappings.
-      - C(size) is a page size such as V(1G) or V(2M). C(memory), such as V(16G), or C(count) says how much.
-      - C(nodes) is V(auto) (the default, where the devices and the CPUs of guests are), a list of NUMA nodes, or
-        V(null) for wherever the kernel likes. C(at) is V(auto), V(boot) or V(run).
-    type: raw
+      - The huge pages to reserve for guests, a list of mappings. An empty list removes them.
+    type: list
+    elements: dict
+    suboptions:
+      size:
+        description:
+          - A page size that the host supports, such as V(1G) or V(2M).
+        type: str
+        required: true
+      memory:
+        description:
+          - How much memory to reserve, such as V(16G), a multiple of the page size.
+          - Exactly one of C(memory) and C(count) is required.
+        type: str
+      count:
+        description:
+          - How many pages to reserve.
+        type: int
+      nodes:
+        description:
+          - The NUMA nodes to spread the pages over, such as V([0, 1]).
+          - V(auto) uses the nodes of the guests' devices and CPUs. V(null) leaves the choice to the kernel.
+        type: raw
+        default: auto
+      at:
+        description:
+          - V(boot) reserves the pages at boot, by kernel arguments. V(run) allocates them in the running system.
+          - V(auto) depends on the page size, and is V(boot) for 1 GiB and more.
+        type: str
+        choices: [auto, boot, run]
+        default: auto
   cpu_isolation:
     description:
-      - The CPUs that are kept for guests, as a mapping, which may be empty.
-      - C(cpus) is V(auto) (the default), a list such as V(2-7,10), or V(none). With V(auto), C(keep_for_host) is the
-        number of whole cores that stay with the host, and C(count) the number of whole cores for guests.
-      - C(mode) is V(dynamic) (the default), where a systemd unit keeps the host off those CPUs while it runs, or
-        V(boot), where kernel arguments do so from boot on.
-    type: raw
+      - The CPUs to reserve for guests, a mapping. An empty mapping chooses everything automatically.
+    type: dict
+    suboptions:
+      cpus:
+        description:
+          - A list of CPUs such as V(2-7,10), or V(none) to end the isolation.
+          - V(auto) chooses whole cores near the guests' devices, in as few L3 caches as possible, performance cores
+            first.
+        type: raw
+        default: auto
+      keep_for_host:
+        description:
+          - With V(auto), the number of whole cores that stay with the host, among them the core of CPU 0.
+          - By default two if the host has four cores or more, otherwise one.
+        type: int
+      count:
+        description:
+          - With V(auto), the number of whole cores for guests. By default those of one L3 cache.
+        type: int
+      mode:
+        description:
+          - V(dynamic) isolates the CPUs while the unit C(vfio-workstation-cpu-isolation.service) is active.
+          - V(boot) isolates them from boot, by the kernel arguments C(isolcpus), C(nohz_full) and C(rcu_nocbs).
+        type: str
+        choices: [dynamic, boot]
+        default: dynamic
   access:
     description:
-      - Who may use the devices of guests without being root, as a mapping.
-      - C(group) is the name of a group that may open them. C(memlock) is a mapping of C(users) and C(groups) who may
-        lock memory, as VFIO does with all of a guest's, and C(limit), V(unlimited) by default.
-    type: raw
+      - Who may use the devices of guests without root, a mapping. Guests of libvirt's system daemon do not need it.
+    type: dict
+    suboptions:
+      group:
+        description:
+          - The group whose members may open the devices of guests in C(/dev/vfio), such as V(kvm).
+        type: str
+      memlock:
+        description:
+          - Who may lock memory. VFIO locks all memory of a guest that has a device.
+        type: dict
+        suboptions:
+          users:
+            description:
+              - Names of users.
+            type: list
+            elements: str
+            default: []
+          groups:
+            description:
+              - Names of groups.
+            type: list
+            elements: str
+            default: []
+          limit:
+            description:
+              - How much memory, such as V(17G). A guest needs its memory and about 1 GiB more for QEMU.
+            type: str
+            default: unlimited
   kvm:
     description:
-      - Options of the kernel's KVM modules, as a mapping of booleans. What is not named stays with the distribution.
-      - There are C(nested), C(ignore_msrs), C(report_ignored_msrs), and C(interrupt_virtualization) for APICv or AVIC.
-    type: raw
+      - Options of the KVM modules, a mapping. Options that are omitted keep the distribution's setting.
+    type: dict
+    suboptions:
+      nested:
+        description:
+          - Whether guests can run guests.
+        type: bool
+      ignore_msrs:
+        description:
+          - Whether KVM ignores accesses to unknown model-specific registers, as some guests require.
+        type: bool
+      report_ignored_msrs:
+        description:
+          - Whether KVM writes each ignored access to the kernel log.
+        type: bool
+      interrupt_virtualization:
+        description:
+          - Whether the CPU delivers interrupts to guests without exits to the host. Intel calls it APICv, AMD AVIC.
+        type: bool
   arguments:
     description:
-      - Further kernel arguments of your own, as a list of strings. Their owner is C(bootloader).
-    type: raw
+      - Additional kernel arguments, a list in their order. An empty list removes them.
+      - They belong to the owner C(bootloader) of M(vfio.workstation.kernel_cmdline).
+    type: list
+    elements: str
   memory_for_host:
     description:
-      - What huge pages must leave to the host, such as V(4G). An eighth of all memory, and no less than 2 GiB, by
-        default.
-    type: raw
+      - The memory that huge pages must leave to the host, such as V(4G).
+      - By default one eighth of all memory, at least 2 GiB.
+    type: str
   accept:
     description:
-      - Codes of refusals whose danger you take upon you, each by its name, as a list.
-    type: raw
+      - A list of refusal codes to override, such as V(device_in_use).
+    type: list
+    elements: str
+    default: []
   conflicts:
     description:
-      - What to do about kernel arguments of others that contradict these, such as C(amd_iommu=off).
-      - V(refuse) changes nothing and names them with file and line. V(replace) takes them out while ours are there, and
-        puts them back when those go.
+      - What to do about foreign kernel arguments that contradict the requested ones, such as C(amd_iommu=off).
+      - V(refuse) refuses the run and names them with file and line. V(replace) sets them aside while the requested
+        arguments are present, and restores them afterwards.
     type: str
     choices: [refuse, replace]
     default: refuse
   state:
     description:
-      - V(present) applies the request. V(absent) takes O(sections) away, or all of them, until every file is as it
-        was before the first run.
+      - V(present) applies the request. V(absent) removes O(sections), or all sections, until every file is as it was
+        before the first run.
     type: str
     choices: [present, absent]
     default: present
   sections:
     description:
-      - With O(state=absent), what is to go. Everything, when it is left out.
+      - With O(state=absent), the sections to remove. All by default.
     type: list
     elements: str
     choices: [iommu, devices, hugepages, cpu_isolation, access, kvm, arguments]
   root:
     description:
-      - Folder on the managed machine with a captured tree to plan for instead of the machine. Only in check mode.
+      - Folder on the managed host with a captured tree to plan for, instead of the running host. In check mode only.
     type: path
     default: /
 notes:
-  - Boots nothing. When RV(reboot_required) is true, the running kernel does not show yet what the next one will.
+  - Does not reboot. If RV(reboot_required) is true, a reboot makes active what the running kernel does not show yet.
   - Keeps its records in C(/etc/vfio-workstation), and removes them with the last section.
 seealso:
   - module: vfio.workstation.host_info
   - module: vfio.workstation.kernel_cmdline
   - module: vfio.workstation.initramfs
   - name: Linux kernel, VFIO
-    description: How devices are given to guests, and what IOMMU groups are.
+    description: IOMMU groups, and the requirements for passing a device through.
     link: https://docs.kernel.org/driver-api/vfio.html
 """
 
 EXAMPLES = r"""
-- name: Give the GPU that is not the boot display to guests, with memory and cores near it
+- name: Reserve the GPU that is not the boot display for guests, with memory and cores near it
   vfio.workstation.host:
     iommu: {}
     devices:
@@ -139,21 +316,21 @@ EXAMPLES = r"""
   register: host
   become: true
 
-- name: Reboot where a next boot would show more than this one
+- name: Reboot if the configuration requires it
   ansible.builtin.reboot:
   when: host.reboot_required
   become: true
 
-- name: Give one of two identical cards, with the USB controller that shares its group
+- name: Bind one of two identical cards, and the USB controller in its IOMMU group
   vfio.workstation.host:
     devices:
-      - name: second card
+      - name: second_card
         select: {address: "0000:41:00.0"}
         with_group:
           - {class: usb}
   become: true
 
-- name: Let the users of a group start guests of their own, and keep the log quiet
+- name: Let a group use guest devices without root, and keep ignored MSR accesses out of the kernel log
   vfio.workstation.host:
     access:
       group: kvm
@@ -161,14 +338,14 @@ EXAMPLES = r"""
     kvm: {ignore_msrs: true, report_ignored_msrs: false}
   become: true
 
-- name: What would be done to a machine that somebody captured
+- name: Plan for a captured host
   vfio.workstation.host:
     devices:
       - {name: gpu, select: {vendor: nvidia}}
     root: /srv/captures/desk-14
   check_mode: true
 
-- name: Everything as it was before
+- name: Remove all that the module has configured
   vfio.workstation.host:
     state: absent
   become: true
@@ -176,21 +353,21 @@ EXAMPLES = r"""
 
 RETURN = r"""
 requests:
-  description: How far each request has come at the end of the run; in check mode, as things are.
+  description: The state of each request at the end of the run; in check mode, as the host is.
   returned: success, and when refused
   type: list
   elements: dict
   contains:
     section:
-      description: The section that it belongs to.
+      description: The section of the request.
       type: str
       sample: devices
     name:
-      description: The device's name, the size of huge pages, or what else tells it from others.
+      description: The name of the device, the size of huge pages, or another name that is unique within the section.
       type: str
       sample: gpu
     requested:
-      description: What it resolves to on this machine.
+      description: What the request resolves to on this host.
       type: str
       sample: 0000:41:00.0, 0000:41:00.1 on vfio-pci
     now:
@@ -198,50 +375,50 @@ requests:
       type: str
       sample: 0000:41:00.0 nouveau, 0000:41:00.1 snd_hda_intel
     configured:
-      description: The files that future kernels inherit from hold it.
+      description: Whether the files that future kernels inherit from have it.
       type: bool
       sample: true
     staged:
-      description: Every installed kernel would boot with it.
+      description: Whether every installed kernel would boot with it.
       type: bool
       sample: true
     active:
-      description: The running system shows it. V(null) where that can't be told.
+      description: Whether the running system shows it. V(null) if unknown.
       type: bool
       sample: false
 states:
-  description: The same of all requests together, and of what is not wanted any more.
+  description: The state of all requests together, and of the removal of what is no longer requested.
   returned: success, and when refused
   type: dict
   contains:
     configured:
-      description: The files that future kernels inherit from are as they shall be.
+      description: Whether the files that future kernels inherit from are as requested.
       type: bool
       sample: true
     staged:
-      description: So is every installed kernel's entry and initramfs.
+      description: Whether the boot entry and the initramfs of every installed kernel are as requested.
       type: bool
       sample: true
     active:
-      description: The running system shows all of it. V(null) where that can't be told.
+      description: Whether the running system shows all of it. V(null) if unknown.
       type: bool
       sample: false
 reboot_required:
   description:
-    - Whether a reboot would bring what the running system does not show.
-    - Where the machine was booted with all of it, and does not show it nevertheless, another reboot would end the same,
-      and this is V(false) while RV(states.active) is V(false), too.
+    - Whether a reboot would make active what the running system does not show.
+    - If the host was booted with all of it and does not show it nevertheless, another reboot would not help. This is
+      V(false) then, and so is RV(states.active).
   returned: success
   type: bool
   sample: true
 notes:
-  description: What a person should know of the plan.
+  description: Notes on the plan.
   returned: success, and when refused
   type: list
   elements: str
   sample: ["gpu: moved from 0000:41:00.0 to 0000:42:00.0"]
 devices:
-  description: The functions that shall be on vfio-pci, in bus order. V(null) when the section is not spoken of.
+  description: The functions to bind to vfio-pci, in bus order. V(null) if the section is unmanaged.
   returned: success, and when refused
   type: list
   elements: dict
@@ -255,7 +432,7 @@ devices:
       type: str
       sample: "0000:41:00.0"
     identity:
-      description: What the function is, by which it is found again.
+      description: The identity of the function, by which it is found again.
       type: dict
       sample: {vendor: "10de", device: "2204", parent: "0000:40:01.1"}
     role:
@@ -267,27 +444,27 @@ devices:
       type: str
       sample: function
     twins:
-      description: Addresses of other functions with the same ids.
+      description: Addresses of identical devices, which have the same ids.
       type: list
       elements: str
       sample: ["0000:21:00.0"]
 cpus:
-  description: The CPUs that are kept for guests. V(null) when the section is not spoken of.
+  description: The CPUs reserved for guests. V(null) if the section is unmanaged.
   returned: success, and when refused
   type: dict
   contains:
     guests:
-      description: Theirs.
+      description: CPUs for guests.
       type: list
       elements: int
       sample: [8, 9, 10, 11]
     host:
-      description: Those that stay with the host.
+      description: CPUs that stay with the host.
       type: list
       elements: int
       sample: [0, 1, 2, 3]
     arguments:
-      description: Kernel arguments; none in dynamic mode.
+      description: Kernel arguments; none in the mode V(dynamic).
       type: list
       elements: str
       sample: ["isolcpus=domain,managed_irq,8-11"]
@@ -296,7 +473,7 @@ cpus:
       type: str
       sample: dynamic
     reason:
-      description: Why these, in one sentence.
+      description: Why these CPUs were chosen, in one sentence.
       type: str
       sample: >-
         CPUs 8-11 are for guests: 2 whole cores, in one L3 cache of 32 MiB, on the devices' node 1, and the host keeps
@@ -326,13 +503,13 @@ findings:
       type: str
       sample: Remove what claims it and reboot.
 refusals:
-  description: Why nothing was done. Empty when nothing was in the way.
+  description: Why the run was refused. Empty if it was not.
   returned: success, and when refused
   type: list
   elements: dict
   contains:
     code:
-      description: Stable name of the reason.
+      description: The refusal code, a stable name of the reason.
       type: str
       sample: group_shared_with_host
     seen:
@@ -340,16 +517,16 @@ refusals:
       type: str
       sample: "gpu: IOMMU group 1 also has these devices of the host: 0000:00:1f.2 [8086:2922], class 0106, driver ahci"
     danger:
-      description: What would come of it.
+      description: Why it is dangerous.
       type: str
       sample: >-
         An IOMMU group is passed through as a whole: with a member on a driver of the host, no guest could start.
     remedy:
-      description: What you can do.
+      description: What to do about it.
       type: str
       sample: Name those members in with_group, to pass them through too; or move the card to another slot.
 loader:
-  description: The boot loader, and how it is configured. V(null) when no kernel argument is spoken of.
+  description: The boot loader and its way of configuration. V(null) if no kernel argument is managed.
   returned: success
   type: str
   sample: grub
@@ -360,7 +537,7 @@ entries:
   elements: dict
   sample: []
 generator:
-  description: What makes initramfs images. V(null) when no device is spoken of.
+  description: The generator of initramfs images. V(null) if no device is managed.
   returned: success
   type: str
   sample: initramfs-tools
@@ -371,7 +548,7 @@ images:
   elements: dict
   sample: []
 steps:
-  description: What was done, or in check mode would be done, in that order; each with its reason.
+  description: The steps that were carried out, or in check mode would be, in their order and with their reasons.
   returned: success
   type: list
   elements: dict
@@ -381,7 +558,7 @@ steps:
       argv: [/usr/sbin/grub-mkconfig, -o, "{draft}"]
       check: grub.cfg
       effect: staged
-      reason: bring the arguments into the menu
+      reason: add the arguments to the menu
 tools:
   description: The tools that were run.
   returned: success

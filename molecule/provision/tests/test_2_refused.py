@@ -83,7 +83,7 @@ def test_what_is_broken_says_so(all_at_once: Played) -> None:
     assert "out of order" in all_at_once.failures["menu-fails"]
     assert "every file is as it was" in all_at_once.failures["menu-fails"]
     assert "It did not come back within" in all_at_once.failures["does-not-come-back"]
-    assert "Rebooted, and yet it is not what was asked for" in all_at_once.failures["short-of-pages"]
+    assert "Rebooted, but the configuration is not active" in all_at_once.failures["short-of-pages"]
     assert "hugepages 1G" in all_at_once.failures["short-of-pages"]
     assert all_at_once.failures["out-of-reach"].startswith("unreachable: ")
 

@@ -2,97 +2,91 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""From variables to requests: who may use devices, how KVM is set, and kernel arguments of the person's own."""
+"""Parse the sections for access, KVM and custom kernel arguments."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, Mapping
 
 from .._machine.cmdline import units
 from .._machine.desired import AccessRequest, KvmRequest
 from .boot.check_arguments import argument_clashes, argument_problem
-from .input_reader import Variables
+from .input_reader import InputReader
 from .notation import size_text
+from .request_spec import UNLIMITED
 
-_ACCESS = ("group", "memlock")
-_MEMLOCK = ("users", "groups", "limit")
-_KVM = ("nested", "ignore_msrs", "report_ignored_msrs", "interrupt_virtualization")
-UNLIMITED = "unlimited"
-#: Nothing that means something to the files that the names go to: udev(7) expands $ and %, and a quote ends a value
-#: there; limits.conf(5) has @, % and * before a name, : in ranges of numbers, and # for comments.
+#: Names without characters that are special in the files they are written to: udev(7) expands $ and %, and a quote ends
+#: a value there; limits.conf(5) has @, % and * before a name, : in ranges of numbers, and # for comments.
 _ACCOUNT = re.compile(r"(?![0-9]+\Z)[A-Za-z0-9_][A-Za-z0-9_.@-]{0,63}", re.ASCII)
-#: Below that, no guest could be given a device: all of its memory is locked.
+#: A guest with a device has all of its memory locked, and could not start with less.
 _LEAST_LOCKED = 64 << 20
 
 
-def read_access(found: Variables, raw: Any) -> AccessRequest | None:
-    """Return who may use devices of guests."""
-    values = found.mapping("access", raw, _ACCESS)
+def parse_access(reader: InputReader, values: Mapping[str, Any] | None) -> AccessRequest | None:
+    """Return who may use the devices of guests without root."""
     if values is None:
         return None
-    group = values.get("group")
+    group = values["group"]
     if group is not None:
-        group = _account(found, "access.group", group, "group")
-    memlock = found.mapping("access.memlock", values.get("memlock"), _MEMLOCK)
+        group = _account(reader, "access.group", group, "group")
+    memlock = values["memlock"]
     if memlock is None:
         return AccessRequest(group)
-    users = _accounts(found, "access.memlock.users", memlock.get("users"), "user")
-    groups = _accounts(found, "access.memlock.groups", memlock.get("groups"), "group")
-    limit = _limit(found, memlock.get("limit"))
-    if memlock.get("limit") is not None and not (memlock.get("users") or memlock.get("groups")):
-        expected = "users or groups beside it, whom the limit is for"
-        found.say("access.memlock.limit", memlock["limit"], expected, "Name them, or leave out the limit.")
-    return AccessRequest(group, users, groups, limit)
+    limit = _limit(reader, memlock["limit"])
+    if memlock["limit"] != UNLIMITED and not (memlock["users"] or memlock["groups"]):
+        expected = "users or groups that the limit is for"
+        reader.report("access.memlock.limit", memlock["limit"], expected, "Name them, or omit the limit.")
+    return AccessRequest(
+        group, _accounts(reader, memlock["users"], "user"), _accounts(reader, memlock["groups"], "group"), limit
+    )
 
 
-def _account(found: Variables, path: str, raw: Any, kind: str) -> str | None:
-    if isinstance(raw, str) and _ACCOUNT.fullmatch(raw):
-        return raw
+def _account(reader: InputReader, path: str, value: Any, kind: str) -> str | None:
+    if isinstance(value, str) and _ACCOUNT.fullmatch(value):
+        return value
     expected = f"the name of a {kind}: letters, digits, and _ . - @ between them"
-    found.say(path, raw, expected, f"Write the name as `getent {'passwd' if kind == 'user' else 'group'}` shows it.")
+    reader.report(path, value, expected, f"Write it as `getent {'passwd' if kind == 'user' else 'group'}` prints it.")
     return None
 
 
-def _accounts(found: Variables, path: str, raw: Any, kind: str) -> tuple[str, ...]:
-    items = found.items(path, raw) or []
-    names = [_account(found, where, item, kind) for where, item in items]
+def _accounts(reader: InputReader, items: Any, kind: str) -> tuple[str, ...]:
+    names = [_account(reader, path, value, kind) for path, value in items]
     return tuple(dict.fromkeys(name for name in names if name is not None))
 
 
-def _limit(found: Variables, raw: Any) -> int | None:
-    if raw is None or raw == UNLIMITED:
+def _limit(reader: InputReader, value: Any) -> int | None:
+    if value == UNLIMITED:
         return None
-    limit = found.size("access.memlock.limit", raw)
+    limit = reader.size("access.memlock.limit", value)
     if limit is not None and (limit < _LEAST_LOCKED or limit % 1024):
         expected = f"{UNLIMITED}, or {size_text(_LEAST_LOCKED)} and more, in whole KiB"
-        found.say("access.memlock.limit", raw, expected, "Name what the largest guest has, and 1 GiB more for QEMU.")
+        remedy = "Write the memory of the largest guest, and 1 GiB more for QEMU."
+        reader.report("access.memlock.limit", value, expected, remedy)
     return limit
 
 
-def read_kvm(found: Variables, raw: Any) -> KvmRequest | None:
-    """Return how KVM shall be set."""
-    values = found.mapping("kvm", raw, _KVM)
-    if values is None:
-        return None
-    return KvmRequest(**{name: found.boolean(f"kvm.{name}", values.get(name)) for name in _KVM})
+def parse_kvm(values: Mapping[str, Any] | None) -> KvmRequest | None:
+    """Return the options of KVM."""
+    return None if values is None else KvmRequest(**values)
 
 
-def read_arguments(found: Variables, raw: Any) -> tuple[str, ...] | None:
-    """Return the units of the person's own kernel arguments."""
-    items = found.items("arguments", raw)
+def parse_arguments(reader: InputReader, items: Any) -> tuple[str, ...] | None:
+    """Return the argument units of custom kernel arguments."""
     if items is None:
         return None
     texts = []
-    for path, item in items:
-        if not isinstance(item, str):
-            found.say(path, item, "an argument as text", "Put quotes around it.")
+    for path, value in items:
+        if value is None:
             continue
-        problem = argument_problem(item)
+        if not isinstance(value, str):
+            reader.report(path, value, "an argument as text", "Put it in quotes.")
+            continue
+        problem = argument_problem(value)
         if problem is not None:
-            found.say(path, item, problem.expected, problem.remedy)
+            reader.report(path, value, problem.expected, problem.remedy)
             continue
-        texts.append(item)
+        texts.append(value)
     for clash in argument_clashes(texts):
-        found.say("arguments", list(texts), "arguments that can stand on one line", clash)
+        reader.report("arguments", list(texts), "arguments that fit on one command line", clash)
     return units(texts)

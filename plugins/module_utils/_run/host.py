@@ -6,9 +6,8 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, Sequence
-
-from ansible.module_utils.basic import AnsibleModule
+import os
+from typing import NoReturn, Sequence
 
 from .._apply.transaction import Check
 from .._machine.desired import Desired
@@ -17,10 +16,11 @@ from .._machine.plan import Refusal
 from .._plan.boot.cmdline_change import CmdlineRequest
 from .._plan.boot.cmdline_record import DamagedRecord
 from .._plan.claims import host_findings
-from .._plan.host_plan import DEVICES, OWN_FILES, SECTIONS, owner_of, plan_absent, plan_host
+from .._plan.host_plan import DEVICES, OWN_FILES, owner_of, plan_absent, plan_host
 from .._plan.host_record import parse_host_record
-from .._plan.parse_desired import parse_desired
+from .._plan.parse_desired import parse_host
 from .._plan.refusals import refuse
+from .._plan.request_spec import HOST, argument_spec
 from .._probe import probe
 from .._probe.host_context import read_host_context
 from .._probe.tree import FILE_LIMIT, Tree
@@ -28,43 +28,19 @@ from . import initramfs, kernel_cmdline
 from .converge import Outcome, converge
 from .host_outcome import Host, Parts, inspect_files, outcome, refused
 from .info import check_planned_root
-
-_REQUESTS = (*SECTIONS, "memory_for_host", "accept")
-
-ARGUMENTS: dict[str, dict[str, Any]] = {
-    **{name: {"type": "raw"} for name in _REQUESTS},
-    "conflicts": {"type": "str", "choices": ["refuse", "replace"], "default": "refuse"},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "sections": {"type": "list", "elements": "str", "choices": list(SECTIONS)},
-    "root": {"type": "path", "default": "/"},
-}
+from .raw_options import RawOptionsModule
 
 
 def run_host() -> NoReturn:
     """Apply the requested sections, or remove sections."""
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    desired = parse_desired({name: module.params[name] for name in _REQUESTS})
-    errors = [*check_parameters(module.params, module.check_mode), *(desired if isinstance(desired, list) else ())]
-    if errors or isinstance(desired, list):
-        module.fail_json(msg="\n".join(errors))
-    absent = tuple(module.params["sections"] or SECTIONS) if module.params["state"] == "absent" else None
-    replace = module.params["conflicts"] == "replace"
-    run = HostRun(desired, absent, replace, caches=not module.check_mode, root=module.params["root"])
+    module = RawOptionsModule(argument_spec=argument_spec(HOST), supports_check_mode=True)
+    options = parse_host(module.options)
+    root = os.path.expanduser(os.path.expandvars(str(module.options.get("root") or "/")))
+    mistakes = [*(options if isinstance(options, list) else ()), *check_planned_root(root, module.check_mode)]
+    if mistakes or isinstance(options, list):
+        module.fail_json(msg="\n".join(mistakes))
+    run = HostRun(options.desired, options.absent, options.replace, caches=not module.check_mode, root=root)
     converge(module, run.observe, run.checks)
-
-
-def check_parameters(params: dict[str, Any], check_mode: bool) -> list[str]:
-    """Return the mistakes in the parameters besides the sections: what was found, what was expected, what to do."""
-    errors = check_planned_root(params["root"], check_mode)
-    requested = [name for name in SECTIONS if params.get(name) is not None]
-    if params["state"] == "absent" and requested:
-        errors.append(
-            f"state: absent removes sections, and {', '.join(requested)} is requested at the same time. "
-            "Omit the requests, and name the sections to remove in `sections`."
-        )
-    if params["state"] == "present" and params["sections"] is not None:
-        errors.append("sections: applies to state=absent only. Omit it, or set state=absent.")
-    return errors
 
 
 class HostRun:

@@ -70,7 +70,7 @@ def test_twenty_machines_of_which_some_cannot(fleet: Fleet) -> None:
     assert "ws05: failed" in table
     assert "did not come back" in table
     assert "ws06: failed" in table
-    assert "Rebooted, and yet it is not what was asked for: staged" in table
+    assert "Rebooted, but the configuration is not active: staged" in table
     assert "\n20 hosts: 1 unreachable, 2 refused, 3 failed, 14 active\n" in table
     lines = table[: table.index("20 hosts: ")].splitlines()
     assert max(map(len, lines)) <= 80
@@ -162,7 +162,7 @@ def test_a_machine_that_runs_it_for_itself_is_told_and_not_rebooted(fleet: Fleet
     fleet.add("ws1", {"workstation_iommu": {}, "ansible_connection": "local"})
     run = fleet.run(PROVISION, environment={"STAND_IN_MACHINE": fleet.folder("ws1")}, **REBOOTS)
     assert run.status == 0, run.output
-    assert "ws1 runs this for itself, and is not rebooted from within" in run.output
+    assert "ws1 runs this playbook for itself and is not rebooted by it" in run.output
     assert "ws1: configured and staged; reboot to activate" in run.printed(SUMMARY)
     assert [call["check"] for call in fleet.calls("ws1")] == [True, False]
 
@@ -172,7 +172,7 @@ def test_however_a_machine_connects_to_itself(fleet: Fleet) -> None:
     fleet.boots_as_this_computer("ws1")
     run = fleet.run(PROVISION, **REBOOTS)
     assert run.status == 0, run.output
-    assert "ws1 runs this for itself" in run.output
+    assert "ws1 runs this playbook for itself" in run.output
     assert "reboots" not in fleet.state("ws1")
 
 
@@ -181,7 +181,7 @@ def test_as_ansible_pull_runs_it(fleet: Fleet) -> None:
     words = ("--connection", "local", "--inventory", "localhost,", "--limit", "localhost,127.0.0.1")
     run = fleet.run_as_is(PROVISION, *words, environment={"STAND_IN_MACHINE": fleet.folder("localhost")}, **REBOOTS)
     assert run.status == 0, run.output
-    assert "localhost runs this for itself" in run.output
+    assert "localhost runs this playbook for itself" in run.output
 
 
 def test_nothing_set_is_a_report_and_no_change(fleet: Fleet) -> None:

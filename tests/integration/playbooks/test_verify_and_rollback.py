@@ -42,12 +42,32 @@ def test_verify_fails_the_machine_that_is_not_as_asked(fleet: Fleet, state: dict
 
 def test_verify_of_what_is_active_is_one_call_and_exits_with_0(fleet: Fleet) -> None:
     fleet.add("ws1", **ACTIVE)
-    fleet.add("ws2", {})  # no configuration requested
     run = fleet.run(VERIFY)
     assert run.status == 0, run.output
     assert len(fleet.calls("ws1")) == 1
     assert run.recap["ws1"]["ok"] <= 5
     assert run.recap["ws1"]["changed"] == 0
+
+
+def test_verify_fails_a_host_without_a_requested_configuration_unless_that_is_allowed(fleet: Fleet) -> None:
+    fleet.add("ws1", **ACTIVE)
+    fleet.add("ws2", {})
+    run = fleet.run(VERIFY)
+    assert run.status != 0
+    assert {name: counts["failed"] for name, counts in run.recap.items()} == {"ws1": 0, "ws2": 1}
+    assert "ws2: no configuration requested" in run.printed(SUMMARY)
+    assert "or verify_allow_nothing to true" in run.output
+
+    run = fleet.run(VERIFY, verify_allow_nothing="yes")
+    assert run.status == 0, run.output
+    assert "ws2: no configuration requested" in run.printed(SUMMARY)
+
+
+def test_verify_of_a_rollback_needs_no_requested_configuration(fleet: Fleet) -> None:
+    fleet.add("ws1", {"workstation_state": "absent"}, files=False, running=False)
+    run = fleet.run(VERIFY)
+    assert run.status == 0, run.output
+    assert "ws1: rolled back; nothing is left" in run.printed(SUMMARY)
 
 
 def test_rollback_takes_everything_back_and_verifies_it(fleet: Fleet) -> None:

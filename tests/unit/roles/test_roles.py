@@ -15,10 +15,8 @@ import pytest
 import yaml
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HostPlan, HostRecord
-from ansible_collections.vfio.workstation.plugins.module_utils._plan import parse_desired as parser
-from ansible_collections.vfio.workstation.plugins.module_utils._plan import parse_extras
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import plan_host
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_selector import CLASSES, VENDORS
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
 from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
 from tests.machines import build
 
@@ -58,46 +56,6 @@ def test_a_role_is_one_call_as_root(role: str) -> None:
     assert call["register"] == f"{role}_result"
 
 
-@pytest.mark.parametrize(
-    ("role", "variable"), [("vfio_pci", "devices"), ("vfio_pci", "access"), ("hugepages", "sizes")]
-)
-def test_sister_roles_say_the_same_of_the_same(role: str, variable: str) -> None:
-    section = "hugepages" if variable == "sizes" else variable
-    one, other = options(role)[f"{role}_{variable}"], options("workstation")[f"workstation_{section}"]
-    assert {**one, "description": None} == {**other, "description": None}
-
-
-@pytest.mark.parametrize(
-    ("section", "keys"),
-    [
-        ("devices", parser._DEVICE),
-        ("hugepages", parser._HUGEPAGES),
-        ("cpu_isolation", parser._CPU_ISOLATION),
-        ("access", parse_extras._ACCESS),
-        ("kvm", parse_extras._KVM),
-        ("iommu", ("pass_through",)),
-    ],
-)
-def test_every_key_that_is_read_is_documented_and_no_other(section: str, keys: tuple[str, ...]) -> None:
-    assert set(options("workstation")[f"workstation_{section}"]["options"]) == set(keys)
-
-
-def test_what_a_selection_may_say_is_documented() -> None:
-    text = " ".join(options("workstation")["workstation_devices"]["options"]["select"]["description"])
-    assert all(f"V({name})" in text for name in (*CLASSES, *VENDORS))
-    keys = set(re.findall(r"C\((\w+)\)", text))
-    wrong = {key for key in keys if isinstance(parse({"devices": [{"name": "a", "select": {key: "0000"}}]}), str)}
-    assert wrong == set()
-    assert keys >= {"class", "vendor", "device", "id", "slot", "address", "model", "driver", "boot_display"}
-
-
-def parse(sections: dict[str, Any]) -> Any:
-    """Return the requests, or what is said of a key that nobody knows."""
-    desired = parser.parse_desired(sections, prefix="workstation_")
-    unknown = [text for text in desired if "expected one of the keys" in text] if isinstance(desired, list) else []
-    return unknown[0] if unknown else desired
-
-
 def test_there_are_five_examples_and_the_first_is_that_of_the_projects_readme() -> None:
     assert len(EXAMPLES) == 5
     text = (ROLES.parent / "README.md").read_text(encoding="utf-8")
@@ -110,7 +68,7 @@ def test_an_example_comes_true_on_its_machine(machine: str, text: str, tmp_path:
     variables = yaml.safe_load(text)
     assert set(variables) <= set(options("workstation"))
     sections = {name.removeprefix("workstation_"): value for name, value in variables.items()}
-    desired = parser.parse_desired(sections, prefix="workstation_")
+    desired = parse_desired(sections)
     assert not isinstance(desired, list), desired
     plan = plan_host(probe(str(build(machine, tmp_path / machine))).host, desired, HostRecord())
     assert isinstance(plan, HostPlan), plan

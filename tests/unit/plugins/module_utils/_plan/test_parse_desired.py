@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What people write, and what is said of their mistakes."""
+"""Requests as users write them, and the messages for their mistakes."""
 
 from __future__ import annotations
 
@@ -22,9 +22,16 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired 
     KvmRequest,
     Selector,
 )
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import SECTIONS
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import (
+    HostOptions,
+    parse_desired,
+    parse_host,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.request_spec import REQUEST
 
 GIB_KB = 1 << 20
+NAMES = {option: f"workstation_{option}" for option in REQUEST}
 
 
 def desired(text: str) -> Desired:
@@ -34,9 +41,9 @@ def desired(text: str) -> Desired:
 
 
 def mistakes(text: str) -> list[str]:
-    found = parse_desired(yaml.safe_load(text), "workstation_")
-    assert isinstance(found, list)
-    return found
+    result = parse_desired(yaml.safe_load(text), NAMES)
+    assert isinstance(result, list)
+    return result
 
 
 def test_nothing_is_nothing() -> None:
@@ -143,7 +150,7 @@ def test_cpus(cpus: str, found: Any) -> None:
 
 # Each with what its message must name: the path, and what helps.
 MISTAKES = [
-    ("devicess: []", "workstation_devicess", "devices"),
+    ("devicess: []", "devicess", "Did you mean devices?"),
     ("devices: {name: gpu}", "workstation_devices", "a list"),
     ("devices: [gpu]", "workstation_devices[0]", "a mapping"),
     ("devices: [null]", "workstation_devices[0]", "Add it"),
@@ -176,8 +183,12 @@ MISTAKES = [
     ("hugepages: [{memory: 1G}]", "workstation_hugepages[0].size", "1G or 2M"),
     ("hugepages: [{size: 3M, count: 1}]", "workstation_hugepages[0].size", "power of two"),
     ("hugepages: [{size: 1, count: 1}]", "workstation_hugepages[0].size", "unit"),
-    ("hugepages: [{size: 1G}]", "workstation_hugepages[0]", "one of memory and count"),
-    ("hugepages: [{size: 1G, count: 1, memory: 1G}]", "workstation_hugepages[0]", "both"),
+    ("hugepages: [{size: 1G}]", "workstation_hugepages[0]", "set exactly one of memory and count"),
+    (
+        "hugepages: [{size: 1G, count: 1, memory: 1G}]",
+        "workstation_hugepages[0]",
+        "set exactly one of memory and count",
+    ),
     ("hugepages: [{size: 1G, memory: 1500M}]", "workstation_hugepages[0].memory", "1 GiB or 2 GiB"),
     ("hugepages: [{size: 1G, memory: 16}]", "workstation_hugepages[0].memory", "unit"),
     ("hugepages: [{size: 1G, count: 0}]", "workstation_hugepages[0].count", "1 or more"),
@@ -225,7 +236,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("text", "path", "help_"), MISTAKES)
 def test_mistakes(text: str, path: str, help_: str) -> None:
     (mistake,) = mistakes(text)
-    assert mistake.startswith(path + ": found ")
+    assert mistake.startswith((f"{path}: found ", f"{path}: set "))
     assert help_ in mistake
 
 
@@ -243,6 +254,101 @@ def test_all_mistakes_at_once() -> None:
         """
     )
     assert len(found) == 1 + 4 + 2 + 3 + 5 + 2 + 3 + 2
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "path"),
+    [
+        ("cpu_isolation: {cpus: all}", {"cpu_isolation.cpus": "cpu_isolation_cpus"}, "cpu_isolation_cpus"),
+        ("hugepages: [{size: 3M, count: 1}]", {"hugepages": "hugepages_sizes"}, "hugepages_sizes[0].size"),
+        ("accept: [x]", {"accept": "vfio_pci_accept"}, "vfio_pci_accept[0]"),
+        ("iommu: {pass_through: maybe}", {"iommu.pass_through": "iommu_pass_through"}, "iommu_pass_through"),
+        ("kvm: {nested: x}", {"k": "wrong", "kvm.nest": "wrong"}, "kvm.nested"),
+    ],
+)
+def test_mistakes_name_the_variable_that_an_option_was_filled_from(text: str, names: dict[str, str], path: str) -> None:
+    result = parse_desired(yaml.safe_load(text), names)
+    assert isinstance(result, list)
+    assert [mistake.partition(": found ")[0] for mistake in result] == [path]
+
+
+def test_values_of_a_command_line_or_of_jinja_are_read_as_what_they_mean() -> None:
+    assert desired(
+        """
+        iommu: {pass_through: "True"}
+        hugepages: [{size: " 2M", count: " 8 "}, {size: 1G, count: 4.0}]
+        cpu_isolation: {keep_for_host: "2"}
+        kvm: {nested: "no", ignore_msrs: 1}
+        accept: "device_in_use, reserved_region"
+        """
+    ) == Desired(
+        iommu=IommuRequest(True),
+        hugepages=(HugePagesRequest(2048, 8), HugePagesRequest(GIB_KB, 4)),
+        cpu_isolation=CpuIsolationRequest(keep_for_host=2),
+        kvm=KvmRequest(nested=False, ignore_msrs=True),
+        accepted=frozenset({"device_in_use", "reserved_region"}),
+    )
+
+
+def test_a_key_that_is_almost_right_is_suggested() -> None:
+    (mistake,) = mistakes("devices: [{name: gpu, select: {clas: usb, class: usb}}]")
+    assert mistake.endswith("Did you mean class?")
+    (mistake,) = mistakes("devices: [{name: gpu, select: {colour: red, class: usb}}]")
+    assert mistake.endswith("Check the spelling, or remove it.")
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, HostOptions(Desired(), None, False, "/")),
+        ({"state": "present", "conflicts": "replace", "root": "/a"}, HostOptions(Desired(), None, True, "/a")),
+        ({"state": "absent", "sections": ["kvm"]}, HostOptions(Desired(), ("kvm",), False, "/")),
+        ({"state": "absent", "sections": "kvm, iommu"}, HostOptions(Desired(), ("kvm", "iommu"), False, "/")),
+        ({"state": "absent", "devices": None}, HostOptions(Desired(), SECTIONS, False, "/")),
+    ],
+)
+def test_options_besides_the_request(options: dict[str, Any], expected: HostOptions) -> None:
+    assert parse_host(options) == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"state": "absent", "devices": []}, "state: absent removes sections, and devices is requested"),
+        ({"sections": ["devices"]}, "sections: applies to state=absent only"),
+        ({"state": "gone"}, "state: found 'gone', expected one of present, absent"),
+        ({"conflicts": True}, "conflicts: found True, expected one of refuse, replace"),
+        ({"state": "absent", "sections": ["gpu"]}, "sections[0]: found 'gpu', expected one of iommu, devices"),
+        ({"root": ["/"]}, "root: found ['/'], expected a path"),
+        ({"device": []}, "device: found [], expected one of the keys iommu, devices"),
+    ],
+)
+def test_mistakes_besides_the_request(options: dict[str, Any], message: str) -> None:
+    result = parse_host(options)
+    assert isinstance(result, list)
+    (mistake,) = result
+    assert mistake.startswith(message)
+
+
+def test_mistakes_have_the_order_of_the_options() -> None:
+    found = mistakes(
+        """
+        accept: [x]
+        kvm: {nestd: true}
+        devices: [{name: a, select: {class: gpu}}, {name: b, select: {class: usb}, bind_by: it}, {name: "", select: x}]
+        iommu: 5
+        """
+    )
+    paths = ("iommu", "devices[0].select.class", "devices[1].bind_by", "devices[2].name", "devices[2].select")
+    assert [mistake.partition(": ")[0] for mistake in found] == [
+        f"workstation_{path}" for path in (*paths, "kvm.nestd", "accept[0]")
+    ]
+
+
+def test_mistakes_in_all_options_come_at_once() -> None:
+    result = parse_host({"state": "gone", "root": 5, "devices": 5, "sectoins": []})
+    assert isinstance(result, list)
+    assert [mistake.partition(":")[0] for mistake in result] == ["sectoins", "devices", "state", "root"]
 
 
 def test_the_same_size_twice_on_nodes_of_its_own_is_fine() -> None:
@@ -274,4 +380,6 @@ JUNK = st.recursive(
 @given(st.dictionaries(KEYS, JUNK, max_size=5))
 def test_any_nonsense_is_requests_or_mistakes(raw: dict[str, Any]) -> None:
     found = parse_desired(raw)
-    assert isinstance(found, Desired) or (found and all(": found " in mistake for mistake in found))
+    assert isinstance(found, Desired) or (
+        found and all(": found " in mistake or ": set " in mistake for mistake in found)
+    )

@@ -26,13 +26,12 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desir
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.udev_rule import RULE_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._run import initramfs
 from ansible_collections.vfio.workstation.plugins.module_utils._run.converge import Outcome
-from ansible_collections.vfio.workstation.plugins.module_utils._run.host import HostRun, check_parameters
+from ansible_collections.vfio.workstation.plugins.module_utils._run.host import HostRun
 from ansible_collections.vfio.workstation.tests.machines.builder import build
 from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._run.test_kernel_cmdline import (
     machine as with_grub,
 )
 
-FINE: dict[str, Any] = {"state": "present", "sections": None, "root": "/", **dict.fromkeys(SECTIONS)}
 PAGES = [{"size": "1G", "count": 2}]
 
 
@@ -56,25 +55,6 @@ def look(root: str, **sections: Any) -> Outcome:
 def row(outcome: Outcome, section: str) -> dict[str, Any]:
     (found,) = [one for one in outcome.live["requests"] if one["section"] == section]
     return dict(found)
-
-
-WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "a request that is to go": ({"state": "absent", "devices": []}, "devices is requested at the same time"),
-    "sections of what is wanted": ({"sections": ["devices"]}, "set state=absent"),
-    "a folder that is none": ({"root": "/nowhere"}, "does not exist"),
-    "a capture that is to be changed": ({"root": "/proc/self/root/proc/.."}, "can't be changed"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_named(name: str) -> None:
-    change, words = WRONG[name]
-    assert any(words in error for error in check_parameters({**FINE, **change}, check_mode=False))
-
-
-def test_what_is_right_is_not_complained_of() -> None:
-    assert check_parameters(FINE, check_mode=False) == []
-    assert check_parameters({**FINE, "state": "absent", "sections": ["devices"]}, check_mode=False) == []
 
 
 def test_nothing_wanted_is_nothing_to_do(root: str) -> None:

@@ -1,0 +1,35 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""An AnsibleModule that leaves its options to a parser of this collection."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+class RawOptionsModule(AnsibleModule):
+    """A module whose argument spec is documentation: its options are neither converted nor validated by Ansible.
+
+    Conversion would hide mistakes: `vendor: 0x1f86` without quotes is a number for YAML, and would become the text
+    "8070", which is the id of another vendor. And Ansible's validation stops at its own messages, while those of the
+    parser name every mistake at once.
+
+    Attributes:
+        options: The options as the task has them.
+    """
+
+    options: dict[str, Any]
+
+    def __init__(self, argument_spec: dict[str, dict[str, Any]], supports_check_mode: bool) -> None:
+        AnsibleModule.__init__(self, argument_spec=argument_spec, supports_check_mode=supports_check_mode)
+        self.params.update(self.options)  # which Ansible returns as the invocation
+
+    def _load_params(self) -> None:
+        AnsibleModule._load_params(self)
+        internal = {name: value for name, value in self.params.items() if name.startswith("_ansible_")}
+        self.options = {name: value for name, value in self.params.items() if name not in internal}
+        self.params = internal
