@@ -156,10 +156,10 @@ def copy_metadata(source: Snapshot, draft: str) -> None:
     status = os.stat(draft)
     if (status.st_uid, status.st_gid) != source.owner:
         os.chown(draft, *source.owner)
-    wanted, current = dict(source.attributes), dict(extended_attributes(draft))
-    for name in current.keys() - wanted.keys() - {_SELINUX_ATTRIBUTE}:  # a label can be changed, not removed
+    required, current = dict(source.attributes), dict(extended_attributes(draft))
+    for name in current.keys() - required.keys() - {_SELINUX_ATTRIBUTE}:  # a label can be changed, not removed
         os.removexattr(draft, name)
-    for name, value in wanted.items():
+    for name, value in required.items():
         if current.get(name) != value:
             os.setxattr(draft, name, value)
 

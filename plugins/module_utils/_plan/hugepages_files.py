@@ -44,20 +44,20 @@ _SIZE = re.compile(r"([0-9]{1,12})([KMGT]?)", re.ASCII)
 
 
 def hugepages_files(
-    plan: HugePagesPlan, mounts_text: str | None = None, ours: Collection[int] = ()
+    plan: HugePagesPlan, mounts_text: str | None = None, own_mounts: Collection[int] = ()
 ) -> tuple[File, ...]:
     """Return the files that a plan needs.
 
     Args:
         plan: The pages. Those at boot are allocated by kernel arguments, and only need mounts.
         mounts_text: The content of /proc/mounts; None, as if nothing was mounted, if it could not be read.
-        ours: Page sizes in kB for which our mount unit exists: it is kept while pages of that size are requested.
+        own_mounts: Page sizes in kB for which our mount unit exists: it is kept while pages of that size are requested.
     """
     files = []
     if plan.runtime:
         subject = "allocates huge pages at boot."
         files.append(File(TMPFILES_FILE, head(subject) + "".join(_lines(plan.runtime)), 0o644))
-    sizes = sizes_to_mount(plan, mounts_text, ours)
+    sizes = sizes_to_mount(plan, mounts_text, own_mounts)
     files.extend(File(mount_unit_path(size), _mount_unit(size), 0o644) for size in sizes)
     if sizes:
         wants = "".join(f"Wants={_unit_name(size)}\n" for size in sizes)
@@ -83,11 +83,11 @@ def count_path(pages: RuntimePages) -> str:
     return f"{folder}/hugepages/hugepages-{pages.size_kb}kB/nr_hugepages"
 
 
-def sizes_to_mount(plan: HugePagesPlan, mounts_text: str | None, ours: Collection[int] = ()) -> tuple[int, ...]:
+def sizes_to_mount(plan: HugePagesPlan, mounts_text: str | None, own_mounts: Collection[int] = ()) -> tuple[int, ...]:
     """Return the page sizes, in kB, that need a mount unit of our own: requested, and without a foreign mount."""
     requested = {pages.size_kb for pages in (*plan.at_boot, *plan.runtime)}
     mounted = set(mounted_sizes(mounts_text or ""))
-    return tuple(sorted(size for size in requested if size in ours or size not in mounted))
+    return tuple(sorted(size for size in requested if size in own_mounts or size not in mounted))
 
 
 def mounted_sizes(mounts_text: str) -> Iterator[int]:

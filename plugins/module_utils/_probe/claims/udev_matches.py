@@ -164,8 +164,8 @@ class Rules:
 
 
 def _rule(line: Line) -> Rule:
-    found = [Key(*match.groups("")) for match in _KEY.finditer(line.text)]
-    return Rule(line, tuple(found[:_MAX_KEYS]))
+    keys = [Key(*match.groups("")) for match in _KEY.finditer(line.text)]
+    return Rule(line, tuple(keys[:_MAX_KEYS]))
 
 
 def _fits(value: str | None, pattern: str) -> bool | None:
