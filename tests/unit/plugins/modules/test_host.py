@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +26,14 @@ def run_module(options: dict[str, Any], *, check: bool = True) -> dict[str, Any]
     """Run the module as Ansible runs it on a managed host, with options on its standard input."""
     arguments = {"ANSIBLE_MODULE_ARGS": {**options, "_ansible_check_mode": check}}
     command = [sys.executable, "-m", MODULE]
-    done = subprocess.run(command, input=json.dumps(arguments), capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command,
+        input=json.dumps(arguments),
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     result: dict[str, Any] = json.loads(done.stdout)
     return result
 
