@@ -267,7 +267,7 @@ options:
     default: []
   conflicts:
     description:
-      - What to do about foreign kernel arguments that contradict the requested ones, such as C(amd_iommu=off).
+      - What to do about foreign kernel arguments that contradict the request, such as C(amd_iommu=off).
       - V(refuse) refuses the run and names them with file and line. V(replace) sets them aside while the requested
         arguments are present, and restores them afterwards.
     type: str
@@ -288,7 +288,7 @@ options:
     choices: [iommu, devices, hugepages, cpu_isolation, access, kvm, arguments]
   root:
     description:
-      - Folder on the managed host with a captured tree to plan for, instead of the running host. In check mode only.
+      - Directory on the managed host with a captured tree to plan for, instead of the running host. In check mode only.
     type: path
     default: /
 notes:

@@ -29,9 +29,9 @@ extends_documentation_fragment:
 options:
   root:
     description:
-      - Folder on the managed host with the tree to read, which has C(sys), C(proc), C(etc) and C(boot) in it.
-      - The default reads the running host. Any other folder is read as a captured tree, and its symbolic links are
-        resolved within the folder.
+      - Directory on the managed host with the tree to read, which has C(sys), C(proc), C(etc) and C(boot) in it.
+      - The default reads the running host. Any other directory is read as a captured tree, and its symbolic links
+        are resolved within the directory.
     type: path
     default: /
 seealso:
@@ -371,8 +371,8 @@ host:
                   sample: nvme0n1p2
             claims:
               description:
-                - Everything that takes this function from the host's driver, or keeps that driver from it, whoever
-                  wrote it.
+                - Everything that takes this function from the host's driver, or keeps that driver from it, managed
+                  by this collection or foreign.
               type: list
               elements: dict
               contains: &claim

@@ -94,7 +94,7 @@ def claim_notes(machine: Machine, bound: AbstractSet[str], cpus: CpuPlan | None)
             elif not _lasts(places) and GUEST_START in claim.applies_to:
                 yield f"{_where(places)}: a guest takes {functions} from the host's driver whenever it starts"
         elif claim.effect == RECOGNISED and _lasts(places) and (kept or not claim.addresses):
-            which = f"take {functions}" if claim.addresses else "take functions; which ones can't be told"
+            which = f"take {functions}" if claim.addresses else "take functions, unknown which"
             yield f"{where} may {which}. Make sure that it leaves to the host what is not requested"
         elif claim.effect == WITHHOLDS and kept and _lasts(places):
             yield f"{where} keeps the host's driver from {', '.join(kept)}, which the host keeps"

@@ -131,10 +131,10 @@ def _hugepages(reader: InputReader, items: Any) -> tuple[HugePagesRequest, ...] 
     return tuple(request for _path, request in requests)
 
 
-def _are_disjoint(one: HugePagesRequest, other: HugePagesRequest) -> bool:
+def _are_disjoint(first: HugePagesRequest, second: HugePagesRequest) -> bool:
     """Return whether two requests name their nodes and have none in common."""
-    both_named = isinstance(one.nodes, tuple) and isinstance(other.nodes, tuple)
-    return both_named and not set(one.nodes or ()).intersection(other.nodes or ())
+    both_named = isinstance(first.nodes, tuple) and isinstance(second.nodes, tuple)
+    return both_named and not set(first.nodes or ()).intersection(second.nodes or ())
 
 
 def _pages(reader: InputReader, path: str, values: Mapping[str, Any]) -> HugePagesRequest | None:

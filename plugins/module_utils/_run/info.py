@@ -28,11 +28,11 @@ def run_info() -> None:
 
 def check_root(root: str) -> list[str]:
     """Return the mistakes in a root: what was found, what was expected, what to do."""
-    remedy = "Set it to the folder with sys/ and proc/ of the captured machine, or omit it to read this machine."
+    remedy = "Set it to the directory with sys/ and proc/ of the captured machine, or omit it to read this machine."
     if not os.path.exists(root):
         return [f"root: {root} does not exist on this machine. {remedy}"]
     if not os.path.isdir(root):
-        return [f"root: {root} is not a folder. Unpack an archive first. {remedy}"]
+        return [f"root: {root} is not a directory. Unpack an archive first. {remedy}"]
     if not any(os.path.isdir(os.path.join(root, name)) for name in _ROOT_FOLDERS):
         return [f"root: {root} contains neither sys/ nor proc/. {remedy}"]
     return []

@@ -147,7 +147,7 @@ def test_what_agrees_is_a_note() -> None:
     ("change", "words"),
     [
         ({"effect": RECOGNISED, "addresses": (TWIN,)}, f"may take {TWIN}. Make sure"),
-        ({"effect": RECOGNISED, "addresses": ()}, "may take functions; which ones can't be told. Make sure"),
+        ({"effect": RECOGNISED, "addresses": ()}, "may take functions, unknown which. Make sure"),
         ({"effect": RECOGNISED, "addresses": (GPU,)}, None),
         ({"effect": RECOGNISED, "addresses": (TWIN,), "applies_to": (GUEST_START,)}, None),
         (
