@@ -11,6 +11,7 @@ import typing as t
 from ansible import constants
 from ansible.errors import AnsibleActionFail
 from ansible.plugins.action import ActionBase
+from ansible.utils.color import stringc
 from ansible.utils.display import Display
 
 #: Callbacks whose output people read at a terminal. For all others (json, junit, AWX's) printing beside them would
@@ -36,14 +37,21 @@ class ActionModule(ActionBase):
         failure = str(self._task.args.get("failure") or "")
         result["changed"] = False
         if is_read_by_people():
-            for line in lines:
-                Display().display(line, color=color_of(line))
+            _print(lines)
         elif lines:
             result["msg"] = lines
             result["_ansible_verbose_always"] = True
         if failure:
             result.update(failed=True, msg=failure)
         return result
+
+
+def _print(lines: list[str]) -> None:
+    """Print lines in one piece: other hosts' lines and results would come between several."""
+    if lines:
+        colored = [stringc(line, color) if (color := color_of(line)) else line for line in lines]
+        Display().display("\n".join(colored), screen_only=True)
+        Display().display("\n".join(lines), log_only=True)
 
 
 def _lines(value: t.Any) -> list[str]:

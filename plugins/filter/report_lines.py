@@ -11,6 +11,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.vfio.workstation.plugins.plugin_utils import _report
+from ansible_collections.vfio.workstation.plugins.plugin_utils._width import terminal_width
 
 DOCUMENTATION = r"""
 name: report_lines
@@ -20,7 +21,10 @@ author:
   - The vfio.workstation contributors (@vfio-workstation)
 description:
   - Formats what P(vfio.workstation.host_info#module) returned as a summary.
-positional: name
+  - The section C(passthrough) has for each GPU whether it can be passed through, with which companion functions, and if
+    not, why not and what is needed first.
+  - The rules are those by which P(vfio.workstation.host#module) refuses a request.
+positional: name, width
 options:
   _input:
     description: The return values of the module.
@@ -30,6 +34,11 @@ options:
     description: The host name to print.
     type: str
     required: true
+  width:
+    description:
+      - How many columns a line may have. By default as many as the terminal, or 80 without one.
+    type: int
+    default: 0
 seealso:
   - plugin: vfio.workstation.host_info
     plugin_type: module
@@ -49,19 +58,19 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: Lines of text.
+  description: Lines of text of at most O(width) columns.
   type: list
   elements: str
 """
 
 
-def report_lines(reading: t.Any, name: str) -> list[str]:
+def report_lines(reading: t.Any, name: str, width: int = 0) -> list[str]:
     if not isinstance(reading, t.Mapping) or not isinstance(reading.get("host"), t.Mapping):
         raise AnsibleFilterError(
             f"vfio.workstation.report_lines: found {type(reading).__name__} without the key host; "
             "expected the return values of the module vfio.workstation.host_info (pass the registered variable whole)"
         )
-    return _report.report_lines(dict(reading), name)
+    return _report.report_lines(dict(reading), name, width or terminal_width())
 
 
 class FilterModule:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The claims in the result of host_info as lines of text. Pure."""
+"""The claims in the result of host_info as text. Pure."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _EFFECTS = {
 }
 
 
-def claim_lines(host: Json) -> list[str]:
-    """Return a line for each claim of a host; the same text in several places is one claim.
+def claim_texts(host: Json) -> list[str]:
+    """Return a text for each claim of a host; the same text in several places is one claim.
 
     Args:
         host: The `host` of the result of host_info.
@@ -33,7 +33,7 @@ def claim_lines(host: Json) -> list[str]:
         managed = ", managed by this collection" if claim["managed"] else ""
         key = f"{_effect(claim)}: {claim['text']}{managed}"
         places.setdefault(key, {})[_place(claim)] = None
-    return [f"  claim           {key}, in {_places(list(where))}" for key, where in places.items()]
+    return [f"{key}, in {_places(list(where))}" for key, where in places.items()]
 
 
 def _effect(claim: Json) -> str:

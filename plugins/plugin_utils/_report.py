@@ -6,64 +6,58 @@
 
 from __future__ import annotations
 
+import textwrap
 import typing as t
 
-from ansible_collections.vfio.workstation.plugins.plugin_utils._claims import claim_lines
+from ansible_collections.vfio.workstation.plugins.plugin_utils._claims import claim_texts
+from ansible_collections.vfio.workstation.plugins.plugin_utils._classes import class_name
+from ansible_collections.vfio.workstation.plugins.plugin_utils._passthrough import Gpu, gpus
 
 Json = t.Dict[str, t.Any]
 
-#: Base classes and a few subclasses (PCI Code and ID Assignment Specification, 1).
-_CLASSES = {
-    "0106": "SATA",
-    "0108": "NVMe",
-    "01": "storage",
-    "02": "network",
-    "03": "display",
-    "0403": "audio",
-    "04": "multimedia",
-    "05": "memory",
-    "0600": "host bridge",
-    "0604": "PCI bridge",
-    "06": "bridge",
-    "07": "communication",
-    "08": "system",
-    "09": "input",
-    "0b": "processor",
-    "0c03": "USB",
-    "0c": "serial bus",
-    "0d": "wireless",
-    "10": "encryption",
-    "11": "signal processing",
-    "12": "accelerator",
-}
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB")
 _MOST_USES = 3
+#: A space at which no line is wrapped, until it is printed.
+_JOINED = "\N{NO-BREAK SPACE}"
+#: The columns of labels.
+_INDENT = 18
+
+_Row = t.Tuple[str, str]  # label, text
 
 
-def report_lines(reading: Json, name: str) -> list[str]:
+def report_lines(reading: Json, name: str, width: int = 80) -> list[str]:
     """Return the summary of a host.
 
     Args:
         reading: The result of the module host_info.
         name: Name of the host in the inventory.
+        width: How many columns a line may have.
     """
     host = reading["host"]
-    lines = [
-        f"{name}: {_system(host)}",
-        f"  virtualization  {_virtualization(host['cpu']['virtualization'])}",
-        f"  IOMMU           {_iommu(host['iommu'])}",
-        f"  cores           {_cores(host['cpus'])}",
-        f"  memory          {_memory(host['memory'])}",
-        f"  boot            {_boot(host['boot'])}",
+    rows = [
+        ("  virtualization", _virtualization(host["cpu"]["virtualization"])),
+        ("  IOMMU", _iommu(host["iommu"])),
+        *_passthrough(host),
+        ("  cores", _cores(host["cpus"])),
+        ("  memory", _memory(host["memory"])),
+        ("  boot", _boot(host["boot"])),
+        *_kernels(host["boot"]),
+        *_groups(host),
+        *(("  claim", text) for text in claim_texts(host)),
     ]
-    lines += _kernels(host["boot"])
-    lines += _groups(host)
-    lines += claim_lines(host)
     denied = reading.get("unreadable") or []
     if denied:
         paths = ", ".join(f"{item['path']} ({', '.join(item['values'])})" for item in denied)
-        lines.append(f"  not readable    {paths}: run as root to read them")
+        rows.append(("  not readable", f"{paths}: run as root to read them"))
+    lines = _wrapped(f"{name}: {_system(host)}", width, "", "  ")
+    for label, text in rows:
+        lines += _wrapped(text, width, label.ljust(_INDENT - 1) + " ", " " * _INDENT)
     return lines
+
+
+def _wrapped(text: str, width: int, first: str, more: str) -> list[str]:
+    lines = textwrap.wrap(text, width, initial_indent=first, subsequent_indent=more, break_on_hyphens=False)
+    return [line.replace(_JOINED, " ") for line in lines] or [first.rstrip()]
 
 
 def query_document(readings: t.Mapping[str, Json]) -> list[Json]:
@@ -179,51 +173,72 @@ def _boot(boot: Json) -> str:
     return ", ".join(parts)
 
 
-def _kernels(boot: Json) -> list[str]:
+def _kernels(boot: Json) -> list[_Row]:
     running = boot["running"]["version"]
-    lines = [f"  running         Linux {running or 'unknown'}: {boot['running']['cmdline'] or 'command line unknown'}"]
+    rows = [("  running", f"Linux {running or 'unknown'}: {boot['running']['cmdline'] or 'command line unknown'}")]
     for kernel in boot["kernels"]:
         vfio = {True: "has vfio-pci", False: "lacks vfio-pci", None: "vfio-pci unknown"}[kernel["has_vfio_pci"]]
-        lines.append(
-            f"  kernel          {kernel['version']}: entry {kernel['entry'] or 'unknown'}, "
-            f"initramfs {kernel['initramfs'] or 'unknown'}, {vfio}"
-        )
-    return lines
+        text = f"entry {kernel['entry'] or 'unknown'}, initramfs {kernel['initramfs'] or 'unknown'}, {vfio}"
+        rows.append(("  kernel", f"{kernel['version']}: {text}"))
+    return rows
 
 
-def _groups(host: Json) -> list[str]:
-    groups = host["iommu"]["groups"]
-    lines = []
-    for number, group in groups.items():
-        members = "; ".join(_function(member, host["pci"].get(member)) for member in group["members"])
-        lines.append(f"  group {number:<4} {group['type'] or '':<9} {members}")
-    grouped = {member for group in groups.values() for member in group["members"]}
-    lines += [
-        f"  no group             {_function(address, function)}"
-        for address, function in host["pci"].items()
-        if address not in grouped
+def _passthrough(host: Json) -> list[_Row]:
+    """Return for each GPU whether it can be passed through, and what is needed first."""
+    rows = [row for gpu in gpus(host) for row in _gpu(gpu, host["pci"])]
+    return [("  passthrough", ""), *rows] if rows else [("  passthrough", "no GPU")]
+
+
+def _gpu(gpu: Gpu, functions: t.Mapping[str, Json]) -> list[_Row]:
+    function = functions[gpu.address]
+    answer = f"no, because {'; '.join(gpu.causes)}" if gpu.codes else "yes"
+    rows = [
+        (f"    {gpu.address}", _ids_and_name(function)),
+        ("", f"can be passed through: {answer}"),
     ]
-    return lines
+    if gpu.companions:
+        named = ", ".join(f"{address} {class_name(functions[address]['class'])}" for address in gpu.companions)
+        rows.append(("", f"companion functions: {named}"))
+    if gpu.needed:
+        rows.append(("", f"needed first: {'; '.join(gpu.needed)}"))
+    return rows + [("", f"note: {note}") for note in gpu.notes]
 
 
-def _function(address: str, function: Json | None) -> str:
+def _groups(host: Json) -> list[_Row]:
+    groups = host["iommu"]["groups"]
+    rows = []
+    for number, group in groups.items():
+        rows.append((f"  group {number}", group["type"] or ""))
+        rows += [_function(member, host["pci"].get(member)) for member in group["members"]]
+    grouped = {member for group in groups.values() for member in group["members"]}
+    ungrouped = [address for address in host["pci"] if address not in grouped]
+    if ungrouped:
+        rows.append(("  no group", ""))
+        rows += [_function(address, host["pci"][address]) for address in ungrouped]
+    return rows
+
+
+def _function(address: str, function: Json | None) -> _Row:
     if function is None:
-        return address
+        return f"    {address}", ""
     marks = [function["driver"] or "no driver"]
     if function["boot_display"]:
         marks.append("boot display")
+    if function["physical_function"]:
+        marks.append(f"virtual function of {function['physical_function']}")
+    if function["removable"] == "removable":
+        marks.append("removable")
     # A process may hold several nodes of the same function open.
     uses = list(dict.fromkeys(f"{use['kind'].replace('_', ' ')} {use['name']}" for use in function["in_use_by"]))
     if uses and not function["bridge"]:
         more = len(uses) - _MOST_USES
         marks.append("in use by " + ", ".join(uses[:_MOST_USES]) + (f" and {more} more" if more > 0 else ""))
-    name = " ".join(filter(None, (function["vendor_name"], function["device_name"])))
+    return f"    {address}", f"{class_name(function['class'])} {_ids_and_name(function)}{_bracketed(marks)}"
+
+
+def _ids_and_name(function: Json) -> str:
     ids = f"{function['vendor'] or '????'}:{function['device'] or '????'}"
-    return " ".join(filter(None, (address, _class_name(function["class"]), ids, name))) + _bracketed(marks)
-
-
-def _class_name(code: str | None) -> str:
-    return _CLASSES.get((code or "")[:4]) or _CLASSES.get((code or "")[:2]) or f"class {code or 'unknown'}"
+    return " ".join(filter(None, (ids, function["vendor_name"], function["device_name"])))
 
 
 def _bracketed(parts: t.Iterable[str | None]) -> str:
@@ -241,7 +256,7 @@ def _size(size: int | None) -> str:
     power = 0
     while size >= 1024 << (10 * power) and power < len(_UNITS) - 1:
         power += 1
-    return f"{round(size / (1 << (10 * power)), 1):g} {_UNITS[power]}"
+    return f"{round(size / (1 << (10 * power)), 1):g}{_JOINED}{_UNITS[power]}"
 
 
 def _ranges(numbers: t.Sequence[int]) -> str:

@@ -57,8 +57,8 @@ def read(name: str, root: str = "/", user: str = "root") -> dict[str, Any]:
 
 
 @functools.cache
-def report(*arguments: str) -> dict[str, Any]:
-    """Run the report on all machines as a user does, and return the message printed for each."""
+def report(*arguments: str) -> str:
+    """Run the report on all machines as a user does, and return its output."""
     done = subprocess.run(
         ["ansible-playbook", "-i", str(INVENTORY), "vfio.workstation.report", *arguments],
         env={**os.environ, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json", "ANSIBLE_FORCE_COLOR": "false"},
@@ -68,8 +68,7 @@ def report(*arguments: str) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    printed = re.findall(r"^ok: \[(\S+)\] => (\{\n.*?^\})", done.stdout, re.MULTILINE | re.DOTALL)
-    return {name: json.loads(result)["msg"] for name, result in printed}
+    return done.stdout
 
 
 @pytest.fixture(name="inside")
@@ -93,9 +92,9 @@ def fixture_pci(reading: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(name="lines")
 def fixture_lines(host: Host) -> list[str]:
-    """What the report printed for a person."""
-    printed: list[str] = report()[name_of(host)]
-    return printed
+    """The report on this host, which its name begins and Ansible's own line of a host ends."""
+    (text,) = re.findall(rf"^{name_of(host)}: .*?(?=^ok: )", report(), re.MULTILINE | re.DOTALL)
+    return str(text).splitlines()
 
 
 def test_the_collection_is_the_installed_tarball() -> None:
@@ -202,8 +201,28 @@ def test_the_report_has_a_line_for_each_group(lines: list[str], reading: dict[st
         assert group["type"] in line.split()
 
 
+def functions_in(lines: list[str]) -> dict[str, str]:
+    """Return the descriptions of functions by address: those in groups, which follow those of section passthrough."""
+    descriptions: dict[str, str] = {}
+    address = ""
+    for line in lines:
+        if line.startswith(" " * 18):
+            descriptions[address] = f"{descriptions.get(address, '')} {line.strip()}"
+        else:
+            address, _space, descriptions[address] = line.strip().partition(" ")
+    return descriptions
+
+
+def test_the_report_says_which_gpu_can_be_passed_through(lines: list[str]) -> None:
+    answer = r"^ {4}(\S+) .*\n(?: {18}.*\n)*? {18}can be passed through: (yes|no, because it is the boot display)$"
+    assert dict(re.findall(answer, "\n".join(lines), re.MULTILINE)) == {
+        FIRST: "no, because it is the boot display",
+        SECOND: "yes",
+    }
+
+
 def test_the_report_tells_the_twins_apart(lines: list[str]) -> None:
-    of = {entry.split()[0]: entry for line in lines for entry in re.findall(r"0000:[^;]*", line)}
+    of = functions_in(lines)
     assert "boot display" in of[FIRST]
     assert re.search(r"in use by process Xorg \(\d+\)", of[FIRST])
     assert "vfio-pci" in of[SECOND]
@@ -228,9 +247,9 @@ def test_the_report_sums_up_the_machine(host: Host, lines: list[str]) -> None:
 
 def test_a_question_across_all_machines(host: Host) -> None:
     free = "starts_with(class, '03') && boot_display == `false` && !in_use_by && iommu_group && !group_mates"
-    [found] = report(
-        "-e", json.dumps({"report_query": f"[].{{name: name, free: functions[?{free}].address}}"})
-    ).values()
+    output = report("-e", json.dumps({"report_query": f"[].{{name: name, free: functions[?{free}].address}}"}))
+    (answer,) = re.findall(r"^ok: \[\S+\] => (\{\n.*?^\})", output, re.MULTILINE | re.DOTALL)
+    found = json.loads(answer)["msg"]
     assert {"name": name_of(host), "free": [SECOND]} in found
     assert len(found) == len(MACHINES["hosts"])
 

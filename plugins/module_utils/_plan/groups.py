@@ -34,7 +34,7 @@ def group_refusals(machine: Machine, bindings: Sequence[Binding], record: HostRe
             yield refuse("device_has_no_group", f"{binding.name}: {describe(machine, binding.address)}")
     for number, (group, name) in _groups(machine, bindings).items():
         bound = {binding.address for binding in bindings}
-        kept = [member for member in group.members if member not in bound and _is_host_device(machine, member, record)]
+        kept = [member for member in group.members if member not in bound and is_host_device(machine, member, record)]
         if kept:
             yield _shared(machine, name, number, kept)
         for region in group.reserved_regions:
@@ -54,7 +54,7 @@ def group_notes(machine: Machine, bindings: Sequence[Binding], record: HostRecor
             function = machine.pci.get(member)
             if function is None or member in bound or not is_endpoint(function):
                 continue
-            if not _is_host_device(machine, member, record):
+            if not is_host_device(machine, member, record):
                 driver = "has no driver" if function.driver is None else f"is on {function.driver}"
                 shares = f"{name}: {member} shares IOMMU group {number} and {driver}"
                 yield f"{shares}; guests can start only as long as that holds"
@@ -70,7 +70,7 @@ def _groups(machine: Machine, bindings: Sequence[Binding]) -> Mapping[str, tuple
     return groups
 
 
-def _is_host_device(machine: Machine, member: str, record: HostRecord) -> bool:
+def is_host_device(machine: Machine, member: str, record: HostRecord) -> bool:
     """Tell whether a member that is not bound is a device of the host, which makes its group unusable for guests."""
     function = machine.pci.get(member)
     if function is None:

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import to_json
 from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
-from ansible_collections.vfio.workstation.plugins.plugin_utils._claims import claim_lines
+from ansible_collections.vfio.workstation.plugins.plugin_utils._claims import claim_texts
 from ansible_collections.vfio.workstation.plugins.plugin_utils._report import report_lines
 from tests.machines import build
 
@@ -34,8 +34,8 @@ def claim(**changes: Any) -> dict[str, Any]:
     return {**made, **changes}
 
 
-def lines(*claims: dict[str, Any]) -> list[str]:
-    return claim_lines(
+def texts(*claims: dict[str, Any]) -> list[str]:
+    return claim_texts(
         {"pci": {"0000:01:00.0": {"claims": list(claims)}, "0000:02:00.0": {"claims": []}}, "claims": []}
     )
 
@@ -54,9 +54,8 @@ def lines(*claims: dict[str, Any]) -> list[str]:
     ],
 )
 def test_effects(changes: dict[str, Any], effect: str) -> None:
-    (line,) = lines(claim(**changes))
-    assert line.startswith("  claim           ")
-    assert line.endswith(f"{effect}: vfio-pci.ids=10de:2684, in /proc/cmdline, line 1 (running)")
+    (text,) = texts(claim(**changes))
+    assert text.endswith(f"{effect}: vfio-pci.ids=10de:2684, in /proc/cmdline, line 1 (running)")
 
 
 def test_the_same_text_in_several_places_is_one_line() -> None:
@@ -64,18 +63,18 @@ def test_the_same_text_in_several_places_is_one_line() -> None:
     entry = claim(path="/efi/a.efi", line=None, applies_to=[])
     mine = claim(path="/etc/kernel/cmdline", managed=True)
     places = "/proc/cmdline, line 1 (running); /etc/default/grub, line 3, GRUB_CMDLINE_LINUX (new entries); "
-    binds = "  claim           binds 0000:01:00.0 to vfio-pci: vfio-pci.ids=10de:2684"
-    assert lines(claim(), source, entry, mine) == [
+    binds = "binds 0000:01:00.0 to vfio-pci: vfio-pci.ids=10de:2684"
+    assert texts(claim(), source, entry, mine) == [
         f"{binds}, in {places}/efi/a.efi (nothing reads it)",
         f"{binds}, managed by this collection, in /etc/kernel/cmdline, line 1 (running)",
     ]
-    many = lines(*(claim(line=number) for number in range(1, 10)))
+    many = texts(*(claim(line=number) for number in range(1, 10)))
     assert many[0].endswith("line 6 (running); and 3 more places")
 
 
 def test_the_report_has_each_claim_once(tmp_path: Path) -> None:
     reading = to_json(probe(str(build("hand-made-passthrough", tmp_path))))
-    found = [line for line in report_lines(reading, "ws1") if line.startswith("  claim ")]
+    found = [line for line in report_lines(reading, "ws1", width=1000) if line.startswith("  claim ")]
     assert len(found) == len(set(found)) == 16
     effect = "binds 0000:01:00.0, 0000:41:00.0 to vfio-pci: options vfio-pci ids=10de:2684 disable_vga=1"
     assert f"  claim           {effect}, in /etc/modprobe.d/vfio.conf, line 2 (each boot, new images)" in found

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +24,52 @@ def read(name: str, folder: Path) -> dict[str, Any]:
 
 
 def line(lines: list[str], start: str) -> str:
-    (match,) = (text for text in lines if text.strip().startswith(start))
-    return match
+    """Return the row with a label, without the line breaks and the indentation of its continuations."""
+    (row,) = (text for text in rows(lines) if text.strip().startswith(start))
+    return row
+
+
+def rows(lines: list[str]) -> list[str]:
+    joined: list[str] = []
+    for text in lines:
+        if text.startswith(" " * 18):
+            joined[-1] += f" {text.strip()}"
+        else:
+            joined.append(text)
+    return joined
+
+
+def groups_in(lines: list[str]) -> dict[str, dict[str, str]]:
+    """Return the rows of functions by the name of their section, `group 12` or `no group`."""
+    sections: dict[str, dict[str, str]] = {}
+    section: dict[str, str] = {}
+    for text in rows(lines):
+        match = re.match(r"  (group [0-9]+|no group)\b", text)
+        if match:
+            section = sections.setdefault(match[1], {})
+        elif text.startswith("    "):
+            address, _space, description = text.strip().partition(" ")
+            section[address] = description.strip()
+        else:
+            section = {}
+    return sections
 
 
 def test_identical_gpus_are_distinguished(tmp_path: Path) -> None:
     lines = report_lines(read("twin-gpus", tmp_path), "ws1")
     assert lines[0].startswith("ws1: debian 13, AMD ")
-    kept, given = line(lines, "group 12"), line(lines, "group 20")
-    assert "0000:01:00.0 display 10de:2684" in kept
-    assert "boot display" in kept
-    assert kept.count("process gnome-shell (1437)") == 1
-    assert "0000:41:00.0 display 10de:2684 (vfio-pci)" in given
-    assert "in use" not in given
+    kept, given = groups_in(lines)["group 12"], groups_in(lines)["group 20"]
+    assert kept["0000:01:00.0"].startswith("display 10de:2684 ")
+    assert "boot display" in kept["0000:01:00.0"]
+    assert kept["0000:01:00.0"].count("process gnome-shell (1437)") == 1
+    assert given == {"0000:41:00.0": "display 10de:2684 (vfio-pci)", "0000:41:00.1": "audio 10de:22ba (vfio-pci)"}
 
 
 def test_the_reason_is_printed_if_virtualization_is_disabled(tmp_path: Path) -> None:
     reading = read("svm-disabled-by-firmware", tmp_path)
     lines = report_lines(reading, "ws1")
-    assert (
-        line(lines, "virtualization").split("  ")[-1].startswith("disabled by firmware: AMD-V is disabled in firmware")
+    assert line(lines, "virtualization").startswith(
+        "  virtualization  disabled by firmware: AMD-V is disabled in firmware"
     )
     assert reading["host"]["cpu"]["virtualization"]["reason"] in line(lines, "virtualization")
 
@@ -52,25 +79,74 @@ def test_every_group_and_every_function_without_a_group_has_a_line(tmp_path: Pat
         reading = read(name, tmp_path)
         lines = report_lines(reading, "ws1")
         groups = reading["host"]["iommu"]["groups"]
-        assert [text.split()[1] for text in lines if text.startswith("  group ")] == list(groups)
-        for group, number in ((group, number) for number, group in groups.items()):
-            assert all(member in line(lines, f"group {number} ") for member in group["members"])
+        sections = groups_in(lines)
         grouped = {member for group in groups.values() for member in group["members"]}
-        ungrouped = [text for text in lines if text.startswith("  no group")]
-        assert len(ungrouped) == len(set(reading["host"]["pci"]) - grouped)
+        ungrouped = [address for address in reading["host"]["pci"] if address not in grouped]
+        expected = {f"group {number}": group["members"] for number, group in groups.items()}
+        expected.update({"no group": ungrouped} if ungrouped else {})
+        assert {section: list(functions) for section, functions in sections.items()} == expected
+        types = {number: line(lines, f"group {number} ").split()[2:] for number in groups}
+        assert types == {number: [group["type"]] if group["type"] else [] for number, group in groups.items()}
+
+
+def test_passthrough_is_near_the_top(tmp_path: Path) -> None:
+    lines = report_lines(read("twin-gpus", tmp_path), "ws1")
+    start = lines.index("  passthrough")
+    assert start < 6
+    assert lines[start + 1 : start + 10] == [
+        "    0000:01:00.0  10de:2684",
+        "                  can be passed through: no, because it is the boot display",
+        "                  companion functions: 0000:01:00.1 audio",
+        "                  needed first: make another GPU the primary display in the",
+        "                  firmware setup",
+        "    0000:41:00.0  10de:2684",
+        "                  can be passed through: yes",
+        "                  companion functions: 0000:41:00.1 audio",
+        "  cores           8 cores, 16 CPUs; L3 32 MiB",
+    ]
+
+
+def test_a_host_without_a_gpu_says_so(tmp_path: Path) -> None:
+    assert "  passthrough     no GPU" in report_lines(read("arm-without-pci", tmp_path), "ws1")
+
+
+def test_virtual_and_removable_functions_are_marked(tmp_path: Path) -> None:
+    lines = report_lines(read("virtual-functions", tmp_path), "ws1")
+    assert groups_in(lines)["group 20"]["0000:00:02.1"].endswith("(i915, virtual function of 0000:00:02.0)")
+    lines = report_lines(read("thunderbolt-gpu", tmp_path), "ws1")
+    assert groups_in(lines)["group 33"]["0000:22:00.0"].endswith("(nouveau, removable)")
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+@pytest.mark.parametrize("name", names())
+def test_no_line_is_wider_than_the_terminal(name: str, width: int, tmp_path: Path) -> None:
+    reading = read(name, tmp_path)
+    lines = report_lines(reading, name, width)
+    assert max(map(len, lines)) <= width
+    assert not [text for text in lines if text != text.rstrip()]
+    # Nothing is lost; a word that is longer than a line continues on the next.
+    assert "".join("".join(lines).split()) == "".join("".join(report_lines(reading, name, 100_000)).split())
+
+
+def test_a_number_is_not_separated_from_its_unit(tmp_path: Path) -> None:
+    reading = read("amd-desktop", tmp_path)
+    for width in range(60, 100):
+        lines = report_lines(reading, "ws1", width)
+        assert not [text for text in lines if text.strip().startswith(("KiB", "MiB", "GiB"))]
+        assert "\N{NO-BREAK SPACE}" not in "".join(lines)
 
 
 def test_files_that_only_root_can_read_are_reported(tmp_path: Path) -> None:
     reading = read("amd-desktop", tmp_path)
     reading["unreadable"] = [{"path": "/boot/grub/grub.cfg", "error": "Permission denied", "values": ["boot.kernels"]}]
-    last = report_lines(reading, "ws1")[-1]
+    last = line(report_lines(reading, "ws1"), "not readable")
     assert "/boot/grub/grub.cfg (boot.kernels)" in last
     assert "root" in last
 
 
 @pytest.mark.parametrize("name", names())
 def test_every_described_machine_can_be_printed(name: str, tmp_path: Path) -> None:
-    lines = report_lines(read(name, tmp_path), name)
+    lines = report_lines(read(name, tmp_path), name, width=1000)
     # A claim quotes a line of a file, in which a brace may be: of udev's ATTR{...}.
     braces = [("{'" if text.startswith("  claim ") else "{", text) for text in lines]
     assert all("None" not in text and brace not in text for brace, text in braces)
