@@ -22,16 +22,16 @@ from .values import DESKTOP, machine
 def claims_of(
     root: Path,
     files: Mapping[str, str | bytes],
-    functions: Mapping[str, PciFunction] = DESKTOP,
+    functions: Mapping[str, PciFunction] | None = None,
     entries: Sequence[Entry] = (),
     boot: Boot | None = None,
 ) -> list[Claim]:
-    """Return every claim once, in the order of the readers."""
+    """Return every claim once, in the order of the readers; on the functions of the desktop unless others are given."""
     for name, content in files.items():
         path = root / name.lstrip("/")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    found = read_claims(Tree(str(root)), functions, boot or machine().boot, entries)
+    found = read_claims(Tree(str(root)), DESKTOP if functions is None else functions, boot or machine().boot, entries)
     on_functions = (claim for claims in found.of_functions.values() for claim in claims)
     return list(dict.fromkeys([*on_functions, *found.others]))
 

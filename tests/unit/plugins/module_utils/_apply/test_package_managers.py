@@ -76,7 +76,7 @@ def test_dpkg_is_held_off_meanwhile(tmp_path: Path, dpkg: Path) -> None:
 
 def test_who_takes_too_long_is_named(tmp_path: Path, dpkg: Path) -> None:
     held = package_managers_held(limit=0.2, root=str(tmp_path))
-    with holding(dpkg / "lock", 60) as process, pytest.raises(Busy) as busy, held:
+    with holding(dpkg / "lock", 60) as process, pytest.raises(Busy) as busy, held as _waited:
         pass
     assert f"(process {process.pid}) still held /var/lib/dpkg/lock after 0 s" in str(busy.value)
 

@@ -145,10 +145,8 @@ def test_a_rejected_draft_is_not_used(root: Path) -> None:
         checked.append((root / draft.lstrip("/")).read_text())
         return ["entry x has no kernel"]
 
-    with (
-        pytest.raises(ApplyFailed, match="entry x has no kernel"),
-        Transaction({"grub.cfg": check}, str(root)) as transaction,
-    ):
+    transaction = Transaction({"grub.cfg": check}, str(root))
+    with pytest.raises(ApplyFailed, match="entry x has no kernel"), transaction:
         transaction.apply([CHANGE, generate("bad")])
     assert checked == ["bad"]
     assert contents(root) == before
@@ -211,10 +209,8 @@ def test_an_attribute_is_written_and_restored_when_a_later_step_fails(root: Path
 
 
 def test_a_missing_attribute_is_named(root: Path) -> None:
-    with (
-        pytest.raises(ApplyFailed, match=r"allocate huge pages: .*nr_hugepages"),
-        Transaction({}, str(root)) as transaction,
-    ):
+    transaction = Transaction({}, str(root))
+    with pytest.raises(ApplyFailed, match=r"allocate huge pages: .*nr_hugepages"), transaction:
         transaction.apply([WriteAttribute("/sys/nr_hugepages", "8", ACTIVE, "allocate huge pages")])
 
 
@@ -245,10 +241,8 @@ def test_a_file_that_changed_after_planning_is_not_overwritten(root: Path) -> No
     (root / "etc/default/grub").write_text("GRUB_TIMEOUT=somebody\n")
     changed = contents(root)
     assert changed != before
-    with (
-        pytest.raises(ApplyFailed, match="another program changed it") as failed,
-        Transaction(PASSING, str(root), since=since) as transaction,
-    ):
+    raised = pytest.raises(ApplyFailed, match="another program changed it")
+    with raised as failed, Transaction(PASSING, str(root), since=since) as transaction:
         transaction.apply([WRITE, CHANGE])
     assert not isinstance(failed.value, UndoFailed)
     assert contents(root) == changed
