@@ -13,7 +13,8 @@ import pytest
 from tests.integration.lab.provisioning import REBOOT, RIVALS, Desk, driver_at, fine
 from tests.lab import Lab, Machine, small_initramfs
 
-pytestmark = [pytest.mark.lab]
+# Its rule is held against udev in the unit tests and in test_provision.py; this one takes minutes more.
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 RULE = "/etc/udev/rules.d/05-vfio-workstation.rules"
 BOUND, HOST = ["vfio-pci", "vfio-pci"], ["bochs-drm", "snd_hda_intel"]
