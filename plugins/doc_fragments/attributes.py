@@ -13,6 +13,8 @@ class ModuleDocFragment:
     DOCUMENTATION = r"""
 options: {}
 attributes:
+  action_group:
+    description: Use C(group/NAME) in C(module_defaults) to set defaults for all modules of a group at once.
   check_mode:
     description: Can run in check_mode and return changed status prediction without modifying target.
   diff_mode:

@@ -4,52 +4,55 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Hand one PCI function to another driver without a reboot."""
+"""Hand a PCI function to another driver without a reboot."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: device_driver
-short_description: Hand one PCI function to vfio-pci, to another driver or back, without a reboot
+short_description: Hand a PCI function to vfio-pci, to another driver or back to the host, without a reboot
 version_added: 0.1.0
 author:
   - The vfio.workstation contributors (@vfio-workstation)
 description:
-  - Takes one PCI function from its driver, and has vfio-pci or any other driver take it, while the machine runs. Gives
-    it back to the driver that the kernel itself would pick.
-  - Names the one driver in the function's C(driver_override), so that no other function is concerned, identical ones
-    included. Loads the driver where it is not loaded.
-  - Refuses functions that the host uses. Trusts nobody's word for success, and reads back who has the function; when it
-    is not who was asked for, the old driver gets it back.
-  - A driver that does not let go makes whoever asked it wait in the kernel, for ever if need be. That is a process
-    which is left behind when O(timeout) is over, and the module says so.
-  - Nothing of this outlasts a reboot. M(vfio.workstation.host) binds devices at boot, and keeps them so.
+  - Unbinds a PCI function from its driver and binds it to vfio-pci, to another driver, or to the driver that the kernel
+    chooses, while the host is running.
+  - Uses the C(driver_override) of the function, so that no other function is affected, not even an identical one. Loads
+    the driver if it is not loaded.
+  - Refuses functions that the host uses. Verifies the result by reading the driver of the function. If it is not the
+    requested driver, the function is handed back to its previous driver.
+  - A driver that does not release the function blocks the process that unbinds it, possibly until the next reboot. That
+    process is left behind after O(timeout), and the module fails with a message that says so.
+  - The change does not survive a reboot. M(vfio.workstation.host) binds devices at boot.
 extends_documentation_fragment:
   - vfio.workstation.attributes
 attributes:
+  action_group:
+    support: full
+    membership: [vfio.workstation.all]
   check_mode:
     support: full
-    details: Which driver the kernel would pick for V(auto) is told where only one can be it.
+    details: The driver that the kernel would choose for V(auto) is predicted if there is only one candidate.
   diff_mode:
     support: full
 options:
   address:
     description:
-      - The function, by its full address as C(lspci -D) shows it. Other functions of the same slot are not concerned.
+      - The full address of the function, as C(lspci -D) prints it. Other functions of its slot are not affected.
     type: str
     required: true
   driver:
     description:
-      - Who shall have it, by the name in C(/sys/bus/pci/drivers).
-      - V(auto) lifts every restriction and has the kernel pick, which is how to give a function back to the host. A
-        driver of the host's that has the function already keeps it.
-      - V(none) takes the function from its driver, and keeps others from it.
+      - The driver to bind the function to, by its name in C(/sys/bus/pci/drivers).
+      - V(auto) clears the C(driver_override) and lets the kernel choose, which returns the function to the host. A
+        driver of the host that has the function already keeps it.
+      - V(none) unbinds the function and prevents other drivers from binding it.
     type: str
     default: vfio-pci
   accept:
     description:
-      - Codes of refusals that you take upon yourself.
-      - With V(device_in_use) a driver may hang until the next reboot, and take whoever uses the device with it.
+      - Refusal codes to override.
+      - With V(device_in_use), a driver may hang until the next reboot, and with it the programs that use the device.
     type: list
     elements: str
     choices:
@@ -63,27 +66,26 @@ options:
     default: []
   timeout:
     description:
-      - How many seconds each step may take, from 1 to 3600. Large GPUs take several to be let go of.
+      - Seconds that each step may take, from 1 to 3600. Drivers of large GPUs take several seconds to release them.
     type: int
     default: 30
 notes:
-  - An IOMMU group goes to a guest as a whole. A function whose group has members on drivers of the host's is handed
-    over all the same, and RV(notes) and RV(group) say who else is in it. Hand those over too, one by one.
-  - Of network interfaces, those count as in use that have a default route or carry the connection that manages the
-    machine.
-  - A driver that is loaded for one function takes all other functions that have none and that it fits, as it would at
-    boot.
+  - A guest gets an IOMMU group as a whole. A function whose group has members on drivers of the host is handed over
+    nevertheless; RV(notes) and RV(group) list these members. Hand them over too, one by one.
+  - Network interfaces count as in use if they have a default route or carry the connection that manages the host.
+  - A driver that is loaded for a function also binds other functions that it supports and that have no driver, as it
+    would at boot.
 seealso:
   - module: vfio.workstation.host_info
 """
 
 EXAMPLES = r"""
-- name: Lend a network interface to a guest
+- name: Hand a network interface to vfio-pci, for a guest
   vfio.workstation.device_driver:
     address: "0000:41:00.0"
   become: true
 
-- name: Take it back
+- name: Return it to the host
   vfio.workstation.device_driver:
     address: "0000:41:00.0"
     driver: auto
@@ -98,44 +100,44 @@ EXAMPLES = r"""
     - "0000:01:00.1"
   become: true
 
-- name: Say what would happen
+- name: Predict the result
   vfio.workstation.device_driver:
     address: "0000:41:00.0"
     driver: auto
   check_mode: true
   diff: true
-  register: lent
+  register: prediction
 """
 
 RETURN = r"""
 driver:
-  description: The driver that has the function. V(null) for none.
+  description: The driver that the function is bound to. V(null) for none.
   returned: success, and when refused or failed
   type: dict
   contains:
     before:
-      description: At the beginning.
+      description: Before the run.
       type: str
       sample: e1000e
     after:
-      description: At the end; in check mode, the one that it would have, and V(null) where only the kernel can tell.
+      description: After the run, in check mode as predicted. V(null) if only the kernel can tell.
       type: str
       sample: vfio-pci
 driver_override:
-  description: The only driver that may have the function. V(null) when any may.
+  description: The only driver that may bind the function. V(null) if any driver may.
   returned: success, and when refused or failed
   type: dict
   contains:
     before:
-      description: At the beginning. V(null) too where a driver that hangs keeps it from being read.
+      description: Before the run. V(null) also if a driver that hangs makes it unreadable.
       type: str
       sample: null
     after:
-      description: At the end, or in check mode what it would be.
+      description: After the run, in check mode as predicted.
       type: str
       sample: vfio-pci
 group:
-  description: The function's IOMMU group as it is at the end. V(null) when it has none, or the IOMMU is off.
+  description: The IOMMU group of the function after the run. V(null) if it has none or the IOMMU is disabled.
   returned: success, and when refused or failed
   type: dict
   contains:
@@ -144,11 +146,11 @@ group:
       type: str
       sample: "20"
     usable:
-      description: Whether a guest could have its functions, because no driver of the host's has one of them.
+      description: Whether a guest could use the group, because no member is bound to a driver of the host.
       type: bool
       sample: true
     members:
-      description: Its members, this function among them.
+      description: Its members, including this function.
       type: list
       elements: dict
       contains:
@@ -157,23 +159,23 @@ group:
           type: str
           sample: "0000:41:00.0"
         driver:
-          description: The driver that has it.
+          description: The driver that it is bound to.
           type: str
           sample: vfio-pci
 notes:
-  description: What else you should know.
+  description: Further information.
   returned: success, and when refused
   type: list
   elements: str
   sample: []
 refusals:
-  description: Why nothing was done. Empty when nothing was in the way.
+  description: Why the run was refused. Empty if it was not.
   returned: success, and when refused or failed
   type: list
   elements: dict
   contains:
     code:
-      description: Stable name of the reason.
+      description: The refusal code, a stable name of the reason.
       type: str
       sample: device_in_use
     seen:
@@ -181,15 +183,15 @@ refusals:
       type: str
       sample: 0000:02:00.0 [144d:a80c], class 0108, driver nvme, group 13, mount / (by nvme0n1p2)
     danger:
-      description: What would come of it.
+      description: Why it is dangerous.
       type: str
       sample: The host would lose what uses the device at once, and its driver may hang until a reboot.
     remedy:
-      description: What you can do.
+      description: What to do about it.
       type: str
       sample: Stop what uses the device, and run this again.
 steps:
-  description: What was done, or in check mode would be done, in that order; each with its reason.
+  description: The steps that were carried out, or in check mode would be, in their order and with their reasons.
   returned: success
   type: list
   elements: dict

@@ -23,6 +23,9 @@ description:
 extends_documentation_fragment:
   - vfio.workstation.attributes
 attributes:
+  action_group:
+    support: full
+    membership: [vfio.workstation.all]
   check_mode:
     support: full
   diff_mode:

@@ -28,6 +28,9 @@ description:
 extends_documentation_fragment:
   - vfio.workstation.attributes
 attributes:
+  action_group:
+    support: full
+    membership: [vfio.workstation.all, vfio.workstation.boot, vfio.workstation.capture]
   check_mode:
     support: full
   diff_mode:

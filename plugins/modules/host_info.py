@@ -26,6 +26,10 @@ description:
 extends_documentation_fragment:
   - vfio.workstation.attributes
   - vfio.workstation.attributes.info
+attributes:
+  action_group:
+    support: full
+    membership: [vfio.workstation.all, vfio.workstation.capture]
 options:
   root:
     description:

@@ -4,31 +4,33 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Own some files and modules in the initramfs of every kernel, whatever makes it."""
+"""Manage files and kernel modules in the initramfs of every kernel."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: initramfs
-short_description: Own some files and modules in the initramfs of every kernel, whatever makes it
+short_description: Manage files and kernel modules in the initramfs of every kernel
 version_added: 0.1.0
 author:
   - The vfio.workstation contributors (@vfio-workstation)
 description:
-  - Brings files and kernel modules into the initramfs of every installed kernel, and of those that will be installed,
-    and takes them out again. Finds out by itself what makes the images. Works with initramfs-tools, dracut and
-    mkinitcpio.
-  - Several owners live side by side. Each names itself with O(owner), and a call changes that owner's files and modules
-    only.
-  - Judges by what is in each image, not by what a run changed. Exactly those images are made anew that lack something
-    or hold something that is not wanted any more. A run that finds everything right makes none; an image that has not
-    changed since the last run is not unpacked to find that out.
-  - Each image is made beside the old one, looked into, and put in its place by rename. Where anything fails, the old
-    images are in their places, and all files are put back byte for byte.
-  - A module that is built into a kernel counts as there, and is not asked for.
+  - Adds files and kernel modules to the initramfs of all installed and future kernels, and removes them. Detects the
+    generator of the images, one of initramfs-tools, dracut and mkinitcpio.
+  - Several callers can manage files and modules independently. Each sets its own O(owner), and a call changes only the
+    files and modules of that owner.
+  - Plans by the content of each image, not by the changes of earlier runs. Only images that differ from the request are
+    rebuilt. A run that finds everything as requested rebuilds none, and does not unpack images that have not changed
+    since the last run.
+  - Each image is built beside the present one, checked, and then replaced atomically. If a step fails, all files and
+    images are restored.
+  - A module that is built into a kernel counts as present.
 extends_documentation_fragment:
   - vfio.workstation.attributes
 attributes:
+  action_group:
+    support: full
+    membership: [vfio.workstation.all]
   check_mode:
     support: full
   diff_mode:
@@ -36,25 +38,25 @@ attributes:
 options:
   owner:
     description:
-      - Who the files and modules belong to, a name of your choice such as V(devices). Up to 64 of a-z, 0-9, C(_) and
-        C(-).
+      - Identifier of the caller, such as V(devices), as C(marker) in M(ansible.builtin.blockinfile). Up to 64
+        characters of a-z, 0-9, C(_) and C(-).
     type: str
     required: true
   files:
     description:
-      - All files of this owner. What it had before and is not named any more is taken out.
-      - Their content is kept in C(/etc/vfio-workstation/initramfs), with the mode that it has in the initramfs, and in
-        C(/etc/vfio-workstation/initramfs.json), which only root can read.
+      - All files of this owner. Its other files from earlier runs are removed.
+      - Their content is stored in C(/etc/vfio-workstation/initramfs), with the mode that it has in the initramfs, and
+        in C(/etc/vfio-workstation/initramfs.json), which only root can read.
     type: list
     elements: dict
     default: []
     suboptions:
       path:
-        description: Where the file lies inside of the initramfs. A file that is there otherwise is replaced by it.
+        description: Path of the file in the initramfs. It replaces a file of the generator.
         type: str
         required: true
       content:
-        description: What is in it.
+        description: Its content.
         type: str
         required: true
       mode:
@@ -63,30 +65,30 @@ options:
         default: "0644"
   modules:
     description:
-      - All kernel modules of this owner; what they depend on comes with them. A module must exist for every installed
-        kernel, built in or not.
-      - They are put in, not loaded; a rule of udev or a file of C(modules-load.d) among the O(files) can do that.
+      - All kernel modules of this owner. The modules that they depend on are added with them. A module must exist for
+        every installed kernel, built in or not.
+      - They are added, not loaded. A udev rule or a file in C(modules-load.d) among the O(files) can load them.
     type: list
     elements: str
     default: []
   state:
     description:
-      - V(present) has the O(files) and O(modules), and no others of this owner, in every initramfs.
-      - V(absent) takes all of this owner's out.
+      - V(present) adds O(files) and O(modules) to every initramfs.
+      - V(absent) removes all files and modules of this owner.
     type: str
     choices: [present, absent]
     default: present
 notes:
-  - Kernels without a folder of modules, and those that boot without an initramfs, are passed over and named. Machines
-    that boot unified kernel images are refused.
-  - The image of mkinitcpio's preset C(fallback) and the rescue image of Fedora are left as they are.
+  - Kernels without a folder of modules, and kernels that boot without an initramfs, are skipped and listed in
+    RV(passed_over). Hosts that boot unified kernel images are refused.
+  - The image of mkinitcpio's preset C(fallback) and the rescue image of Fedora are not changed.
 seealso:
   - module: vfio.workstation.kernel_cmdline
   - module: vfio.workstation.host_info
 """
 
 EXAMPLES = r"""
-- name: Have vfio-pci at hand before the disks are looked for
+- name: Bind a function to vfio-pci before its usual driver is loaded
   vfio.workstation.initramfs:
     owner: devices
     modules:
@@ -97,7 +99,7 @@ EXAMPLES = r"""
           ACTION=="add", SUBSYSTEM=="pci", KERNEL=="0000:41:00.0", ATTR{driver_override}="vfio-pci"
   become: true
 
-- name: Say which images would be made anew
+- name: List the images that would be rebuilt
   vfio.workstation.initramfs:
     owner: consoles
     modules: [efivarfs]
@@ -105,7 +107,7 @@ EXAMPLES = r"""
   register: images
   become: true
 
-- name: Take everything of one owner out again
+- name: Remove all files and modules of an owner
   vfio.workstation.initramfs:
     owner: devices
     state: absent
@@ -114,7 +116,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 generator:
-  description: The program that makes the images. V(null) when it can't be told, or is none that can be used.
+  description: The generator of the images. V(null) if it is unknown or unsupported.
   returned: success, and when refused
   type: str
   sample: initramfs-tools
@@ -125,30 +127,30 @@ images:
   elements: dict
   contains:
     kernel:
-      description: Version of the kernel, as C(uname -r) says.
+      description: Version of the kernel, as C(uname -r) prints it.
       type: str
       sample: 6.12.48+deb13-amd64
     path:
-      description: The image.
+      description: Path of the image.
       type: str
       sample: /boot/initrd.img-6.12.48+deb13-amd64
     before:
-      description: Files and modules of any owner that the run found in it. Modules that are built in are not named.
+      description: Files and modules of all owners in it before the run. Modules that are built in are not listed.
       type: list
       elements: str
       sample: []
     after:
-      description: Files and modules of all owners that the run left in it, or in check mode would leave.
+      description: Files and modules of all owners in it after the run, in check mode as predicted.
       type: list
       elements: str
       sample: [/etc/udev/rules.d/10-vfio-workstation.rules, vfio-pci]
     lacks:
-      description: Why it was made anew, or in check mode would be. Empty where it was right.
+      description: Why it was rebuilt, or in check mode would be. Empty if it was not.
       type: list
       elements: str
       sample: [it was not built from this request, it lacks vfio-pci]
 passed_over:
-  description: Kernels whose image can't be made.
+  description: Kernels that are skipped.
   returned: success, and when refused
   type: list
   elements: dict
@@ -162,35 +164,35 @@ passed_over:
       type: str
       sample: it has no modules.dep below /lib/modules
 states:
-  description: How far the request has come at the end of the run; in check mode, as things are.
+  description: The state of the request at the end of the run; in check mode, as the host is.
   returned: success, and when refused
   type: dict
   contains:
     configured:
-      description: The files that the images of future kernels are made by hold it.
+      description: Whether the configuration of the generator, which future kernels use, has it.
       type: bool
       sample: true
     staged:
-      description: The image of every installed kernel that is not passed over holds it.
+      description: Whether the image of every installed kernel that is not skipped has it.
       type: bool
       sample: true
     active:
-      description: Always V(null). What was in the initramfs that a machine was booted with can't be seen any more.
+      description: Always V(null). The initramfs that the host was booted with is no longer readable.
       type: bool
       sample: null
 reboot_required:
-  description: Always V(false), since it can't be told. Reboot for what was changed to take effect.
+  description: Always V(false), because it is unknown. Changes take effect with the next reboot.
   returned: success
   type: bool
   sample: false
 refusals:
-  description: Why nothing was done. Empty when nothing was in the way.
+  description: Why the run was refused. Empty if it was not.
   returned: success, and when refused
   type: list
   elements: dict
   contains:
     code:
-      description: Stable name of the reason.
+      description: The refusal code, a stable name of the reason.
       type: str
       sample: kernel_lacks_module
     seen:
@@ -199,15 +201,15 @@ refusals:
       sample: >-
         kernel 6.12.48+deb13-cloud-amd64 has no module vfio-pci: it is in neither modules.dep nor modules.builtin
     danger:
-      description: What would come of it.
+      description: Why it is dangerous.
       type: str
       sample: That kernel would boot without the module.
     remedy:
-      description: What you can do.
+      description: What to do about it.
       type: str
       sample: Install the package with the kernel's modules, or remove that kernel.
 steps:
-  description: What was done, or in check mode would be done, in that order; each with its reason.
+  description: The steps that were carried out, or in check mode would be, in their order and with their reasons.
   returned: success
   type: list
   elements: dict

@@ -46,7 +46,7 @@ def playbook(fleet: Fleet, *roles: dict[str, Any]) -> str:
     return str(path)
 
 
-def spoken_of(call: dict[str, Any]) -> dict[str, Any]:
+def requested(call: dict[str, Any]) -> dict[str, Any]:
     return {name: call[name] for name in SECTIONS if call[name] is not None}
 
 
@@ -56,11 +56,11 @@ def test_each_role_alone(fleet: Fleet) -> None:
     run = fleet.run(playbook(fleet, *roles))
     assert run.status == 0, run.output
     calls = fleet.calls("ws1")
-    assert [spoken_of(call) for call in calls] == list(CALLED.values())
+    assert [requested(call) for call in calls] == list(CALLED.values())
     assert [call["conflicts"] for call in calls] == ["refuse"] * 4 + ["replace"]
 
 
-def test_each_role_takes_away_its_own(fleet: Fleet) -> None:
+def test_each_role_removes_its_own_section(fleet: Fleet) -> None:
     fleet.add("ws1", {})
     roles = [
         {"role": f"vfio.workstation.{role}", "vars": {**variables, f"{role}_state": "absent"}}
@@ -69,20 +69,20 @@ def test_each_role_takes_away_its_own(fleet: Fleet) -> None:
     run = fleet.run(playbook(fleet, *roles))
     assert run.status == 0, run.output
     calls = fleet.calls("ws1")
-    assert [(call["state"], call["sections"], spoken_of(call)) for call in calls] == [
+    assert [(call["state"], call["sections"], requested(call)) for call in calls] == [
         ("absent", sections, {}) for sections in GONE.values()
     ]
 
 
-def test_what_is_null_is_not_spoken_of(fleet: Fleet) -> None:
+def test_null_leaves_a_section_unmanaged(fleet: Fleet) -> None:
     fleet.add("ws1", {})
     names = ("vfio_pci", "hugepages", "bootloader", "workstation")
     run = fleet.run(playbook(fleet, *({"role": f"vfio.workstation.{name}"} for name in names)))
     assert run.status == 0, run.output
-    assert [spoken_of(call) for call in fleet.calls("ws1")] == [{}] * 4
+    assert [requested(call) for call in fleet.calls("ws1")] == [{}] * 4
 
 
-def test_the_workstation_is_all_of_them_in_one_call(fleet: Fleet) -> None:
+def test_the_role_workstation_has_all_sections_in_one_call(fleet: Fleet) -> None:
     sections: dict[str, Any] = {
         "iommu": {},
         "devices": [],
@@ -97,7 +97,7 @@ def test_the_workstation_is_all_of_them_in_one_call(fleet: Fleet) -> None:
     run = fleet.run(playbook(fleet, {"role": "vfio.workstation.workstation"}), workstation_accept=["device_in_use"])
     assert run.status == 0, run.output
     (call,) = fleet.calls("ws1")
-    assert spoken_of(call) == sections  # an empty one is spoken of
+    assert requested(call) == sections  # an empty section is a request
     assert call["accept"] == ["device_in_use"]
 
 
@@ -109,7 +109,7 @@ def test_the_role_alone_reboots_with_consent(fleet: Fleet, consent: str) -> None
     assert fleet.state("ws1")["running"] == (consent == "when_required")
 
 
-def test_preflight_alone_tells_and_fails(fleet: Fleet) -> None:
+def test_preflight_alone_reports_refusals_and_fails(fleet: Fleet) -> None:
     refusal = {"code": "iommu_absent", "seen": "no IOMMU", "danger": "Guests could write.", "remedy": "Buy a board."}
     fleet.add("ws1", refusals=[refusal])
     fleet.add("ws2")

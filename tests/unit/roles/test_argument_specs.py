@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One specification of the options: what is written by hand beside it says the same.
+"""The documentation of the module and the argument specs of the roles match the specification of the options.
 
 The tables of request_spec.py are the specification. The module's DOCUMENTATION and the roles' argument specs are copies
 with descriptions, compared here key by key.
@@ -66,12 +66,12 @@ def option_at(path: str) -> Option:
 
 
 def documentation_at(path: str) -> dict[str, Any]:
-    found: dict[str, Any] = dict(flat(DOCUMENTED, "suboptions"))[path]
-    return found
+    option: dict[str, Any] = dict(flat(DOCUMENTED, "suboptions"))[path]
+    return option
 
 
 def role_spec(option: Option) -> dict[str, Any]:
-    """Return a variable's specification in a role: what Ansible would enforce is left to the module."""
+    """Return a variable's specification in a role, without what Ansible would enforce."""
     (spec,) = argument_spec({"it": option._replace(choices=(), elements=None)}).values()
     return {**spec, "type": spec["type"] if spec["type"] in ("str", "path") else "raw"}
 
@@ -126,7 +126,7 @@ def test_sections_are_the_same_everywhere() -> None:
     assert HOST["sections"].choices == SECTIONS
 
 
-def test_what_a_selection_may_say_is_documented() -> None:
+def test_every_property_of_a_selection_is_documented() -> None:
     select = documentation_at("devices.select")
     assert "V(0000:41:00.0) may be written instead of the mapping" in text(select)
     assert set(select["suboptions"]) == set(SELECT)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What roles say of themselves is what they do, and the examples of their variables come true on a machine."""
+"""The documentation of roles matches what they do, and the examples of their variables work on described machines."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def read(role: str, path: str) -> Any:
 
 
 def options(role: str) -> dict[str, Any]:
-    found: dict[str, Any] = read(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
-    return found
+    variables: dict[str, Any] = read(role, "meta/argument_specs.yml")["argument_specs"]["main"]["options"]
+    return variables
 
 
 def tasks(role: str) -> list[dict[str, Any]]:
@@ -56,7 +56,7 @@ def test_a_role_is_one_call_as_root(role: str) -> None:
     assert call["register"] == f"{role}_result"
 
 
-def test_there_are_five_examples_and_the_first_is_that_of_the_projects_readme() -> None:
+def test_there_are_five_examples_and_the_first_is_in_the_readme() -> None:
     assert len(EXAMPLES) == 5
     text = (ROLES.parent / "README.md").read_text(encoding="utf-8")
     (block,) = re.findall(r"^    workstation_devices:\n(?:    .*\n)+", text, re.MULTILINE)
@@ -64,7 +64,7 @@ def test_there_are_five_examples_and_the_first_is_that_of_the_projects_readme() 
 
 
 @pytest.mark.parametrize(("machine", "text"), EXAMPLES)
-def test_an_example_comes_true_on_its_machine(machine: str, text: str, tmp_path: Path) -> None:
+def test_an_example_can_be_planned_for_its_machine(machine: str, text: str, tmp_path: Path) -> None:
     variables = yaml.safe_load(text)
     assert set(variables) <= set(options("workstation"))
     sections = {name.removeprefix("workstation_"): value for name, value in variables.items()}

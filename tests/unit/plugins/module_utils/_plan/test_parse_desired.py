@@ -35,9 +35,9 @@ NAMES = {option: f"workstation_{option}" for option in REQUEST}
 
 
 def desired(text: str) -> Desired:
-    found = parse_desired(yaml.safe_load(text))
-    assert isinstance(found, Desired), found
-    return found
+    request = parse_desired(yaml.safe_load(text))
+    assert isinstance(request, Desired), request
+    return request
 
 
 def mistakes(text: str) -> list[str]:
@@ -46,7 +46,7 @@ def mistakes(text: str) -> list[str]:
     return result
 
 
-def test_nothing_is_nothing() -> None:
+def test_no_options_are_no_request() -> None:
     assert parse_desired({}) == Desired()
     assert desired("{iommu: null, devices: null, hugepages: null, cpu_isolation: null}") == Desired()
     assert desired("{access: null, kvm: null, arguments: null}") == Desired()
@@ -73,10 +73,10 @@ def test_the_readme_example() -> None:
 
 
 def test_empty_sections_are_requests_too() -> None:
-    found = desired("{iommu: {}, devices: [], hugepages: [], cpu_isolation: {cpus: none}}")
-    assert found == Desired(IommuRequest(), (), (), CpuIsolationRequest(cpus=()))
-    found = desired("{access: {}, kvm: {}, arguments: []}")
-    assert found == Desired(access=AccessRequest(), kvm=KvmRequest(), arguments=())
+    request = desired("{iommu: {}, devices: [], hugepages: [], cpu_isolation: {cpus: none}}")
+    assert request == Desired(IommuRequest(), (), (), CpuIsolationRequest(cpus=()))
+    request = desired("{access: {}, kvm: {}, arguments: []}")
+    assert request == Desired(access=AccessRequest(), kvm=KvmRequest(), arguments=())
 
 
 @pytest.mark.parametrize(
@@ -95,15 +95,15 @@ def test_access(text: str, expected: AccessRequest) -> None:
 
 
 def test_kvm_options() -> None:
-    found = desired(
+    request = desired(
         "kvm: {nested: true, ignore_msrs: 'yes', report_ignored_msrs: null, interrupt_virtualization: false}"
     )
-    assert found.kvm == KvmRequest(True, True, None, False)
+    assert request.kvm == KvmRequest(True, True, None, False)
 
 
-def test_arguments_of_ones_own() -> None:
-    found = desired("arguments: [quiet, 'hugepagesz=1G hugepages=2', default_hugepagesz=1G, 'a=\"b c\"']")
-    assert found.arguments == ("quiet", "hugepagesz=1G hugepages=2", "default_hugepagesz=1G", 'a="b c"')
+def test_custom_arguments() -> None:
+    request = desired("arguments: [quiet, 'hugepagesz=1G hugepages=2', default_hugepagesz=1G, 'a=\"b c\"']")
+    assert request.arguments == ("quiet", "hugepagesz=1G hugepages=2", "default_hugepagesz=1G", 'a="b c"')
 
 
 @pytest.mark.parametrize(
@@ -124,8 +124,8 @@ def test_arguments_of_ones_own() -> None:
     ],
 )
 def test_selectors(text: str, selector: Selector) -> None:
-    found = desired(f"devices: [{{name: gpu, select: {text}, with_group: [{text}]}}]")
-    assert found.devices == (DeviceRequest("gpu", selector, with_group=(selector,)),)
+    request = desired(f"devices: [{{name: gpu, select: {text}, with_group: [{text}]}}]")
+    assert request.devices == (DeviceRequest("gpu", selector, with_group=(selector,)),)
 
 
 @pytest.mark.parametrize(
@@ -142,10 +142,11 @@ def test_huge_pages(text: str, expected: HugePagesRequest) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cpus", "found"), [("'2-4,10'", (2, 3, 4, 10)), ("[2, 4-5]", (2, 4, 5)), ("7", (7,)), ("[]", ()), ("auto", "auto")]
+    ("cpus", "expected"),
+    [("'2-4,10'", (2, 3, 4, 10)), ("[2, 4-5]", (2, 4, 5)), ("7", (7,)), ("[]", ()), ("auto", "auto")],
 )
-def test_cpus(cpus: str, found: Any) -> None:
-    assert desired(f"cpu_isolation: {{cpus: {cpus}}}").cpu_isolation == CpuIsolationRequest(cpus=found)
+def test_cpus(cpus: str, expected: Any) -> None:
+    assert desired(f"cpu_isolation: {{cpus: {cpus}}}").cpu_isolation == CpuIsolationRequest(cpus=expected)
 
 
 # Each with what its message must name: the path, and what helps.
@@ -241,7 +242,7 @@ def test_mistakes(text: str, path: str, help_: str) -> None:
 
 
 def test_all_mistakes_at_once() -> None:
-    found = mistakes(
+    result = mistakes(
         """
         iommu: true
         devices: [{name: "", select: {class: gpu, vendor: 8086}, functions: some}]
@@ -253,7 +254,7 @@ def test_all_mistakes_at_once() -> None:
         accept: [x, y]
         """
     )
-    assert len(found) == 1 + 4 + 2 + 3 + 5 + 2 + 3 + 2
+    assert len(result) == 1 + 4 + 2 + 3 + 5 + 2 + 3 + 2
 
 
 @pytest.mark.parametrize(
@@ -331,7 +332,7 @@ def test_mistakes_besides_the_request(options: dict[str, Any], message: str) -> 
 
 
 def test_mistakes_have_the_order_of_the_options() -> None:
-    found = mistakes(
+    result = mistakes(
         """
         accept: [x]
         kvm: {nestd: true}
@@ -340,7 +341,7 @@ def test_mistakes_have_the_order_of_the_options() -> None:
         """
     )
     paths = ("iommu", "devices[0].select.class", "devices[1].bind_by", "devices[2].name", "devices[2].select")
-    assert [mistake.partition(": ")[0] for mistake in found] == [
+    assert [mistake.partition(": ")[0] for mistake in result] == [
         f"workstation_{path}" for path in (*paths, "kvm.nestd", "accept[0]")
     ]
 
@@ -351,9 +352,9 @@ def test_mistakes_in_all_options_come_at_once() -> None:
     assert [mistake.partition(":")[0] for mistake in result] == ["sectoins", "devices", "state", "root"]
 
 
-def test_the_same_size_twice_on_nodes_of_its_own_is_fine() -> None:
-    found = desired("hugepages: [{size: 1G, count: 8, nodes: [0]}, {size: 1G, count: 2, nodes: [1]}]")
-    assert [expected.pages for expected in found.hugepages or ()] == [8, 2]
+def test_the_same_size_twice_on_disjoint_nodes_is_accepted() -> None:
+    request = desired("hugepages: [{size: 1G, count: 8, nodes: [0]}, {size: 1G, count: 2, nodes: [1]}]")
+    assert [pages.pages for pages in request.hugepages or ()] == [8, 2]
 
 
 KEYS = st.sampled_from(
@@ -378,8 +379,8 @@ JUNK = st.recursive(
 
 @settings(deadline=None)
 @given(st.dictionaries(KEYS, JUNK, max_size=5))
-def test_any_nonsense_is_requests_or_mistakes(raw: dict[str, Any]) -> None:
-    found = parse_desired(raw)
-    assert isinstance(found, Desired) or (
-        found and all(": found " in mistake or ": set " in mistake for mistake in found)
+def test_any_value_is_a_request_or_mistakes(raw: dict[str, Any]) -> None:
+    result = parse_desired(raw)
+    assert isinstance(result, Desired) or (
+        result and all(": found " in mistake or ": set " in mistake for mistake in result)
     )

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a person is told of how a machine is left."""
+"""The messages and states with which a run ends."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from ansible_collections.vfio.workstation.plugins.module_utils._run.converge imp
 
 
 class Exit(Exception):
-    """How a module ends."""
+    """The end of a module."""
 
 
 class Module:
-    """A module as far as converge() knows one."""
+    """The part of a module that converge() uses."""
 
     check_mode = False
 
@@ -44,9 +44,9 @@ class Module:
         return
 
 
-@pytest.mark.parametrize("can_be_put_back", [True, False])
-def test_what_is_said_after_a_failure_is_true(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, can_be_put_back: bool
+@pytest.mark.parametrize("is_restorable", [True, False])
+def test_the_message_after_a_failure_matches_the_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_restorable: bool
 ) -> None:
     changed = tmp_path / "grub"
     changed.write_text("before\n")
@@ -60,16 +60,16 @@ def test_what_is_said_after_a_failure_is_true(
 
     monkeypatch.setattr(converging, "locked", contextlib.nullcontext)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    if not can_be_put_back:
+    if not is_restorable:
         monkeypatch.setattr(files, "restore", refuse)
     with pytest.raises(Exit, match="out of luck") as caught:
         converge(Module(), lambda: outcome, {})
-    said = caught.value.args[0]
-    assert ("Nothing is changed: every file is as it was." in said) == can_be_put_back
-    assert (changed.read_text() == "before\n") == can_be_put_back
-    if not can_be_put_back:
-        assert f"{changed}: Permission denied" in said
-        assert said.endswith(
+    message = caught.value.args[0]
+    assert ("Nothing is changed: every file is as it was." in message) == is_restorable
+    assert (changed.read_text() == "before\n") == is_restorable
+    if not is_restorable:
+        assert f"{changed}: Permission denied" in message
+        assert message.endswith(
             "All other files are as they were. Restore those by hand, or remove the cause and run this again."
         )
 
@@ -78,7 +78,7 @@ def test_what_is_said_after_a_failure_is_true(
     ("active", "helps", "required"),
     [(False, True, True), (False, False, False), (True, True, False), (None, True, False)],
 )
-def test_a_reboot_is_asked_for_where_it_would_help(
+def test_a_reboot_is_required_where_it_would_help(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, active: bool | None, helps: bool, required: bool
 ) -> None:
     states = States(configured=True, staged=True, active=active)

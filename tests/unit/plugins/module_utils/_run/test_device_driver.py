@@ -39,7 +39,7 @@ LIMIT = 30
 
 
 class Kernel:
-    """A machine with twin GPUs, and what its kernel does when attributes are written.
+    """A machine with twin GPUs, and the reaction of its kernel to written attributes.
 
     Attributes:
         takes: What drivers do when they are asked to take a function; those that are not named take it.
@@ -128,14 +128,14 @@ class Kernel:
     def now(self) -> DriverState:
         return DriverState(os.path.basename(os.readlink(self.link)) if self.link.is_symlink() else None, self.override)
 
-    def look(self, driver: str, *accepted: str) -> tuple[DriverRun, Observation]:
-        session = DriverRun(DriverRequest(AUDIO, driver), frozenset(accepted), LIMIT, str(self.root))
-        return session, session.observe()
+    def observe(self, driver: str, *accepted: str) -> tuple[DriverRun, Observation]:
+        run = DriverRun(DriverRequest(AUDIO, driver), frozenset(accepted), LIMIT, str(self.root))
+        return run, run.observe()
 
     def run(self, driver: str, *accepted: str) -> DriverState:
-        session, look = self.look(driver, *accepted)
-        assert look.plan.refusals == ()
-        return session.hand_over(look)
+        run, observation = self.observe(driver, *accepted)
+        assert observation.plan.refusals == ()
+        return run.hand_over(observation)
 
 
 @pytest.fixture
@@ -152,21 +152,21 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
     yield made
 
 
-def test_there_and_back(kernel: Kernel) -> None:
-    session, look = kernel.look("vfio-pci")
-    assert (look.before, look.plan.driver, look.plan.override) == (HOST, *LENT)
+def test_a_handover_and_the_way_back(kernel: Kernel) -> None:
+    run, observation = kernel.observe("vfio-pci")
+    assert (observation.before, observation.plan.driver, observation.plan.override) == (HOST, *LENT)
     assert kernel.now() == HOST
-    assert session.hand_over(look) == kernel.now() == LENT
+    assert run.hand_over(observation) == kernel.now() == LENT
     assert kernel.writes == [
         f"vfio-pci > devices/{AUDIO}/driver_override",
         f"{AUDIO} > drivers/snd_hda_intel/unbind",
         f"{AUDIO} > drivers_probe",
     ]
-    assert kernel.look("vfio-pci")[1].plan.steps == ()
+    assert kernel.observe("vfio-pci")[1].plan.steps == ()
     assert kernel.run(AUTO) == kernel.now() == HOST
-    assert kernel.look(AUTO)[1].plan.steps == ()
+    assert kernel.observe(AUTO)[1].plan.steps == ()
     assert kernel.run(NONE) == kernel.now() == DriverState(None, NONE)
-    assert kernel.look(NONE)[1].plan.steps == ()
+    assert kernel.observe(NONE)[1].plan.steps == ()
     assert kernel.run(AUTO) == kernel.now() == HOST
 
 
@@ -180,7 +180,7 @@ def test_drivers_are_loaded_first_and_once(kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize("what", ["fails", "brings something else"])
-def test_without_the_driver_nothing_is_taken(kernel: Kernel, what: str) -> None:
+def test_without_the_driver_the_function_keeps_its_driver(kernel: Kernel, what: str) -> None:
     (kernel.root / "sys/bus/pci/drivers/vfio-pci").rename(kernel.root / "away")
     kernel.module = "pci-stub"
     if what == "fails":
@@ -191,7 +191,7 @@ def test_without_the_driver_nothing_is_taken(kernel: Kernel, what: str) -> None:
     assert kernel.writes == []
 
 
-def test_a_driver_that_does_not_take_it_leaves_it_to_the_old_one(kernel: Kernel) -> None:
+def test_a_driver_that_fails_to_bind_leaves_the_previous_driver(kernel: Kernel) -> None:
     kernel.takes["vfio-pci"] = "Invalid argument"
     with pytest.raises(DriverChangeFailed) as caught:
         kernel.run("vfio-pci")
@@ -200,7 +200,7 @@ def test_a_driver_that_does_not_take_it_leaves_it_to_the_old_one(kernel: Kernel)
     assert caught.value.after == kernel.now() == HOST
 
 
-def test_both_are_told_when_the_old_one_does_not_take_it_either(kernel: Kernel) -> None:
+def test_both_errors_are_reported_when_the_previous_driver_fails_to_bind_too(kernel: Kernel) -> None:
     kernel.takes.update({"vfio-pci": "Invalid argument", "snd_hda_intel": "Device or resource busy"})
     with pytest.raises(DriverChangeFailed) as caught:
         kernel.run("vfio-pci")
@@ -217,7 +217,7 @@ def test_a_refused_unbind_leaves_things_as_they_were(kernel: Kernel) -> None:
     assert kernel.now() == HOST
 
 
-def test_a_driver_that_hangs_is_named_and_nothing_more_is_touched(kernel: Kernel) -> None:
+def test_a_driver_that_hangs_is_named_and_the_function_is_not_accessed_again(kernel: Kernel) -> None:
     kernel.hanging.append("snd_hda_intel/unbind")
     with pytest.raises(DriverChangeFailed) as caught:
         kernel.run("vfio-pci")
@@ -240,9 +240,9 @@ def test_a_driver_that_hangs_when_it_is_loaded(kernel: Kernel) -> None:
 
 def test_a_function_that_hangs_already_is_refused(kernel: Kernel) -> None:
     kernel.hanging.append(f"{AUDIO}/driver_override")
-    _session, look = kernel.look(AUTO)
-    assert [refusal.code for refusal in look.plan.refusals] == ["driver_hangs"]
-    assert (look.before, look.plan.steps) == (DriverState("snd_hda_intel", None), ())
+    _run, observation = kernel.observe(AUTO)
+    assert [refusal.code for refusal in observation.plan.refusals] == ["driver_hangs"]
+    assert (observation.before, observation.plan.steps) == (DriverState("snd_hda_intel", None), ())
 
 
 @pytest.mark.parametrize(
@@ -257,16 +257,16 @@ def test_a_function_that_hangs_already_is_refused(kernel: Kernel) -> None:
     ],
 )
 def test_a_function_that_an_earlier_run_left_hanging_is_refused(kernel: Kernel, words: list[str], hangs: bool) -> None:
-    """Its link to the driver is gone, and everything seems to be well."""
+    """Its link to the driver is gone, and all attributes are readable."""
     kernel.link.unlink()
     (kernel.root / "proc/77").mkdir()
     (kernel.root / "proc/77/cmdline").write_text("".join(word + "\0" for word in words))
-    refusals = kernel.look("vfio-pci")[1].plan.refusals
+    refusals = kernel.observe("vfio-pci")[1].plan.refusals
     assert [refusal.code for refusal in refusals] == (["driver_hangs"] if hangs else [])
     assert all("process 77 waits in the kernel" in refusal.seen for refusal in refusals)
 
 
-def test_an_undo_that_hangs_is_told_too(kernel: Kernel) -> None:
+def test_an_undo_that_hangs_is_reported(kernel: Kernel) -> None:
     kernel.takes["vfio-pci"] = "Invalid argument"
     kernel.hanging.append("snd_hda_intel/bind")
     with pytest.raises(DriverChangeFailed, match="could not be restored: writing"):
@@ -283,9 +283,7 @@ def test_an_undo_that_hangs_is_told_too(kernel: Kernel) -> None:
         (lambda kernel: kernel.takes.update(snd_hda_intel="No such device"), "snd_hda_intel claims the function"),
     ],
 )
-def test_auto_that_brings_no_driver_of_the_hosts_fails(
-    kernel: Kernel, prepare: Callable[[Kernel], None], words: str
-) -> None:
+def test_auto_without_a_driver_of_the_host_fails(kernel: Kernel, prepare: Callable[[Kernel], None], words: str) -> None:
     kernel.run("vfio-pci")
     prepare(kernel)
     with pytest.raises(DriverChangeFailed, match=words) as caught:
@@ -293,32 +291,32 @@ def test_auto_that_brings_no_driver_of_the_hosts_fails(
     assert caught.value.after == kernel.now() == LENT
 
 
-def test_auto_without_any_driver_of_the_hosts_is_told(kernel: Kernel) -> None:
-    """Such as one that is blacklisted: this is how the machine would have it without us."""
+def test_auto_without_any_driver_is_noted(kernel: Kernel) -> None:
+    """A blacklisted driver, for example: the host would boot so."""
     kernel.run("vfio-pci")
     (kernel.root / "sys/module/snd_hda_intel").rmdir()
     kernel.own = None
-    session, look = kernel.look(AUTO)
+    run, observation = kernel.observe(AUTO)
     kernel.takes["modprobe"] = "modprobe: it said something"
-    after = session.hand_over(look)
+    after = run.hand_over(observation)
     assert after == DriverState(None, None)
-    notes = session.notes(look, after)
+    notes = run.notes(observation, after)
     assert "the function has no driver now" in notes[-2]
     assert notes[-1] == "modprobe: it said something"
 
 
-def test_what_processes_have_open_is_in_use(kernel: Kernel) -> None:
+def test_a_function_that_a_process_has_open_is_in_use(kernel: Kernel) -> None:
     (player,) = (path for path in kernel.root.parent.glob("[0-9]*") if (path / "comm").read_text() == "wireplumber\n")
     player.rename(kernel.root / "proc" / player.name)
-    (refusal,) = kernel.look("vfio-pci")[1].plan.refusals
+    (refusal,) = kernel.observe("vfio-pci")[1].plan.refusals
     assert refusal.code == "device_in_use"
     assert f"process wireplumber ({player.name})" in refusal.seen
     assert kernel.run("vfio-pci", "device_in_use") == LENT
 
 
 def test_no_such_function(kernel: Kernel) -> None:
-    session = DriverRun(DriverRequest("0000:99:00.0", "vfio-pci"), frozenset(), LIMIT, str(kernel.root))
-    assert [refusal.code for refusal in session.observe().plan.refusals] == ["device_not_found"]
+    run = DriverRun(DriverRequest("0000:99:00.0", "vfio-pci"), frozenset(), LIMIT, str(kernel.root))
+    assert [refusal.code for refusal in run.observe().plan.refusals] == ["device_not_found"]
 
 
 def test_parameters() -> None:
@@ -336,7 +334,7 @@ def test_parameters() -> None:
 
 
 class Ended(Exception):
-    """The module printed its result, and ended."""
+    """The end of the module, with its result."""
 
     def __init__(self, values: dict[str, Any]) -> None:
         super().__init__(values.get("msg", ""))
@@ -344,7 +342,7 @@ class Ended(Exception):
 
 
 class StandIn:
-    """What Ansible makes of a module's parameters."""
+    """The parameters as Ansible passes them to a module."""
 
     def __init__(self, params: dict[str, Any], check: bool) -> None:
         self.params = {"address": AUDIO, "driver": "vfio-pci", "accept": [], "timeout": LIMIT, **params}
@@ -400,16 +398,16 @@ def test_the_module_refuses(call: Callable[..., dict[str, Any]]) -> None:
     for check in (True, False):
         refused = call(address="0000:02:00.0", check=check)
         assert (refused["failed"], refused["changed"]) == (True, False)
-        assert [one["code"] for one in refused["refusals"]] == ["device_in_use"]
+        assert [refusal["code"] for refusal in refused["refusals"]] == ["device_in_use"]
         assert "[device_in_use]" in refused["msg"]
         assert refused["driver"] == {"before": "nvme", "after": "nvme"}
     nowhere = call(address="0000:99:00.0")
-    assert [one["code"] for one in nowhere["refusals"]] == ["device_not_found"]
+    assert [refusal["code"] for refusal in nowhere["refusals"]] == ["device_not_found"]
     assert (nowhere["driver"], nowhere["group"]) == ({"before": None, "after": None}, None)
     assert call(address="gpu")["msg"].startswith("address: ")
 
 
-def test_the_module_says_what_it_changed_when_it_fails(kernel: Kernel, call: Callable[..., dict[str, Any]]) -> None:
+def test_a_failed_module_reports_what_it_changed(kernel: Kernel, call: Callable[..., dict[str, Any]]) -> None:
     kernel.takes["vfio-pci"] = "Invalid argument"
     restored = call()
     assert (restored["failed"], restored["changed"], restored["driver"]["after"]) == (True, False, "snd_hda_intel")
@@ -441,5 +439,7 @@ def test_what_is_documented_is_returned(call: Callable[..., dict[str, Any]]) -> 
 
 def test_what_is_documented_is_accepted() -> None:
     documented = yaml.safe_load(documentation.DOCUMENTATION)["options"]
-    told = {name: {key: one[key] for key in one if key != "description"} for name, one in documented.items()}
-    assert told == device_driver.ARGUMENTS
+    options = {
+        name: {key: option[key] for key in option if key != "description"} for name, option in documented.items()
+    }
+    assert options == device_driver.ARGUMENTS

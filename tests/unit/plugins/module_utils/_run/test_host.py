@@ -42,31 +42,31 @@ def desktop(tmp_path: Path) -> str:
     return str(tmp_path)
 
 
-def wanted(**sections: Any) -> Desired:
-    desired = parse_desired(sections)
-    assert isinstance(desired, Desired), desired
-    return desired
+def desired(**sections: Any) -> Desired:
+    request = parse_desired(sections)
+    assert isinstance(request, Desired), request
+    return request
 
 
-def look(root: str, **sections: Any) -> Outcome:
-    return HostRun(wanted(**sections), root=root).observe()
+def plan(root: str, **sections: Any) -> Outcome:
+    return HostRun(desired(**sections), root=root).observe()
 
 
 def row(outcome: Outcome, section: str) -> dict[str, Any]:
-    (found,) = [one for one in outcome.live["requests"] if one["section"] == section]
-    return dict(found)
+    (request,) = [request for request in outcome.live["requests"] if request["section"] == section]
+    return dict(request)
 
 
-def test_nothing_wanted_is_nothing_to_do(root: str) -> None:
-    outcome = look(root)
+def test_no_request_has_no_steps(root: str) -> None:
+    outcome = plan(root)
     assert (outcome.refusals, outcome.steps, outcome.live["requests"]) == ((), (), [])
     assert outcome.states == (True, True, True)
 
 
 def test_sections_are_owners_of_their_arguments(root: str) -> None:
-    outcome = look(root, iommu={"pass_through": True}, hugepages=PAGES, cpu_isolation={"mode": "boot"})
+    outcome = plan(root, iommu={"pass_through": True}, hugepages=PAGES, cpu_isolation={"mode": "boot"})
     assert not outcome.refusals
-    (drop_in,) = [one for one in outcome.steps if isinstance(one, WriteFile) and "default/grub.d" in one.path]
+    (drop_in,) = [step for step in outcome.steps if isinstance(step, WriteFile) and "default/grub.d" in step.path]
     assert "iommu=pt" in drop_in.content
     assert "hugepagesz=1G hugepages=2" in drop_in.content
     assert "isolcpus=" in drop_in.content
@@ -75,8 +75,8 @@ def test_sections_are_owners_of_their_arguments(root: str) -> None:
     assert outcome.states == (False, False, False)
 
 
-def test_what_cpus_are_for_guests_is_recorded_before_anything_depends_on_it(root: str) -> None:
-    outcome = look(root, cpu_isolation={"mode": "boot"})
+def test_the_cpus_for_guests_are_recorded_first(root: str) -> None:
+    outcome = plan(root, cpu_isolation={"mode": "boot"})
     first = outcome.steps[0]
     assert isinstance(first, WriteFile)
     assert first.path == HOST_RECORD_FILE
@@ -84,14 +84,14 @@ def test_what_cpus_are_for_guests_is_recorded_before_anything_depends_on_it(root
 
 def test_all_refusals_come_at_once_and_nothing_is_done(root: str) -> None:
     pages = [{"size": "1G", "count": 4096}]
-    outcome = look(root, devices=[{"name": "gpu", "select": {"vendor": "ffff"}}], hugepages=pages)
-    assert {one.code for one in outcome.refusals} == {"device_not_found", "hugepages_exceed_memory"}
+    outcome = plan(root, devices=[{"name": "gpu", "select": {"vendor": "ffff"}}], hugepages=pages)
+    assert {refusal.code for refusal in outcome.refusals} == {"device_not_found", "hugepages_exceed_memory"}
     assert outcome.steps == ()
 
 
 def test_a_conflict_is_refused_with_its_file(root: str) -> None:
     (Path(root) / "etc/default/grub").write_text('GRUB_CMDLINE_LINUX_DEFAULT="quiet isolcpus=1"\n', "utf-8")
-    (refusal,) = look(root, cpu_isolation={"mode": "boot"}).refusals
+    (refusal,) = plan(root, cpu_isolation={"mode": "boot"}).refusals
     assert refusal.code == "cmdline_conflict"
     assert "/etc/default/grub" in refusal.seen
 
@@ -100,21 +100,21 @@ def test_a_damaged_record_is_refused(root: str) -> None:
     path = Path(root + HOST_RECORD_FILE)
     path.parent.mkdir(parents=True)
     path.write_text("{", "utf-8")
-    assert [one.code for one in look(root, iommu={}).refusals] == ["record_damaged"]
+    assert [refusal.code for refusal in plan(root, iommu={}).refusals] == ["record_damaged"]
 
 
-def test_what_is_applied_leaves_no_file_to_write_and_goes_without_a_trace(root: str) -> None:
-    """Without grub-mkconfig, which lies in no capture: the menu is what is left."""
+def test_applied_files_are_complete_and_removed_without_a_trace(root: str) -> None:
+    """Captured trees have no grub-mkconfig, so the step for the menu remains."""
     before = {path: path.read_bytes() for path in Path(root, "etc").rglob("*") if path.is_file()}
     sections = {"hugepages": PAGES, "cpu_isolation": {"mode": "boot"}}
 
-    def carry_out(session: HostRun) -> Outcome:
-        steps = [step for step in session.observe().steps if type(step).__name__ in ("WriteFile", "RemoveFile")]
+    def carry_out(run: HostRun) -> Outcome:
+        steps = [step for step in run.observe().steps if type(step).__name__ in ("WriteFile", "RemoveFile")]
         with Transaction({}, root=root) as transaction:
             transaction.apply(steps)
-        return session.observe()
+        return run.observe()
 
-    done = carry_out(HostRun(wanted(**sections), root=root))
+    done = carry_out(HostRun(desired(**sections), root=root))
     assert [type(step).__name__ for step in done.steps] == ["GenerateFile"]
     assert done.states.configured is True
     assert row(done, "hugepages")["configured"] is True
@@ -124,7 +124,7 @@ def test_what_is_applied_leaves_no_file_to_write_and_goes_without_a_trace(root: 
 
 @pytest.fixture
 def with_images(root: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The machine with initramfs-tools, and images that hold none of the requests."""
+    """The machine with initramfs-tools, and images without any of the requests."""
     for path in ("usr/sbin/mkinitramfs", "etc/kernel/postinst.d/initramfs-tools", "etc/group"):
         Path(root, path).parent.mkdir(parents=True, exist_ok=True)
         Path(root, path).write_text("kvm:x:102:\n", "utf-8")
@@ -134,20 +134,20 @@ def with_images(root: str, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_the_rule_on_the_host_is_part_of_the_configuration(with_images: str) -> None:
     sections = {"devices": [{"name": "gpu", "select": "0000:01:00.0"}], "accept": ["device_in_use"]}
-    session = HostRun(wanted(**sections), root=with_images)
+    run = HostRun(desired(**sections), root=with_images)
     with Transaction({}, root=with_images) as transaction:
-        transaction.apply([step for step in session.observe().steps if isinstance(step, WriteFile)])
-    assert row(session.observe(), "devices")["configured"] is True
+        transaction.apply([step for step in run.observe().steps if isinstance(step, WriteFile)])
+    assert row(run.observe(), "devices")["configured"] is True
     Path(with_images + RULE_FILE).unlink()
-    without = session.observe()
+    without = run.observe()
     assert row(without, "devices")["configured"] is False
     assert [step.path for step in without.steps if isinstance(step, WriteFile)] == [RULE_FILE]
     Path(with_images + RULE_FILE).write_text("# by hand\n", "utf-8")
-    assert [refusal.code for refusal in session.observe().refusals] == ["file_is_not_ours"]
+    assert [refusal.code for refusal in run.observe().refusals] == ["file_is_not_ours"]
 
 
-def test_images_hold_none_of_the_files_that_are_for_the_running_system(with_images: str) -> None:
-    """mkinitramfs copies the machine's own udev rules and modprobe.d into each image that it makes."""
+def test_images_have_no_files_that_are_for_the_running_system(with_images: str) -> None:
+    """mkinitramfs copies the udev rules and modprobe.d of the running system into each image."""
     root = with_images
     theirs = (ACCESS_RULE_FILE, KVM_FILE, RULE_FILE)
     sections = {
@@ -156,8 +156,8 @@ def test_images_hold_none_of_the_files_that_are_for_the_running_system(with_imag
         "access": {"group": "kvm"},
         "accept": ["device_in_use"],
     }
-    session = HostRun(wanted(**sections), root=root)
-    steps = session.observe().steps
+    run = HostRun(desired(**sections), root=root)
+    steps = run.observe().steps
     images = [isinstance(step, GenerateFile) and step.path.startswith("/boot/initrd") for step in steps]
     written = [isinstance(step, WriteFile) and step.path in theirs for step in steps]
     assert images.index(True) < written.index(True)

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One run of the module `initramfs`, with a stand-in for mkinitramfs that puts into an image what the hook says."""
+"""One run of the module `initramfs`, with a stand-in for mkinitramfs that adds the names in the hook to an image."""
 
 from __future__ import annotations
 
@@ -73,14 +73,14 @@ class Machine:
         return ""
 
     def run(self, owner: str = "devices", request: InitramfsRequest = REQUEST, *, check: bool = False) -> Outcome:
-        """Do what the module does, and return what it saw first."""
-        session = initramfs.InitramfsRun(owner, request, caches=not check, root=str(self.root))
-        first = session.observe()
+        """Run as the module does, and return the outcome before the steps."""
+        run = initramfs.InitramfsRun(owner, request, caches=not check, root=str(self.root))
+        first = run.observe()
         if check or first.refusals or not first.steps:
             return first
-        with Transaction(session.checks, str(self.root), self.tool) as transaction:
+        with Transaction(run.checks, str(self.root), self.tool) as transaction:
             transaction.apply(first.steps)
-            last = session.observe()
+            last = run.observe()
             assert (last.refusals, last.steps, last.states) == ((), (), SETTLED)
         return first
 
@@ -92,20 +92,20 @@ class Machine:
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     made = Machine(tmp_path)
     monkeypatch.setattr(initramfs, "run_tool", made.tool)
-    # The memory lies on the machine, as the files do.
+    # The cache is on the machine, as the files are.
     for name in ("write_cache", "remove_cache"):
         real = getattr(initramfs, name)
         monkeypatch.setattr(initramfs, name, lambda path, *rest, real=real: real(str(tmp_path) + path, *rest))
     return made
 
 
-def test_once_and_no_more(machine: Machine) -> None:
+def test_a_second_run_has_no_steps(machine: Machine) -> None:
     before = machine.seen()
     first = machine.run()
     assert first.states == States(configured=False, staged=False, active=None)
     assert [image["after"] for image in first.values["images"]] == [[RULE.path, "vfio-pci"]] * 2
     assert machine.lines.count("mkinitramfs") == 2
-    # Each old image once, each draft once: what was put in its place is the draft.
+    # Each old image once, each draft once: the new image is the draft.
     assert machine.lines.count("lsinitramfs") == 4
     machine.lines.clear()
     again = machine.run()
@@ -118,7 +118,7 @@ def test_once_and_no_more(machine: Machine) -> None:
     assert machine.lines == []
 
 
-def test_check_mode_changes_nothing_and_predicts_all(machine: Machine) -> None:
+def test_check_mode_changes_nothing_and_predicts_everything(machine: Machine) -> None:
     before = machine.seen()
     predicted = machine.run(check=True)
     assert machine.seen() == before
@@ -128,16 +128,16 @@ def test_check_mode_changes_nothing_and_predicts_all(machine: Machine) -> None:
     assert {diff["after"] for diff in done.diffs} == {f"{RULE.path}\nvfio-pci\n"}
 
 
-def test_exactly_what_lacks_is_made_anew(machine: Machine) -> None:
+def test_only_images_that_lack_something_are_rebuilt(machine: Machine) -> None:
     machine.run()
     machine.write("boot/initrd.img-6.1.0", "etc/passwd\n")
     machine.lines.clear()
-    found = machine.run()
-    assert [image["kernel"] for image in found.values["images"] if image["lacks"]] == ["6.1.0"]
+    outcome = machine.run()
+    assert [image["kernel"] for image in outcome.values["images"] if image["lacks"]] == ["6.1.0"]
     assert machine.lines == ["lsinitramfs", "mkinitramfs", "lsinitramfs"]
 
 
-def test_a_tool_that_fails_leaves_everything(machine: Machine) -> None:
+def test_a_tool_that_fails_changes_nothing(machine: Machine) -> None:
     before = machine.seen()
     machine.broken = True
     with pytest.raises(ApplyFailed, match="no space left"):
@@ -157,11 +157,11 @@ def test_a_draft_that_lacks_something_is_not_used(machine: Machine, monkeypatch:
     tool = machine.tool
 
     def forgetful(argv: Sequence[str]) -> str:
-        said = tool(argv)
+        message = tool(argv)
         if argv[0] == "mkinitramfs":
             draft = Path(argv[2])
             draft.write_text(draft.read_text().replace("nvme", "other"))
-        return said
+        return message
 
     monkeypatch.setattr(machine, "tool", forgetful)
     with pytest.raises(ApplyFailed, match="it lacks nvme"):
@@ -170,7 +170,7 @@ def test_a_draft_that_lacks_something_is_not_used(machine: Machine, monkeypatch:
     assert before.keys() == changed.keys()
 
 
-def test_owners_live_side_by_side(machine: Machine) -> None:
+def test_owners_are_independent(machine: Machine) -> None:
     machine.run()
     machine.run("other", InitramfsRequest((File("/etc/b", "b", 0o600),)))
     assert machine.run().states == SETTLED
@@ -185,7 +185,7 @@ def test_refusals(machine: Machine) -> None:
     machine.run()
     machine.write("lib/modules/6.1.0/modules.dep", "")
     assert [refusal.code for refusal in machine.run().refusals] == ["kernel_lacks_module"]
-    # To take it out is no request for it.
+    # Its removal is not a request for it.
     assert machine.run(request=InitramfsRequest()).refusals == ()
 
 
@@ -202,7 +202,7 @@ def test_no_generator(machine: Machine) -> None:
     assert (nothing.refusals, nothing.steps) == ((), ())
 
 
-def test_what_is_noted_is_for_root_alone(machine: Machine) -> None:
+def test_the_record_is_readable_by_root_only(machine: Machine) -> None:
     machine.run()
     for path in (RECORD_FILE, LISTINGS_FILE):
         assert (machine.root / path[1:]).stat().st_mode & 0o777 == 0o600
@@ -217,7 +217,7 @@ PARAMETERS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({}, None),
         ({"state": "absent", "files": [], "modules": []}, None),
@@ -229,6 +229,6 @@ PARAMETERS: dict[str, Any] = {
         ({"modules": ["vfio-pci.ko"]}, "vfio-pci.ko is not a valid module name"),
     ],
 )
-def test_parameters(change: dict[str, Any], said: str | None) -> None:
+def test_parameters(change: dict[str, Any], message: str | None) -> None:
     errors = initramfs.check_parameters({**PARAMETERS, **change})
-    assert [said in error for error in errors] == [True] if said else errors == []
+    assert [message in error for error in errors] == [True] if message else errors == []

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""kernel_cmdline's parameters, and what it sees of a captured machine."""
+"""The parameters of kernel_cmdline, and its outcome for captured machines."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def machine(root: Path, cmdline: str = "BOOT_IMAGE=/boot/vmlinuz-6.1.0 root=UUID
     return Tree(str(root))
 
 
-def test_what_is_right_is_not_complained_of() -> None:
+def test_valid_parameters_have_no_mistakes() -> None:
     assert check_parameters(FINE, check_mode=False) == []
 
 
@@ -65,13 +65,13 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_what_is_wrong_is_named(name: str) -> None:
+def test_a_mistake_is_named(name: str) -> None:
     change, words = WRONG[name]
     errors = check_parameters({**FINE, **change}, check_mode=False)
     assert any(words in error for error in errors), errors
 
 
-def test_everything_is_named_at_once() -> None:
+def test_all_mistakes_are_named_at_once() -> None:
     errors = check_parameters({**FINE, "owner": "", "args": ["", 'a="', "c -- b"], "accept": ["x"]}, check_mode=False)
     assert len(errors) == 5
 
@@ -86,7 +86,7 @@ def test_a_capture_can_be_planned_for(tmp_path: Path) -> None:
         "/boot/grub/grub.cfg",
     ]
     assert outcome.states == (False, False, False)
-    shown = [(one["role"], one["before"], one["after"]) for one in outcome.values["entries"]]
+    shown = [(entry["role"], entry["before"], entry["after"]) for entry in outcome.values["entries"]]
     assert shown == [
         ("normal", "root=UUID=a ro quiet", "root=UUID=a ro quiet iommu=pt"),
         ("fallback", None, "root=UUID=a ro quiet"),
@@ -95,7 +95,7 @@ def test_a_capture_can_be_planned_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("value", ['"quiet iommu=off $(cat /etc/more)"', '"quiet $MORE"'])
-def test_what_a_shell_makes_is_refused_before_anything_is_tried(tmp_path: Path, value: str) -> None:
+def test_a_value_that_a_shell_would_expand_is_refused_at_once(tmp_path: Path, value: str) -> None:
     machine(tmp_path)
     (tmp_path / "etc/default/grub").write_text(f"GRUB_CMDLINE_LINUX_DEFAULT={value}\n")
     (tmp_path / "boot/grub/grub.cfg").write_text(CONFIG.replace("quiet", "quiet iommu=off"))
@@ -126,34 +126,32 @@ menuentry 'Gone without VFIO' $menuentry_id_option 'vfio-workstation-fallback-gn
         ((), "ro quiet", None),
     ],
 )
-def test_what_becomes_of_fallbacks_is_foretold(
-    tmp_path: Path, units: tuple[str, ...], has: str, after: str | None
-) -> None:
+def test_fallback_entries_are_predicted(tmp_path: Path, units: tuple[str, ...], has: str, after: str | None) -> None:
     tree = machine(tmp_path)
     (tmp_path / "boot/grub/grub.cfg").write_text(CONFIG + FALLBACKS % has)
     entries = observe(tree, CmdlineRequest("iommu", units)).values["entries"]
-    shown = [(one["kernel"], one["before"], one["after"]) for one in entries if one["role"] == "fallback"]
+    shown = [(entry["kernel"], entry["before"], entry["after"]) for entry in entries if entry["role"] == "fallback"]
     assert shown == [("6.1.0", f"root=UUID=a {has}", after), ("6.0.0", "root=UUID=a ro", None)]
 
 
-def test_nothing_of_ours_and_nothing_wanted_is_nobodys_business(tmp_path: Path) -> None:
+def test_without_arguments_and_request_a_broken_boot_loader_is_not_refused(tmp_path: Path) -> None:
     tree = machine(tmp_path)
     (tmp_path / "usr/sbin/grub-mkconfig").unlink()
     gone = observe(tree, CmdlineRequest("iommu", ()))
     assert (gone.refusals, gone.steps) == ((), ())
-    assert [one.code for one in observe(tree, REQUEST).refusals] == ["bootloader_broken"]
+    assert [refusal.code for refusal in observe(tree, REQUEST).refusals] == ["bootloader_broken"]
     accepted = REQUEST._replace(accepted=frozenset({"bootloader_broken"}))
     assert observe(tree, accepted).refusals == ()
 
 
-def test_a_boot_loader_that_is_not_known_is_refused_unless_there_is_nothing_to_do(tmp_path: Path) -> None:
+def test_an_unknown_boot_loader_is_refused_unless_nothing_is_to_be_done(tmp_path: Path) -> None:
     machine(tmp_path)
     (tmp_path / "boot/grub/grub.cfg").unlink()
-    assert [one.code for one in observe(Tree(str(tmp_path)), REQUEST).refusals] == ["bootloader_unsupported"]
+    assert [refusal.code for refusal in observe(Tree(str(tmp_path)), REQUEST).refusals] == ["bootloader_unsupported"]
     assert observe(Tree(str(tmp_path)), CmdlineRequest("iommu", ())).refusals == ()
 
 
-def test_what_the_running_kernel_has_still_is_remembered(tmp_path: Path) -> None:
+def test_arguments_that_the_running_kernel_still_has_are_recorded(tmp_path: Path) -> None:
     running = "root=UUID=a ro quiet iommu=pt"
     record = '{"format": 1, "owners": {"iommu": ["iommu=pt"]}, "provided": ["iommu=pt"], "shared": [], "replaced": [], '
     machine(tmp_path, running)
@@ -170,4 +168,4 @@ def test_a_damaged_record_is_refused(tmp_path: Path) -> None:
     (tmp_path / "etc/vfio-workstation").mkdir(parents=True)
     for text in ("", "{", '{"format": 3}', '{"format": 1, "owners": {"a": "b"}}', "\0"):
         (tmp_path / RECORD_FILE.lstrip("/")).write_text(text)
-        assert [one.code for one in observe(tree, REQUEST).refusals] == ["record_damaged"]
+        assert [refusal.code for refusal in observe(tree, REQUEST).refusals] == ["record_damaged"]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the running system is told, and when it is told nothing."""
+"""Steps in the running system, and when there are none."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ NO_PLAN = HostPlan({}, {}, {}, None, None, None, HostRecord(), ())
 
 
 def live_tree(root: Path) -> Tree:
-    """A folder that is taken for the machine itself."""
+    """Return a tree that counts as the running machine."""
     tree = Tree(str(root))
     tree.live = True
     return tree
@@ -59,7 +59,7 @@ def system(root: Path, **files: str) -> Tree:
     return live_tree(root)
 
 
-def wanted(*pages: RuntimePages) -> HostPlan:
+def plan_for(*pages: RuntimePages) -> HostPlan:
     return NO_PLAN._replace(hugepages=HugePagesPlan((), (), pages))
 
 
@@ -83,32 +83,32 @@ def lines(steps: list[Step]) -> list[str]:
     return [" ".join(step.argv) for step in steps if isinstance(step, RunTool)]
 
 
-def test_pages_that_lack_are_asked_for_once_a_boot(tmp_path: Path) -> None:
+def test_missing_pages_are_allocated_once_per_boot(tmp_path: Path) -> None:
     tree = system(tmp_path)
-    note, ask = RunningSystem(tree, with_pages(3), wanted(*PAGES), {}).steps_after_files()
+    note, ask = RunningSystem(tree, with_pages(3), plan_for(*PAGES), {}).steps_after_files()
     assert isinstance(note, WriteFile)
     assert isinstance(ask, WriteAttribute)
     assert (note.path, ask.path, ask.value) == (TRIED_FILE, COUNT, "8")
     system(tmp_path, **{TRIED_FILE: note.content})
     tree = live_tree(tmp_path)
-    assert list(RunningSystem(tree, with_pages(3), wanted(*PAGES), {}).steps_after_files()) == []
+    assert list(RunningSystem(tree, with_pages(3), plan_for(*PAGES), {}).steps_after_files()) == []
     more = (PAGES[0]._replace(pages=9),)
-    assert len(list(RunningSystem(tree, with_pages(3), wanted(*more), {}).steps_after_files())) == 2
+    assert len(list(RunningSystem(tree, with_pages(3), plan_for(*more), {}).steps_after_files())) == 2
 
 
-@pytest.mark.parametrize("there", [8, 9, None])
-def test_pages_that_are_there_or_can_not_be_told_are_not_asked_for(tmp_path: Path, there: int | None) -> None:
-    assert list(RunningSystem(system(tmp_path), with_pages(there), wanted(*PAGES), {}).steps_after_files()) == []
+@pytest.mark.parametrize("present", [8, 9, None])
+def test_present_or_unknown_pages_are_not_allocated(tmp_path: Path, present: int | None) -> None:
+    assert list(RunningSystem(system(tmp_path), with_pages(present), plan_for(*PAGES), {}).steps_after_files()) == []
 
 
-def test_a_capture_is_told_nothing(tmp_path: Path) -> None:
+def test_a_captured_tree_has_no_steps(tmp_path: Path) -> None:
     system(tmp_path, **{STATE + "/x": ""})
-    live = RunningSystem(Tree(str(tmp_path)), with_pages(0), wanted(*PAGES), {"cpu_isolation": [remove(UNIT_FILE)]})
+    live = RunningSystem(Tree(str(tmp_path)), with_pages(0), plan_for(*PAGES), {"cpu_isolation": [remove(UNIT_FILE)]})
     assert [*live.steps_before_files(), *live.steps_after_files()] == []
 
 
 @pytest.mark.parametrize(("now", "freed"), [("8", ["0"]), ("12", [])])
-def test_pages_of_ours_are_given_back_and_those_of_others_are_not(tmp_path: Path, now: str, freed: list[str]) -> None:
+def test_own_pages_are_freed_and_foreign_pages_are_not(tmp_path: Path, now: str, freed: list[str]) -> None:
     tree = system(tmp_path, **{TMPFILES_FILE: f"# ours\nw! {COUNT} - - - - 8\n", COUNT: f"{now}\n", TRIED_FILE: "x"})
     steps = list(
         RunningSystem(tree, with_pages(int(now)), NO_PLAN, {"hugepages": [remove(TMPFILES_FILE)]}).steps_after_files()
@@ -117,13 +117,13 @@ def test_pages_of_ours_are_given_back_and_those_of_others_are_not(tmp_path: Path
     assert [step.path for step in steps if isinstance(step, RemoveFile)] == [TRIED_FILE]
 
 
-def test_units_are_read_anew_and_mounts_started(tmp_path: Path) -> None:
+def test_units_are_reloaded_and_mounts_started(tmp_path: Path) -> None:
     live = RunningSystem(system(tmp_path), machine(), NO_PLAN, {"hugepages": [write(MOUNT), write(TMPFILES_FILE)]})
     assert lines(list(live.steps_before_files())) == []
     assert lines(list(live.steps_after_files())) == ["systemctl daemon-reload", "systemctl start dev-hugepages1G.mount"]
 
 
-def test_what_goes_is_stopped_while_its_unit_is_there(tmp_path: Path) -> None:
+def test_a_unit_is_stopped_before_its_file_is_removed(tmp_path: Path) -> None:
     own = {"hugepages": [remove(MOUNT)], "cpu_isolation": [remove(UNIT_FILE)]}
     live = RunningSystem(system(tmp_path, **{STATE + "/x": ""}), machine(), NO_PLAN, own)
     assert lines(list(live.steps_before_files())) == [
@@ -133,7 +133,7 @@ def test_what_goes_is_stopped_while_its_unit_is_there(tmp_path: Path) -> None:
     assert lines(list(live.steps_after_files())) == ["systemctl daemon-reload"]
 
 
-def test_a_unit_that_holds_cpus_is_stopped_by_its_old_files_and_started_by_the_new(tmp_path: Path) -> None:
+def test_a_unit_that_isolates_cpus_is_stopped_with_its_old_files_and_started_with_the_new(tmp_path: Path) -> None:
     live = RunningSystem(
         system(tmp_path, **{STATE + "/x": ""}), machine(), NO_PLAN, {"cpu_isolation": [write(SCRIPT_FILE)]}
     )
@@ -144,12 +144,12 @@ def test_a_unit_that_holds_cpus_is_stopped_by_its_old_files_and_started_by_the_n
     ]
 
 
-def test_a_unit_that_holds_no_cpus_need_not_be_stopped(tmp_path: Path) -> None:
+def test_an_inactive_unit_is_not_stopped(tmp_path: Path) -> None:
     live = RunningSystem(system(tmp_path), machine(), NO_PLAN, {"cpu_isolation": [write(UNIT_FILE)]})
     assert lines(list(live.steps_before_files())) == []
 
 
-def test_a_rule_for_access_holds_for_the_devices_that_are_there(tmp_path: Path) -> None:
+def test_the_access_rule_is_applied_to_present_devices(tmp_path: Path) -> None:
     own = {"access": [write(ACCESS_RULE_FILE)]}
     assert [
         line.split()[1]

@@ -1,7 +1,7 @@
 # Copyright: (c) 2026, the vfio.workstation contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A machine that was booted with all that is wanted is not rebooted for it once more."""
+"""A machine that was booted with the whole request is not rebooted again."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._run.t
 
 
 @pytest.mark.parametrize(("effect", "changes"), [(CONFIGURED, True), (STAGED, True), (ACTIVE, False), (RECORD, False)])
-def test_what_the_next_boot_is_like_is_noted_first(tmp_path: Path, effect: str, changes: bool) -> None:
+def test_the_marker_precedes_changes_of_the_boot_configuration(tmp_path: Path, effect: str, changes: bool) -> None:
     steps = [RemoveFile("/etc/it", effect, "")]
     noted = note_steps(live(tmp_path), steps)
     assert [(step.path, step.effect) for step in noted if isinstance(step, WriteFile)] == (
@@ -39,7 +39,7 @@ def test_what_the_next_boot_is_like_is_noted_first(tmp_path: Path, effect: str, 
     assert is_changed(live(tmp_path), steps) is changes
 
 
-def test_the_note_stands_until_the_next_boot(tmp_path: Path) -> None:
+def test_the_marker_stays_until_the_next_boot(tmp_path: Path) -> None:
     assert not is_changed(live(tmp_path), ())
     note_now(str(tmp_path))
     note_now(str(tmp_path))
@@ -47,5 +47,5 @@ def test_the_note_stands_until_the_next_boot(tmp_path: Path) -> None:
     assert note_steps(live(tmp_path), [RemoveFile("/etc/it", STAGED, "")]) == ()
 
 
-def test_a_captured_machine_is_not_noted_on(tmp_path: Path) -> None:
+def test_a_captured_tree_gets_no_marker(tmp_path: Path) -> None:
     assert note_steps(Tree(str(tmp_path)), [RemoveFile("/etc/it", STAGED, "")]) == ()
