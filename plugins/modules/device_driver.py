@@ -120,7 +120,7 @@ driver:
       type: str
       sample: e1000e
     after:
-      description: After the run, in check mode as predicted. V(null) if only the kernel can tell.
+      description: After the run, in check mode as predicted. V(null) if the kernel decides.
       type: str
       sample: vfio-pci
 driver_override:

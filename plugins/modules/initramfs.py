@@ -79,7 +79,7 @@ options:
     choices: [present, absent]
     default: present
 notes:
-  - Kernels without a folder of modules, and kernels that boot without an initramfs, are skipped and listed in
+  - Kernels without a directory of modules, and kernels that boot without an initramfs, are skipped and listed in
     RV(passed_over). Hosts that boot unified kernel images are refused.
   - The image of mkinitcpio's preset C(fallback) and the rescue image of Fedora are not changed.
 seealso:

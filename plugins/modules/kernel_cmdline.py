@@ -18,7 +18,7 @@ description:
   - Adds arguments to the command line of all installed and future kernels, and removes them. Detects the boot loader.
   - Several callers can manage arguments independently. Each sets its own O(owner), and a call changes only the
     arguments of that owner.
-  - Foreign arguments stay byte for byte. An argument that is present already remains with whoever wrote it.
+  - Foreign arguments stay byte for byte. An argument that is present already stays foreign.
   - Plans by the state of the files, not by the changes of earlier runs. A run after one that was killed completes the
     request. A run that finds everything as requested runs no tool and writes nothing.
   - Files are replaced atomically, generated files only after a check of their content. If a step fails, all files are
@@ -78,7 +78,7 @@ options:
     default: []
   root:
     description:
-      - Folder on the managed host with a captured tree to plan for, instead of the running host. In check mode only.
+      - Directory on the managed host with a captured tree to plan for, instead of the running host. In check mode only.
     type: path
     default: /
 notes:
