@@ -17,6 +17,7 @@ from .request_spec import HOST, Option
 #: As YAML 1.1 and Ansible read them; values given on a command line are words.
 _TRUE, _FALSE = ("true", "yes", "on", "y", "t", "1"), ("false", "no", "off", "n", "f", "0")
 _LONGEST_VALUE = 80
+_WHOLE = re.compile(r"([0-9]{1,9})(?:[.]0+)?", re.ASCII)
 _START = re.compile(r"(\w+)(?:\[([0-9]+)\])?")
 _ORDER = {name: position for position, name in enumerate(HOST)}
 
@@ -159,8 +160,9 @@ def _whole(value: Any) -> int | None:
     """Return a whole number, also from the text or the fraction .0 that Jinja may make of it."""
     if isinstance(value, bool):
         return None
-    if isinstance(value, str) and value.strip().isascii() and value.strip().isdigit() and len(value.strip()) < 10:
-        return int(value)
+    match = _WHOLE.fullmatch(value.strip()) if isinstance(value, str) else None
+    if match is not None:
+        return int(match.group(1))
     if isinstance(value, float) and value.is_integer():
         return int(value)
     return value if isinstance(value, int) else None

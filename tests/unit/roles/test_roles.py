@@ -56,6 +56,17 @@ def test_a_role_is_one_call_as_root(role: str) -> None:
     assert call["register"] == f"{role}_result"
 
 
+@pytest.mark.parametrize("role", [name for name in NAMES if name not in ("report", "preflight")])
+def test_null_is_omitted_from_the_call(role: str) -> None:
+    """ansible-core 2.18 makes an empty text of an expression whose result is none."""
+    (call,) = [task for task in tasks(role) if "vfio.workstation.host" in task]
+    expressions = [str(value) for value in call["vfio.workstation.host"].values()]
+    nullable = [name for name, default in read(role, "defaults/main.yml").items() if default is None]
+    passed = [(name, text) for name in nullable for text in expressions if text.startswith(f"{{{{ {name} ")]
+    assert [name for name, text in passed if f"{name} is not none" not in text or " else omit }}" not in text] == []
+    assert len(passed) == len(nullable) or role == "cpu_isolation"  # whose variables are the values of one mapping
+
+
 def test_there_are_five_examples_and_the_first_is_in_the_readme() -> None:
     assert len(EXAMPLES) == 5
     text = (ROLES.parent / "README.md").read_text(encoding="utf-8")

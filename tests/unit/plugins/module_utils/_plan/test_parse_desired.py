@@ -277,14 +277,18 @@ def test_values_of_a_command_line_or_of_jinja_are_read_as_what_they_mean() -> No
     assert desired(
         """
         iommu: {pass_through: "True"}
-        hugepages: [{size: " 2M", count: " 8 "}, {size: 1G, count: 4.0}]
+        hugepages: [{size: " 2M", count: " 8 "}, {size: 1G, count: 4.0, nodes: 0}, {size: 1G, count: "6.0", nodes: 1}]
         cpu_isolation: {keep_for_host: "2"}
         kvm: {nested: "no", ignore_msrs: 1}
         accept: "device_in_use, reserved_region"
         """
     ) == Desired(
         iommu=IommuRequest(True),
-        hugepages=(HugePagesRequest(2048, 8), HugePagesRequest(GIB_KB, 4)),
+        hugepages=(
+            HugePagesRequest(2048, 8),
+            HugePagesRequest(GIB_KB, 4, (0,)),
+            HugePagesRequest(GIB_KB, 6, (1,)),
+        ),
         cpu_isolation=CpuIsolationRequest(keep_for_host=2),
         kvm=KvmRequest(nested=False, ignore_msrs=True),
         accepted=frozenset({"device_in_use", "reserved_region"}),
