@@ -84,12 +84,17 @@ def _override(binding: Binding) -> str:
 
 
 def _bind(binding: Binding) -> str:
-    """Return the lines that act on the function's own event."""
+    """Return the lines that act on the function's own event.
+
+    They name the function in brackets although the event is its own: udev reads ATTR{NAME} of the event's device once,
+    and a later line would match the value from before the override was set (sd_device_get_sysattr_value() caches).
+    """
     own = f'KERNEL=="{binding.address}"'
+    attribute = f"ATTR{{[pci/{binding.address}]driver_override}}"
     may_unbind = f'ENV{{{_MAY_UNBIND}}}=="1"'
-    unset = f'ATTR{{driver_override}}!="{DRIVER}"'
+    unset = f'{attribute}!="{DRIVER}"'
     override = [own, may_unbind, *_matches(binding), unset, _set_override(binding.address)]
-    overridden = f'{own}, ATTR{{driver_override}}=="{DRIVER}", DRIVER!="{DRIVER}"'
+    overridden = f'{own}, {attribute}=="{DRIVER}", DRIVER!="{DRIVER}"'
     return (
         f"{', '.join(override)}\n"
         f'{overridden}, {may_unbind}, DRIVER=="?*", ATTR{{driver/unbind}}="$kernel"\n'
