@@ -55,6 +55,7 @@ ROLES: t.Mapping[str, Role] = {
             "report_root": Option("path", default="/"),
             "report_dir": Option(default=""),
             "report_query": Option(default=""),
+            "report_propose": Option("bool", default=False),
         },
     ),
 }
