@@ -13,7 +13,7 @@ from tests.integration.lab.boot_configuration import tree
 from tests.integration.lab.provisioning import REBOOT, RIVALS, Desk, driver_at, fine
 from tests.lab import Lab, Machine, small_initramfs
 
-pytestmark = [pytest.mark.lab]
+pytestmark = [pytest.mark.lab, pytest.mark.slow]
 
 #: The commonest recipe of passthrough guides. The id is the boot display's, the GPU's and its twin's.
 VFIO_CONF = """\
