@@ -10,7 +10,6 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.vfio.workstation.plugins.plugin_utils import _report
 from ansible_collections.vfio.workstation.plugins.plugin_utils._width import terminal_width
 
 DOCUMENTATION = r"""
@@ -65,6 +64,9 @@ _value:
 
 
 def report_lines(reading: t.Any, name: str, width: int = 0) -> list[str]:
+    # Late: Ansible loads all filters of a collection for each task that uses one, and this import is the slow one.
+    from ansible_collections.vfio.workstation.plugins.plugin_utils import _report
+
     if not isinstance(reading, t.Mapping) or not isinstance(reading.get("host"), t.Mapping):
         raise AnsibleFilterError(
             f"vfio.workstation.report_lines: found {type(reading).__name__} without the key host; "

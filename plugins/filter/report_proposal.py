@@ -10,8 +10,6 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.vfio.workstation.plugins.plugin_utils import _proposal
-
 DOCUMENTATION = r"""
 name: report_proposal
 short_description: Propose variables for what is configured by hand
@@ -57,6 +55,9 @@ _value:
 
 
 def report_proposal(reading: t.Any, name: str) -> list[str]:
+    # Late: Ansible loads all filters of a collection for each task that uses one, and this import is the slow one.
+    from ansible_collections.vfio.workstation.plugins.plugin_utils import _proposal
+
     if not isinstance(reading, t.Mapping) or "host" not in reading:
         raise AnsibleFilterError(
             "vfio.workstation.report_proposal: found a value without the key host, expected the return values of the "

@@ -10,8 +10,6 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.vfio.workstation.plugins.plugin_utils import _report
-
 try:
     import jmespath
     import jmespath.exceptions
@@ -71,6 +69,9 @@ _value:
 
 
 def report_query(readings: t.Any, expression: str) -> t.Any:
+    # Late: Ansible loads all filters of a collection for each task that uses one, and this import is the slow one.
+    from ansible_collections.vfio.workstation.plugins.plugin_utils import _report
+
     if JMESPATH_ERROR is not None:
         raise AnsibleFilterError(
             "vfio.workstation.report_query: the Python library jmespath is missing on the controller; "
