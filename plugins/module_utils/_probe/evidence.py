@@ -71,10 +71,6 @@ class Evidence:
         """Return a loaded module's parameter, or None."""
         return self.tree.text(f"/sys/module/{module}/parameters/{name}")
 
-    def module_loaded(self, module: str) -> bool:
-        """Return whether a module is loaded, or built in and has parameters."""
-        return self.tree.exists("/sys/module/" + module)
-
     def config(self, option: str) -> str | None:
         """Return an option of the running kernel's configuration: `y`, `m`, "" if not set, None if unknown."""
         if self._config is None:
