@@ -13,8 +13,9 @@ import typing as t
 
 import yaml
 
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.claims import TAKES, is_guest_driver
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.claims import TAKES
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.cmdline import parse, units
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest_drivers import is_guest_driver
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.notation import parse_numbers
 
 Json = t.Dict[str, t.Any]

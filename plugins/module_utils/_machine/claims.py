@@ -43,16 +43,6 @@ KINDS = (
     "boot_script",
 )
 
-#: Drivers that hold a function for guests and other programs, by module; all others are the host's.
-_GUEST_DRIVERS = {
-    "vfio_pci": "vfio-pci",
-    "pci_stub": "pci-stub",
-    "pciback": "pciback",
-    "xen_pciback": "pciback",
-    "uio_pci_generic": "uio_pci_generic",
-    "igb_uio": "igb_uio",
-}
-
 
 class Claim(NamedTuple):
     """A line or word in a file."""
@@ -67,14 +57,3 @@ class Claim(NamedTuple):
     addresses: tuple[str, ...]  # of the functions on this machine that it concerns, in bus order
     applies_to: tuple[str, ...]  # () where nothing reads it
     managed: bool  # written by this collection
-
-
-def is_guest_driver(driver: str | None) -> bool:
-    """Return whether a driver holds functions for guests: vfio-pci, its variants and its predecessors."""
-    plain = (driver or "").replace("-", "_")
-    return plain.endswith("_vfio_pci") or plain in _GUEST_DRIVERS
-
-
-def driver_of(module: str) -> str:
-    """Return the name of a module's driver in /sys/bus/pci/drivers."""
-    return _GUEST_DRIVERS.get(module.replace("-", "_"), module)

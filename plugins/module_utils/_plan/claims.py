@@ -22,9 +22,8 @@ from .._machine.claims import (
     TAKES,
     WITHHOLDS,
     Claim,
-    driver_of,
-    is_guest_driver,
 )
+from .._machine.guest_drivers import driver_of, is_guest_driver
 from .._machine.host_plan import CpuPlan
 from .._machine.plan import Refusal
 from .notation import numbers_text, parse_numbers

@@ -14,6 +14,7 @@ from typing import AbstractSet, Iterator, NamedTuple, Sequence
 
 from .._machine import IommuGroup, Machine, PciFunction
 from .._machine.driver_change import AUTO, NONE, DriverRequest, DriverStep, FunctionDrivers, LoadDriver, SetAttribute
+from .._machine.guest_drivers import is_guest_driver, is_vfio_driver, leaves_group_usable
 from .._machine.kernel_module import MISSING
 from .._machine.plan import Refusal
 from .keyboards import NO_OTHER_KEYBOARD, other_uses, takes_last_keyboard
@@ -36,8 +37,6 @@ ACCEPTABLE = (
 UNCLAIMED = "no module of the running kernel claims the function, so that it has no driver on the host"
 
 _SYSFS = "/sys/bus/pci"
-#: Beside those with "vfio" in their name.
-_USERSPACE_DRIVERS = ("pci-stub", "uio_pci_generic", "igb_uio", "pciback")
 _IOMMU_CODES = {
     "absent": "iommu_absent",
     "disabled_by_firmware": "iommu_disabled_by_firmware",
@@ -68,11 +67,6 @@ class Group(NamedTuple):
     number: str
     usable: bool  # no member is on a driver of the host
     members: tuple[Member, ...]
-
-
-def is_userspace_driver(driver: str | None) -> bool:
-    """Tell whether a driver does not use a function itself, but makes it available to a guest or to a program."""
-    return driver is not None and ("vfio" in driver or driver in _USERSPACE_DRIVERS)
 
 
 def missing_refusal(machine: Machine, address: str) -> Refusal | None:
@@ -156,7 +150,7 @@ def _is_fulfilled(function: PciFunction, live: FunctionDrivers, request: DriverR
         return function.driver is None and live.override == NONE
     if request.driver != AUTO:
         return function.driver == request.driver and live.override in (None, request.driver)
-    if live.override is not None or is_userspace_driver(function.driver):
+    if live.override is not None or is_guest_driver(function.driver):
         return False
     return function.driver is not None or live.modules == ()
 
@@ -169,7 +163,7 @@ def _rebinds(function: PciFunction, live: FunctionDrivers, request: DriverReques
         return function.driver != request.driver
     # Even if no module claims the function, a driver may take it: its ids may have been written to new_id.
     may_get_driver = live.modules != () or live.override is not None
-    return is_userspace_driver(function.driver) or (function.driver is None and may_get_driver)
+    return is_guest_driver(function.driver) or (function.driver is None and may_get_driver)
 
 
 def _load_steps(live: FunctionDrivers, request: DriverRequest) -> Iterator[DriverStep]:
@@ -215,11 +209,11 @@ def _refusals(
         yield refuse(
             "driver_unknown", f"the running kernel {version} has no PCI driver {driver}, and no module of that name"
         )
-    if driver == NONE or is_userspace_driver(driver):
+    if driver == NONE or is_guest_driver(driver):
         if not is_endpoint(function):
             yield refuse("device_not_assignable", description)
         yield from _display_refusals(function, description)
-    if "vfio" in driver:
+    if is_vfio_driver(driver):
         yield from _iommu_refusals(machine, function, description)
     last_keyboard = takes_last_keyboard(machine, (request.address,))
     if last_keyboard or other_uses(function):
@@ -230,7 +224,7 @@ def _refusals(
 
 def _display_refusals(function: PciFunction, description: str) -> Iterator[Refusal]:
     danger = "The screen would go black at once and stay black: nobody could see what the host reports."
-    if function.boot_display and not is_userspace_driver(function.driver):
+    if function.boot_display and not is_guest_driver(function.driver):
         yield refuse("device_is_boot_display", description, danger)
     elif function.boot_display is None and may_have_outputs(function):
         seen = f"{description}\n  Whether it is the boot display, which has the host's console, is unknown."
@@ -248,7 +242,7 @@ def _iommu_refusals(machine: Machine, function: PciFunction, description: str) -
 def _group_notes(machine: Machine, request: DriverRequest) -> Iterator[str]:
     """Yield what may keep a guest from using the function although it is on a VFIO driver."""
     group = group_of(machine, request.address)
-    if group is None or "vfio" not in request.driver:
+    if group is None or not is_vfio_driver(request.driver):
         return
     number = group.number
     others = [member for member in _host_members(machine, machine.iommu.groups[number]) if member != request.address]
@@ -270,14 +264,13 @@ def _auto_notes(live: FunctionDrivers) -> Iterator[str]:
 
 
 def _host_members(machine: Machine, group: IommuGroup) -> Sequence[str]:
-    """Return the members on drivers of the host, except bridges (iommu_device_claim_dma_owner() of the kernel)."""
-    return [member for member in group.members if member not in machine.pci or _is_host_device(machine.pci[member])]
-
-
-def _is_host_device(function: PciFunction) -> bool:
-    # Of the userspace drivers, the kernel tolerates only VFIO's and pci-stub in a group that a guest uses.
-    driver = function.driver
-    return driver is not None and not function.bridge and "vfio" not in driver and driver != "pci-stub"
+    """Return the members on drivers of the host, except bridges."""
+    functions = {member: machine.pci.get(member) for member in group.members}
+    return [
+        member
+        for member, function in functions.items()
+        if function is None or not (function.bridge or leaves_group_usable(function.driver))
+    ]
 
 
 def _driver(machine: Machine, address: str) -> str | None:

@@ -4,8 +4,8 @@
 
 """Whether the IOMMU groups of bound functions can be passed through.
 
-A group is usable when every member is on a VFIO driver or has no driver. Bridges are exempt, since their driver does no
-DMA (drivers/iommu/iommu.c, iommu_device_claim_dma_owner(), and `driver_managed_dma`).
+A group is usable when every member is on a driver that leaves it usable, or has no driver. Bridges are exempt, since
+their driver does no DMA.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from __future__ import annotations
 from typing import Iterator, Mapping, Sequence
 
 from .._machine import IommuGroup, Machine
+from .._machine.guest_drivers import leaves_group_usable
 from .._machine.host_plan import Binding, HostRecord
 from .._machine.plan import Refusal
 from .refusals import refuse
 from .select import describe, is_endpoint, is_needed, listed
 
-_PASSTHROUGH_DRIVERS = ("vfio", "pci-stub")  # beginnings of names
 #: A region that the device accesses on behalf of the firmware at any time. Regions of type direct-relaxable, of USB
 #: controllers and graphics, are unused once the operating system runs (drivers/iommu/intel/iommu.c,
 #: device_rmrr_is_relaxable()).
@@ -77,7 +77,7 @@ def is_host_device(machine: Machine, member: str, record: HostRecord) -> bool:
         return True  # a platform device, or a function that could not be read
     if function.bridge or function.driver is None:
         return False
-    if function.driver.startswith(_PASSTHROUGH_DRIVERS):
+    if leaves_group_usable(function.driver):
         return member in record.bound  # bound by an earlier run, and no longer: the next boot returns it to the host
     return True
 

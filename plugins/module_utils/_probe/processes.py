@@ -10,6 +10,7 @@ import re
 from typing import Iterator, Mapping
 
 from .._machine import Use
+from .._machine.guest_drivers import is_vfio_driver
 from .parse import key_values
 from .tree import Tree
 
@@ -67,7 +68,7 @@ class _Nodes:
         for member in self._groups.get(match.group(1), ()) if match else ():
             path = tree.resolve("/sys/bus/pci/devices/" + member)
             # Bridges in the group stay with the host: the guest has the functions on a VFIO driver.
-            if path and "vfio" in (tree.link(path + "/driver") or ""):
+            if path and is_vfio_driver(tree.link(path + "/driver")):
                 yield path
         match = _NVIDIA.fullmatch(node)
         if match:

@@ -16,6 +16,7 @@ from .._apply import Busy, ToolFailed, locked
 from .._apply.sysfs import AttributeFailed, KernelHang, is_responsive, load_modules, write_with_limit
 from .._machine import Machine, to_json
 from .._machine.driver_change import AUTO, NONE, DriverRequest, DriverStep, LoadDriver
+from .._machine.guest_drivers import is_guest_driver
 from .._machine.plan import Refusal
 from .._plan.driver_change import (
     ACCEPTABLE,
@@ -23,7 +24,6 @@ from .._plan.driver_change import (
     DriverPlan,
     group_of,
     hanging_refusal,
-    is_userspace_driver,
     missing_refusal,
     plan_driver_change,
     with_driver,
@@ -251,7 +251,7 @@ class DriverRun:
         requested, driver = self._request.driver, after.driver
         address = self._request.address
         if requested == AUTO:
-            if is_userspace_driver(driver):
+            if is_guest_driver(driver):
                 return f"the kernel picked {driver}, which claims the function by its ids (ids= or new_id)"
             live = read_function_drivers(Tree(self._root), self._request)
             loaded = [module.module for module in live.modules or () if module.loaded]

@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import re
 
-from ..._machine.claims import NOTED, ORDERS, TAKES, WITHHOLDS, driver_of, is_guest_driver
+from ..._machine.claims import NOTED, ORDERS, TAKES, WITHHOLDS
 from ..._machine.cmdline import Argument
+from ..._machine.guest_drivers import driver_of, is_guest_driver
 from .functions import Functions
 from .meaning import Meaning
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ..._machine.claims import EACH_BOOT, TAKES, WITHHOLDS, Claim, driver_of
+from ..._machine.claims import EACH_BOOT, TAKES, WITHHOLDS, Claim
+from ..._machine.guest_drivers import driver_of
 from ..parse import is_pci_address
 from ..tree import Tree
 from .files import MAX_FILES, content

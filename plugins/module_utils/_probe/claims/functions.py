@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from typing import Callable, Iterable, Mapping
 
 from ..._machine import PciFunction
-from ..._machine.claims import is_guest_driver
+from ..._machine.guest_drivers import is_guest_driver
 from ..parse import address_order
 
 #: Room for `ids` in vfio-pci and pci-stub, its final NUL included; the kernel refuses a longer value as a whole.

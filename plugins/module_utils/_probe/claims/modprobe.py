@@ -13,8 +13,9 @@ from __future__ import annotations
 import re
 from typing import Iterator
 
-from ..._machine.claims import EACH_BOOT, ORDERS, WITHHOLDS, Claim, driver_of, is_guest_driver
+from ..._machine.claims import EACH_BOOT, ORDERS, WITHHOLDS, Claim
 from ..._machine.cmdline import Argument, parse
+from ..._machine.guest_drivers import driver_of, is_guest_driver
 from ..tree import Tree
 from .arguments import LAST_COUNTS, keeping_away, meaning_of
 from .files import Line, content, in_folders, lines

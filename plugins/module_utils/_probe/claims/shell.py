@@ -14,7 +14,8 @@ import itertools
 import re
 from typing import Iterator, Mapping, NamedTuple, Sequence
 
-from ..._machine.claims import ORDERS, RECOGNISED, TAKES, Claim, driver_of, is_guest_driver
+from ..._machine.claims import ORDERS, RECOGNISED, TAKES, Claim
+from ..._machine.guest_drivers import driver_of, is_guest_driver
 from ..tree import Tree
 from .files import SCRIPT_LIMIT, Line, content
 from .functions import Functions

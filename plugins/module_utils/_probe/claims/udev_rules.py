@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from typing import Iterator, Sequence
 
-from ..._machine.claims import EACH_BOOT, RECOGNISED, TAKES, Claim, driver_of
+from ..._machine.claims import EACH_BOOT, RECOGNISED, TAKES, Claim
+from ..._machine.guest_drivers import driver_of
 from ..tree import Tree
 from .files import content, in_folders
 from .functions import Functions

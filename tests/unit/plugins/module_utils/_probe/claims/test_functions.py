@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.claims import is_guest_driver
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.claims.functions import Functions, modalias
 from ansible_collections.vfio.workstation.tests.machines.values import DESKTOP, function
 
@@ -119,25 +118,6 @@ def test_what_a_host_driver_is_kept_away_from_is_known_by_maker_and_class(driver
 def test_an_alias_is_the_kernels() -> None:
     assert modalias(DESKTOP["0000:41:00.0"]) == "pci:v000010DEd00002684sv00001043sd000088E2bc03sc00i00"
     assert FUNCTIONS.like("pci:v000010DEd00002684sv*sd*bc*sc*i*") == TWINS
-
-
-@pytest.mark.parametrize(
-    ("driver", "is_for_guests"),
-    [
-        ("vfio-pci", True),
-        ("vfio_pci", True),
-        ("mlx5_vfio_pci", True),
-        ("pci-stub", True),
-        ("xen-pciback", True),
-        ("pciback", True),
-        ("uio_pci_generic", True),
-        ("nvidia", False),
-        ("vfio_pci_core", False),
-        (None, False),
-    ],
-)
-def test_drivers_for_guests(driver: str | None, is_for_guests: bool) -> None:
-    assert is_guest_driver(driver) is is_for_guests
 
 
 @given(st.text() | st.text("0123456789abcdef:,.()*x "))
