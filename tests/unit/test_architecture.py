@@ -26,7 +26,7 @@ COLLECTION_UTILS = "ansible_collections.vfio.workstation.plugins.module_utils."
 
 # The layers of module_utils, lowest first. A file imports from its own layer and from lower ones, never from a higher
 # one: not even for a type annotation.
-LAYERS = ("_machine", "_probe", "_plan", "_apply", "_run")
+LAYERS = ("_machine", "_probe", "_plan", "_apply", "_engine", "_run")
 # What the pure layers may use of the standard library: nothing here reads, writes, runs, waits or is random.
 PURE_MODULES = {
     *("__future__", "abc", "bisect", "collections", "copy", "dataclasses", "enum", "fnmatch", "functools", "hashlib"),
@@ -328,7 +328,7 @@ BROKEN = [
     (upward_imports, "_probe/boot/a.py", "if TYPE_CHECKING:\n    from ..._plan.refusals import refuse"),
     (upward_imports, "_plan/boot/loaders/a.py", "from ...._apply.files import write"),
     (upward_imports, "_plan/a.py", f"from {COLLECTION_UTILS}_apply import run"),
-    (upward_imports, "_apply/a.py", "from .._run.converge import converge"),
+    (upward_imports, "_apply/a.py", "from .._engine.converge import converge"),
     (upward_imports, "_plan/a.py", "from .._helpers import text"),
     (upward_imports, "_helpers/a.py", "import re"),
     (upward_imports, "helpers.py", "import re"),

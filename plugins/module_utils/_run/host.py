@@ -7,26 +7,12 @@
 from __future__ import annotations
 
 import os
-from typing import NoReturn, Sequence
+from typing import NoReturn
 
-from .._apply.transaction import Check
-from .._machine.desired import Desired
-from .._machine.host_plan import HOST_RECORD_FILE, HostPlan, HostRecord
-from .._machine.plan import Refusal
-from .._plan.boot.cmdline_change import CmdlineRequest
-from .._plan.boot.cmdline_record import DamagedRecord
-from .._plan.claims import host_findings
-from .._plan.host_plan import DEVICES, OWN_FILES, owner_of, plan_absent, plan_host
-from .._plan.host_record import parse_host_record
+from .._engine.host import HostRun
 from .._plan.parse_desired import parse_host
-from .._plan.refusals import refuse
 from .._plan.request_spec import HOST, argument_spec
-from .._probe import probe
-from .._probe.host_context import read_host_context
-from .._probe.tree import FILE_LIMIT, Tree
-from . import initramfs, kernel_cmdline
-from .converge import Outcome, converge
-from .host_outcome import Host, Parts, inspect_files, outcome, refused
+from .converge import run_pass
 from .info import check_planned_root
 from .raw_options import RawOptionsModule
 
@@ -40,92 +26,4 @@ def run_host() -> NoReturn:
     if mistakes or isinstance(options, list):
         module.fail_json(msg="\n".join(mistakes))
     run = HostRun(options.desired, options.absent, options.replace, caches=not module.check_mode, root=root)
-    converge(module, run.observe, run.checks)
-
-
-class HostRun:
-    """One run of the module.
-
-    Args:
-        desired: The request.
-        absent: The sections to remove; None where the request is applied instead.
-        replace: Whether conflicting kernel arguments of others are set aside.
-        caches: Whether to write the content of initramfs images to the cache for the next run.
-        root: Folder of the machine's files; `/` except for captured trees and in tests.
-    """
-
-    def __init__(
-        self,
-        desired: Desired,
-        absent: Sequence[str] | None = None,
-        replace: bool = False,
-        caches: bool = False,
-        root: str = "/",
-    ) -> None:
-        self._desired = desired
-        self._absent = absent
-        self._replace = replace
-        self._caches = caches
-        self._root = root
-        self._initramfs: initramfs.InitramfsRun | None = None
-        #: The checks of drafts, by the names that steps refer to; inspections of images add theirs.
-        self.checks: dict[str, Check] = dict(kernel_cmdline.draft_checks(root))
-
-    def observe(self) -> Outcome:
-        """Plan the request for the machine as it is."""
-        tree = Tree(self._root)
-        machine = probe(self._root).host
-        try:
-            record = _read_record(tree)
-        except DamagedRecord as error:
-            return refused(tree, (refuse("record_damaged", f"{HOST_RECORD_FILE} can't be read: {error}."),))
-        own_files = [path for paths in OWN_FILES.values() for path in paths]
-        host = Host(tree, machine, record, read_host_context(tree, own_files))
-        plan = self._plan(host)
-        findings = self._findings(host, plan)
-        if not isinstance(plan, HostPlan):
-            return refused(tree, plan, findings)
-        parts = Parts(
-            images=self._inspect_images(host, plan),
-            cmdline=self._inspect_cmdline(host, plan),
-            files=inspect_files(tree, plan),
-        )
-        return outcome(host, plan, parts, self._desired if self._absent is None else None, findings)
-
-    def _plan(self, host: Host) -> HostPlan | tuple[Refusal, ...]:
-        if self._absent is not None:
-            return plan_absent(host.record, self._absent)
-        return plan_host(host.machine, self._desired, host.record, host.context)
-
-    def _findings(self, host: Host, plan: HostPlan | tuple[Refusal, ...]) -> tuple[Refusal, ...]:
-        """Return the functions that the host has lost; a rollback judges nothing."""
-        if self._absent is not None:
-            return ()
-        requested = plan.record.bound if isinstance(plan, HostPlan) else ()
-        is_managed = self._desired.devices is not None or bool(host.record.bound)
-        # What an earlier run bound and the request gives back is the host's from the next boot on.
-        findings = host_findings(host.machine, {*requested, *host.record.bound}, all_functions=is_managed)
-        return tuple(finding for finding in findings if finding.code not in self._desired.accepted)
-
-    def _inspect_images(self, host: Host, plan: HostPlan) -> Outcome | None:
-        """Return the outcome for initramfs images; None where the plan leaves them alone."""
-        if DEVICES not in plan.initramfs:
-            return None
-        if self._initramfs is None:
-            self._initramfs = initramfs.InitramfsRun(DEVICES, plan.initramfs[DEVICES], self._caches, self._root)
-        images = self._initramfs.inspect(host.tree, host.machine.boot)
-        self.checks.update(self._initramfs.checks)
-        return images
-
-    def _inspect_cmdline(self, host: Host, plan: HostPlan) -> kernel_cmdline.CmdlineObservation | None:
-        """Return the outcome for kernel arguments; None where the plan leaves them alone."""
-        if not plan.arguments:
-            return None
-        owners = [(owner_of(section), units) for section, units in plan.arguments.items()]
-        request = CmdlineRequest(*owners[0], self._replace, self._desired.accepted, tuple(owners[1:]))
-        return kernel_cmdline.inspect(host.tree, request, host.machine.boot)
-
-
-def _read_record(tree: Tree) -> HostRecord:
-    text = tree.text(HOST_RECORD_FILE, FILE_LIMIT) if tree.exists(HOST_RECORD_FILE) else None
-    return parse_host_record(text)
+    run_pass(module, run.observe, run.checks)

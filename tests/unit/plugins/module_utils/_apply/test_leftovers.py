@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.vfio.workstation.plugins.module_utils._apply import Transaction, files
 from ansible_collections.vfio.workstation.plugins.module_utils._apply.leftovers import leftover_removals
 from ansible_collections.vfio.workstation.plugins.module_utils._apply.storage import MARGIN, storage_refusals
+from ansible_collections.vfio.workstation.plugins.module_utils._engine.kernel_cmdline import RETIRED_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_config import RECORD_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramfs import RECORD_FILE as INITRAMFS_RECORD
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.initramfs import STORE
@@ -33,7 +34,6 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loader
     PLUGIN,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
-from ansible_collections.vfio.workstation.plugins.module_utils._run.kernel_cmdline import RETIRED_FILE
 
 OURS = [RECORD_FILE, RETIRED_FILE, DROP_IN, SCRIPT, CMDLINE, PLUGIN, EARLY_PLUGIN, INITRAMFS_RECORD, f"{STORE}/0-file"]
 OURS += [MODULE, TOOLS_HOOK, MKINITCPIO_DROP_IN, MKINITCPIO_HOOK, "/etc/default/grub"]

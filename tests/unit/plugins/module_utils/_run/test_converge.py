@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._apply import files
+from ansible_collections.vfio.workstation.plugins.module_utils._engine import converge as converging
+from ansible_collections.vfio.workstation.plugins.module_utils._engine.outcome import Outcome
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import (
     CONFIGURED,
     STAGED,
@@ -21,8 +23,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan imp
     WriteFile,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
-from ansible_collections.vfio.workstation.plugins.module_utils._run import converge as converging
-from ansible_collections.vfio.workstation.plugins.module_utils._run.converge import Outcome, converge
+from ansible_collections.vfio.workstation.plugins.module_utils._run.converge import run_pass
 
 
 class Exit(Exception):
@@ -30,7 +31,7 @@ class Exit(Exception):
 
 
 class Module:
-    """The part of a module that converge() uses."""
+    """The part of a module that run_pass() uses."""
 
     check_mode = False
 
@@ -63,7 +64,7 @@ def test_the_message_after_a_failure_matches_the_files(
     if not is_restorable:
         monkeypatch.setattr(files, "restore", refuse)
     with pytest.raises(Exit, match="out of luck") as caught:
-        converge(Module(), lambda: outcome, {})
+        run_pass(Module(), lambda: outcome, {})
     message = caught.value.args[0]
     assert ("Nothing is changed: every file is as it was." in message) == is_restorable
     assert (changed.read_text() == "before\n") == is_restorable
@@ -86,5 +87,5 @@ def test_a_reboot_is_required_where_it_would_help(
     monkeypatch.setattr(converging, "locked", contextlib.nullcontext)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(Exit) as caught:
-        converge(Module(), lambda: outcome, {})
+        run_pass(Module(), lambda: outcome, {})
     assert caught.value.args[1]["reboot_required"] is required

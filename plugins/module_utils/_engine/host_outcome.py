@@ -19,8 +19,8 @@ from .._plan.host_record import render_host_record
 from .._plan.hugepages_files import shortfall
 from .._plan.request_states import CommandLines, Observed, all_active, request_states
 from .._probe.tree import FILE_LIMIT, Tree
-from .converge import Outcome
 from .kernel_cmdline import CmdlineObservation
+from .outcome import Outcome
 from .running_system import RunningSystem
 from .since_boot import is_changed, note_steps
 

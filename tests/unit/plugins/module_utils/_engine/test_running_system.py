@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.workstation.plugins.module_utils._engine.running_system import TRIED_FILE, RunningSystem
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import HugePages, Machine
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import (
     HostPlan,
@@ -34,7 +35,6 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.hugepages_f
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.isolation import SCRIPT_FILE, STATE, UNIT_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.udev_rule import RULE_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
-from ansible_collections.vfio.workstation.plugins.module_utils._run.running_system import TRIED_FILE, RunningSystem
 from ansible_collections.vfio.workstation.tests.machines.values import machine, memory
 
 PAGES = (RuntimePages(0, 2048, 8),)

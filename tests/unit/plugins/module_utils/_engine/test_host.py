@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._apply.transaction import Transaction
+from ansible_collections.vfio.workstation.plugins.module_utils._engine import initramfs
+from ansible_collections.vfio.workstation.plugins.module_utils._engine.host import HostRun
+from ansible_collections.vfio.workstation.plugins.module_utils._engine.outcome import Outcome
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import Desired
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HOST_RECORD_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import (
@@ -24,11 +27,8 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan i
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.kvm_options import KVM_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.udev_rule import RULE_FILE
-from ansible_collections.vfio.workstation.plugins.module_utils._run import initramfs
-from ansible_collections.vfio.workstation.plugins.module_utils._run.converge import Outcome
-from ansible_collections.vfio.workstation.plugins.module_utils._run.host import HostRun
 from ansible_collections.vfio.workstation.tests.machines.builder import build
-from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._run.test_kernel_cmdline import (
+from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._engine.test_kernel_cmdline import (
     machine as with_grub,
 )
 

@@ -9,6 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.workstation.plugins.module_utils._engine.since_boot import (
+    CHANGED_FILE,
+    is_changed,
+    note_now,
+    note_steps,
+)
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import (
     ACTIVE,
     CONFIGURED,
@@ -18,13 +24,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan imp
     WriteFile,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
-from ansible_collections.vfio.workstation.plugins.module_utils._run.since_boot import (
-    CHANGED_FILE,
-    is_changed,
-    note_now,
-    note_steps,
-)
-from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._run.test_running_system import (
+from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._engine.test_running_system import (
     live_tree as live,
 )
 

@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The result of planning a request for a machine, and how it is shown."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any, Mapping, NamedTuple, Sequence
+
+from .._machine import to_json
+from .._machine.plan import Refusal, RemoveFile, States, Step, WriteFile
+from .._probe.tree import FILE_LIMIT, Tree
+
+
+class Outcome(NamedTuple):
+    """The result of planning a request for the machine as it is."""
+
+    tree: Tree
+    refusals: tuple[Refusal, ...]
+    steps: tuple[Step, ...]
+    states: States
+    values: dict[str, Any]  # further values to return, as of the beginning of the run
+    diffs: tuple[dict[str, str], ...]  # besides those of files
+    warnings: tuple[str, ...]
+    live: Mapping[str, Any] = MappingProxyType({})  # further values to return, as of the end of the run
+    reboot_helps: bool = True  # whether a reboot would make active what is not
+
+
+def refusal_text(refusals: Sequence[Refusal]) -> str:
+    """Return the message of a refused run: what was found, why it is dangerous, what to do."""
+    same: dict[tuple[str, str, str], list[str]] = {}
+    for refusal in refusals:
+        same.setdefault((refusal.code, refusal.danger, refusal.remedy), []).append(refusal.seen)
+    parts = [
+        f"[{code}] " + "\n  ".join(seen) + f"\n  Why this matters: {danger}\n  What to do: {remedy}"
+        for (code, danger, remedy), seen in same.items()
+    ]
+    return "Refused; nothing was changed:\n" + "\n".join(parts)
+
+
+def step_values(step: Step) -> dict[str, Any]:
+    """Return a step as values, without the content of a file: the diff has that."""
+    values: dict[str, Any] = to_json(step)
+    values.pop("content", None)
+    return {"kind": type(step).__name__, **values}
+
+
+def with_file_diffs(outcome: Outcome) -> Outcome:
+    """Return the outcome with the diffs of the files that its steps change."""
+    return outcome._replace(diffs=(*outcome.diffs, *_file_diffs(outcome)))
+
+
+def _file_diffs(outcome: Outcome) -> list[dict[str, str]]:
+    diffs: dict[str, dict[str, str]] = {}
+    for step in outcome.steps:
+        if isinstance(step, (WriteFile, RemoveFile)):
+            content = outcome.tree.data(step.path, FILE_LIMIT)
+            before = "" if content is None else content.decode("utf-8", "replace")
+            after = step.content if isinstance(step, WriteFile) else ""
+            # A file may be written twice: its diff is from before the first write to after the last.
+            header = {"before_header": step.path, "after_header": step.path, "before": before}
+            diff = diffs.setdefault(step.path, header)
+            diff["after"] = after.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    return [diff for diff in diffs.values() if diff["before"] != diff["after"]]
