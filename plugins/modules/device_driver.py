@@ -190,6 +190,11 @@ refusals:
       description: What to do about it.
       type: str
       sample: Stop what uses the device, and run this again.
+    because:
+      description:
+        - The code of the refusal that has the same cause, and names the cause and its remedy. V(null) if this one has a
+          cause of its own.
+      type: str
 steps:
   description: The steps that were carried out, or in check mode would be, in their order and with their reasons.
   returned: success

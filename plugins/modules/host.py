@@ -528,6 +528,11 @@ refusals:
       description: What to do about it.
       type: str
       sample: Name those members in with_group, to pass them through too; or move the card to another slot.
+    because:
+      description:
+        - The code of the refusal that has the same cause, and names the cause and its remedy. V(null) if this one has a
+          cause of its own.
+      type: str
 loader:
   description: The boot loader and its way of configuration. V(null) if no kernel argument is managed.
   returned: success

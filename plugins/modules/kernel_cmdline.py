@@ -216,6 +216,11 @@ refusals:
       type: str
       sample: >-
         Remove the other argument, or set conflicts=replace, which sets it aside while the requested one is present.
+    because:
+      description:
+        - The code of the refusal that has the same cause, and names the cause and its remedy. V(null) if this one has a
+          cause of its own.
+      type: str
 steps:
   description: The steps that were carried out, or in check mode would be, in their order and with their reasons.
   returned: success

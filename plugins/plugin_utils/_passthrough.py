@@ -15,6 +15,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_pla
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import Refusal
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.groups import is_host_device
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import plan_host
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.refusal_text import causes
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.select import (
     functions_of_slot,
     is_endpoint,
@@ -27,7 +28,7 @@ _ADDRESS = re.compile(r"\b[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\b")
 #: Uses that end with the next boot, which is when the device is handed over.
 _TEMPORARY_USES = ("process", "virtual_machine")
 #: By code of a refusal that does not depend on the device: the cause, and what is needed first.
-_HOST = {
+_HOST: t.Mapping[str, tuple[str, str]] = {
     "cpu_virtualization_unsupported": ("the processor does not provide virtualization", ""),
     "cpu_virtualization_disabled_by_firmware": (
         "virtualization is disabled in firmware",
@@ -43,6 +44,21 @@ _HOST = {
     "claimed_by_others": (
         "other configuration takes devices that the host keeps (each claim is listed below)",
         "remove that configuration",
+    ),
+}
+#: By codes of refusals with the same cause.
+_HOST_TOGETHER: t.Mapping[frozenset[str], tuple[str, str]] = {
+    frozenset(("iommu_absent", "cpu_virtualization_unsupported")): (
+        "the hypervisor that this machine runs on provides neither an IOMMU nor virtualization to it",
+        "a virtual IOMMU and nested virtualization from the host of this guest",
+    ),
+    frozenset(("iommu_unknown", "cpu_virtualization_unsupported")): (
+        "the hypervisor that this machine runs on keeps virtualization and the IOMMU to itself",
+        "boot without the hypervisor",
+    ),
+    frozenset(("iommu_disabled_by_firmware", "cpu_virtualization_disabled_by_firmware")): (
+        "virtualization and the IOMMU are disabled in firmware",
+        "enable virtualization (VT-x, SVM Mode) and the IOMMU (VT-d, AMD-Vi) in the firmware setup",
     ),
 }
 
@@ -79,7 +95,7 @@ def _gpu(machine: Machine, address: str) -> Gpu:
     companions = tuple(member for member in functions_of_slot(machine, address) if member != address)
     if isinstance(plan, HostPlan):
         return Gpu(address, companions, (), (), (), tuple(_notes(machine, address, plan)))
-    explained = [_explained(machine, address, companions, refusal) for refusal in plan]
+    explained = [_explained(machine, address, companions, refusal, plan) for refusal in causes(plan)]
     return Gpu(
         address,
         companions,
@@ -98,8 +114,13 @@ def _notes(machine: Machine, address: str, plan: HostPlan) -> t.Iterator[str]:
     yield from (note.removeprefix(prefix) for note in plan.notes if note.startswith(prefix))
 
 
-def _explained(machine: Machine, address: str, companions: t.Sequence[str], refusal: Refusal) -> tuple[str, str]:
+def _explained(
+    machine: Machine, address: str, companions: t.Sequence[str], refusal: Refusal, plan: t.Sequence[Refusal]
+) -> tuple[str, str]:
     """Return the cause of a refusal, and what is needed first: half a sentence each."""
+    together = frozenset(other.code for other in plan if refusal.code in (other.code, other.because))
+    if together in _HOST_TOGETHER:
+        return _HOST_TOGETHER[together]
     if refusal.code in _HOST:
         return _HOST[refusal.code]
     # A refusal begins with the name of the request, which is an address here, and the function that it is about.

@@ -9,6 +9,8 @@ from __future__ import annotations
 import textwrap
 import typing as t
 
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import Refusal
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.refusal_text import causes, paragraphs
 from ansible_collections.vfio.workstation.plugins.plugin_utils import _verdict
 from ansible_collections.vfio.workstation.plugins.plugin_utils._verdict import Result
 
@@ -119,11 +121,11 @@ def failure_text(result: Result, predicted: bool = False) -> str:
 
 def _first_refusal(result: Result) -> str:
     """Return the first refusal in words, in one line, and how many more there are."""
-    refusals = [refusal for refusal in result["refusals"] if isinstance(refusal, t.Mapping)]
+    refusals = causes([_refusal(refusal) for refusal in result["refusals"] if isinstance(refusal, t.Mapping)])
     if not refusals:
         return "See the refusals above"
-    seen = " ".join(str(refusals[0].get("seen") or "").split("\n", 1)[0].split())
-    code = " ".join(str(refusals[0].get("code")).split())
+    seen = " ".join(refusals[0].seen.split("\n", 1)[0].split())
+    code = " ".join(refusals[0].code.split())
     text = f"[{code}] {textwrap.shorten(seen, _REASON_WIDTH, placeholder=' ...')}"
     more = len(refusals) - 1
     return text + (f" (and {more} more: see the refusals above)" if more else "")
@@ -186,18 +188,24 @@ def _problems(result: Result, width: int) -> list[str]:
 
 
 def _refusals(refusals: t.Sequence[Result], width: int) -> list[str]:
-    """Return the lines of refusals or findings; those with the same code, danger and remedy share these."""
-    same: dict[tuple[str, str, str], list[str]] = {}
-    for refusal in refusals:
-        key = (str(refusal.get("code")), str(refusal.get("danger")), str(refusal.get("remedy")))
-        same.setdefault(key, []).append(str(refusal.get("seen")))
+    """Return the lines of refusals or findings; each cause, danger and remedy is printed once."""
     lines = []
-    for (code, danger, remedy), seen in same.items():
-        lines += _wrapped(f"[{code}] {seen[0]}", width, "  ", "    ")
-        lines += [line for text in seen[1:] for line in _wrapped(text, width, "    ", "    ")]
-        lines += _wrapped(f"Why this matters: {danger}", width, "    ", "      ")
-        lines += _wrapped(f"What to do: {remedy}", width, "    ", "      ")
+    for paragraph in paragraphs([_refusal(refusal) for refusal in refusals]):
+        first, *more = paragraph.seen
+        if paragraph.codes:
+            lines += _wrapped(f"[{', '.join(paragraph.codes)}] {first}", width, "  ", "    ")
+        else:
+            more = [first, *more]
+        lines += [line for text in more for line in _wrapped(text, width, "    ", "    ")]
+        lines += _wrapped(f"Why this matters: {paragraph.danger}", width, "    ", "      ") if paragraph.danger else []
+        lines += _wrapped(f"What to do: {paragraph.remedy}", width, "    ", "      ")
     return lines
+
+
+def _refusal(refusal: Result) -> Refusal:
+    code, seen, danger, remedy = (str(refusal.get(key)) for key in ("code", "seen", "danger", "remedy"))
+    because = refusal.get("because")
+    return Refusal(code, seen, danger, remedy, None if because is None else str(because))
 
 
 def _message(result: Result) -> str:

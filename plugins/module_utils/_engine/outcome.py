@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import Any, Mapping, NamedTuple
 
 from .._machine import to_json
 from .._machine.plan import Refusal, RemoveFile, States, Step, WriteFile
@@ -26,18 +26,6 @@ class Outcome(NamedTuple):
     warnings: tuple[str, ...]
     live: Mapping[str, Any] = MappingProxyType({})  # further values to return, as of the end of the run
     reboot_helps: bool = True  # whether a reboot would make active what is not
-
-
-def refusal_text(refusals: Sequence[Refusal]) -> str:
-    """Return the message of a refused run: what was found, why it is dangerous, what to do."""
-    same: dict[tuple[str, str, str], list[str]] = {}
-    for refusal in refusals:
-        same.setdefault((refusal.code, refusal.danger, refusal.remedy), []).append(refusal.seen)
-    parts = [
-        f"[{code}] " + "\n  ".join(seen) + f"\n  Why this matters: {danger}\n  What to do: {remedy}"
-        for (code, danger, remedy), seen in same.items()
-    ]
-    return "Refused; nothing was changed:\n" + "\n".join(parts)
 
 
 def step_values(step: Step) -> dict[str, Any]:

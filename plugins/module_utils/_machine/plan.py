@@ -84,6 +84,7 @@ class Refusal(NamedTuple):
     seen: str  # what was found, with file, line and content
     danger: str  # the harm that applying the plan would do
     remedy: str  # what the user can do
+    because: str | None = None  # the code of the refusal whose cause is that of this one too; None if it has its own
 
 
 class States(NamedTuple):

@@ -25,6 +25,7 @@ from .iommu import iommu_arguments, iommu_refusals, virtualization_refusals
 from .isolation import SCRIPT_FILE, UNIT_FILE, isolation_files
 from .keyboards import keyboard_refusals
 from .kvm_options import KVM_FILE, kvm_arguments, kvm_files, kvm_now, kvm_overridden, kvm_refusals, kvm_remedies
+from .root_causes import with_root_causes
 from .udev_rule import DRIVER, RULE_FILE, rule_text
 
 IOMMU, DEVICES, HUGEPAGES, CPU_ISOLATION = "iommu", "devices", "hugepages", "cpu_isolation"
@@ -93,7 +94,7 @@ def plan_host(
         refusals.extend(claim_refusals(machine, bound_now))
     refused = tuple(dict.fromkeys(refusal for refusal in refusals if refusal.code not in desired.accepted))
     if refused:
-        return refused
+        return with_root_causes(machine, refused)
     files = {part.section: part.files for part in parts if part.files is not None}
     return HostPlan(
         arguments={part.section: part.arguments for part in parts if part.arguments is not None},

@@ -14,8 +14,9 @@ from ansible.module_utils.basic import AnsibleModule
 from .._apply import ApplyFailed, Busy, Receipt
 from .._apply.transaction import Check
 from .._engine.converge import converge, predict, state_after
-from .._engine.outcome import Outcome, refusal_text, step_values
+from .._engine.outcome import Outcome, step_values
 from .._machine import to_json
+from .._plan.refusal_text import refusal_text
 
 
 def run_pass(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapping[str, Check]) -> NoReturn:

@@ -14,7 +14,6 @@ from ansible.module_utils.basic import AnsibleModule
 
 from .._apply import Busy, locked
 from .._engine.driver_change import DriverChangeFailed, DriverRun, DriverState, Observation
-from .._engine.outcome import refusal_text
 from .._machine import to_json
 from .._machine.driver_change import AUTO, NONE, DriverRequest
 from .._plan.driver_change import (
@@ -23,6 +22,7 @@ from .._plan.driver_change import (
     with_driver,
 )
 from .._plan.notation import full_address
+from .._plan.refusal_text import refusal_text
 
 _DRIVER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,63}", re.ASCII)
 _LONGEST_WAIT = 3600

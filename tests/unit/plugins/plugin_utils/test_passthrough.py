@@ -108,6 +108,23 @@ CASES: list[tuple[str, dict[str, Any], list[Gpu]]] = [
         ],
     ),
     (
+        "kvm-guest",
+        {},
+        [
+            Gpu(
+                "0000:00:01.0",
+                (),
+                ("iommu_absent", "cpu_virtualization_unsupported", "device_is_boot_display"),
+                (
+                    "the hypervisor that this machine runs on provides neither an IOMMU nor virtualization to it",
+                    "it is the boot display",
+                ),
+                ("a virtual IOMMU and nested virtualization from the host of this guest", ANOTHER),
+                (),
+            )
+        ],
+    ),
+    (
         "amd-desktop",
         {
             "pci": {FIRST: None, FIRST_AUDIO: None},

@@ -76,6 +76,30 @@ def test_verdict(result: dict[str, Any], predicted: bool, word: str) -> None:
     )
 
 
+def test_a_cause_is_said_once_with_all_its_codes() -> None:
+    same = {"code": "cpu_virtualization_unsupported", "seen": "no VT-x", "danger": "d", "remedy": "r"}
+    result = {"failed": True, "refusals": [IN_USE, {**same, "because": "device_in_use"}]}
+    assert refusal_table({"a": result}) == [
+        "a:",
+        "  [device_in_use, cpu_virtualization_unsupported] gpu is in use",
+        "    Why this matters: It would be lost.",
+        "    What to do: Stop it.",
+    ]
+    assert failure_text(result) == "refused; nothing was changed. [device_in_use] gpu is in use"
+    assert "(and 1 more" in failure_text({**result, "refusals": [IN_USE, same]})
+
+
+def test_a_danger_is_printed_once_for_a_code() -> None:
+    other = {**IN_USE, "seen": "nic is in use", "remedy": "Move it."}
+    assert refusal_table({"a": {"failed": True, "refusals": [IN_USE, other]}})[1:] == [
+        "  [device_in_use] gpu is in use",
+        "    Why this matters: It would be lost.",
+        "    What to do: Stop it.",
+        "    nic is in use",
+        "    What to do: Move it.",
+    ]
+
+
 def test_each_verdict_occurs() -> None:
     assert {word for _result, _predicted, word in RESULTS} == set(VERDICTS)
 
