@@ -49,6 +49,17 @@ TEST_PARTS := test-lint test-unit test-compat test-build test-molecule test-boot
 test: venv ## Run all linters and tests: unit tests, build, containers, virtual workstation
 	@scripts/run-parts test $(TEST_PARTS)
 
+# What finds most mistakes in a few minutes: the fast linters, the unit tests, and one scenario in containers.
+QUICK_PARTS := lint-yaml lint-python lint-types lint-changelog lint-licences test-unit-only test-molecule
+
+.PHONY: test-quick
+test-quick: venv ## Run the fast linters, the unit tests, and one scenario in containers
+	@scripts/run-parts test-quick $(QUICK_PARTS)
+
+.PHONY: test-unit-only
+test-unit-only: venv
+	@pytest tests/unit --numprocesses=auto
+
 .PHONY: test-lint
 test-lint: lint
 
@@ -87,7 +98,7 @@ test-slow: venv ## Run long tests: 20,000 damaged trees, the real initramfs gene
 
 # --- Linters --------------------------------------------------------------------------------------------------------
 
-LINT_PARTS := lint-sanity lint-ansible lint-yaml lint-python lint-types lint-shell lint-changelog lint-docs
+LINT_PARTS := lint-sanity lint-ansible lint-yaml lint-python lint-types lint-shell lint-changelog lint-docs lint-licences
 
 .PHONY: lint
 lint: venv ## Run all linters
@@ -127,6 +138,10 @@ lint-changelog: venv
 lint-docs: venv
 	@cd $(COLLECTION) && antsibull-docs lint-collection-docs --plugin-docs --check-extra-docs-refs --validate-collection-refs dependent \
 	  --disallow-unknown-collection-refs .
+
+.PHONY: lint-licences
+lint-licences: venv
+	@reuse lint --lines
 
 # --- Builds ---------------------------------------------------------------------------------------------------------
 

@@ -23,8 +23,8 @@ TARBALL = f"vfio-workstation-{GALAXY['version']}.tar.gz"
 
 # All that may lie at the top of what is built. Below these, everything that git tracks is in it.
 MAY_HOLD = {
-    *("CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "requirements.txt"),
-    *("changelogs", "docs", "meta", "playbooks", "plugins", "roles"),
+    *("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md", "REUSE.toml", "SECURITY.md"),
+    *("requirements.txt", "LICENSES", "changelogs", "docs", "meta", "playbooks", "plugins", "roles"),
     *("FILES.json", "MANIFEST.json"),
 }
 MUST_HOLD = {

@@ -77,10 +77,11 @@ MOST_LINES_IN_A_FILE = 500
 MOST_LINES_IN_A_FUNCTION = 60
 MOST_LINES_IN_A_MODULES_MAIN = 20
 
+# In two parts where it is not the header of this file, or REUSE would take it for one.
 HEADER = (
     "# Copyright: (c) 2026, the vfio.workstation contributors\n"
     "# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)\n"
-    "# SPDX-License-Identifier: GPL-3.0-or-later\n"
+    "# SPDX-License-" + "Identifier: GPL-3.0-or-later\n"
 )
 # The first is Ansible's for modules.
 SHEBANGS = ("#!/usr/bin/python\n", "#!/usr/bin/env python3\n")
@@ -351,7 +352,7 @@ BROKEN = [
     (long_parts, "_probe/a.py", "\n" * 501),
     (long_parts, "_probe/a.py", "def f():\n" + "    x = 1\n" * 60),
     (long_parts, "../modules/a.py", "def main():\n" + "    x = 1\n" * 20),
-    (missing_headers, "_probe/a.py", "# SPDX-License-Identifier: GPL-3.0-or-later"),
+    (missing_headers, "_probe/a.py", "# SPDX-License-" + "Identifier: GPL-3.0-or-later"),
     (swallowed_errors, "_probe/a.py", "try:\n    f()\nexcept Exception:\n    pass"),
     (swallowed_errors, "_probe/a.py", "try:\n    f()\nexcept:\n    pass"),
     *((switched_off, "_probe/a.py", f"x = 1  # {word}") for word in SWITCHES),
