@@ -15,6 +15,8 @@ options: {}
 attributes:
   action_group:
     description: Use C(group/NAME) in C(module_defaults) to set defaults for all modules of a group at once.
+    support: full
+    membership: [vfio.workstation.all]
   check_mode:
     description: Can run in check_mode and return changed status prediction without modifying target.
   diff_mode:
@@ -22,6 +24,16 @@ attributes:
   platform:
     description: Target OS/families that can be operated against.
     platforms: linux
+    support: full
+"""
+
+    # For modules that change the host, and predict in check mode what they would change.
+    CHANGES = r"""
+options: {}
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
     support: full
 """
 

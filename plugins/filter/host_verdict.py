@@ -21,20 +21,16 @@ author:
 description:
   - Condenses what P(vfio.workstation.host#module) returned to one word, for conditions in playbooks.
 positional: predicted
+extends_documentation_fragment: [vfio.workstation.filters.predicted]
 options:
   _input:
     description: The return values of the module. What Ansible returned in its place is accepted too.
     type: dict
     required: true
-  predicted:
-    description: Whether the module ran in check mode, so that its steps were not executed.
-    type: bool
-    default: false
 seealso:
-  - plugin: vfio.workstation.host
-    plugin_type: module
-  - plugin: vfio.workstation.request_table
-    plugin_type: filter
+  - {plugin: vfio.workstation.host, plugin_type: module}
+  - {plugin: vfio.workstation.request_table, plugin_type: filter}
+  - {plugin: vfio.workstation.refusal_table, plugin_type: filter}
 """
 
 EXAMPLES = r"""

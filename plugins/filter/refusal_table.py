@@ -26,21 +26,10 @@ description:
     left out.
   - Hosts with identical refusals share one entry.
 positional: width
-options:
-  _input:
-    description: The return values of the module, by host name. What Ansible returned in its place is accepted too.
-    type: dict
-    required: true
-  width:
-    description:
-      - How many columns a line may have. By default as many as the terminal, or 80 without one.
-    type: int
-    default: 0
+extends_documentation_fragment: [vfio.workstation.filters.results, vfio.workstation.filters.width]
 seealso:
-  - plugin: vfio.workstation.host
-    plugin_type: module
-  - plugin: vfio.workstation.request_table
-    plugin_type: filter
+  - {plugin: vfio.workstation.host, plugin_type: module}
+  - {plugin: vfio.workstation.request_table, plugin_type: filter}
 """
 
 EXAMPLES = r"""

@@ -24,25 +24,11 @@ description:
     not, why not and what is needed first.
   - The rules are those by which P(vfio.workstation.host#module) refuses a request.
 positional: name, width
-options:
-  _input:
-    description: The return values of the module.
-    type: dict
-    required: true
-  name:
-    description: The host name to print.
-    type: str
-    required: true
-  width:
-    description:
-      - How many columns a line may have. By default as many as the terminal, or 80 without one.
-    type: int
-    default: 0
+extends_documentation_fragment: [vfio.workstation.filters.reading, vfio.workstation.filters.width]
 seealso:
-  - plugin: vfio.workstation.host_info
-    plugin_type: module
-  - plugin: vfio.workstation.report_query
-    plugin_type: filter
+  - {plugin: vfio.workstation.host_info, plugin_type: module}
+  - {plugin: vfio.workstation.report_query, plugin_type: filter}
+  - {plugin: vfio.workstation.report_proposal, plugin_type: filter}
 """
 
 EXAMPLES = r"""

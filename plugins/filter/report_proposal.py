@@ -21,18 +21,9 @@ description:
     a host by hand, by the claims and the command line that P(vfio.workstation.host_info#module) returned.
   - Comments name the lines to remove, and the functions that are left to the host. Check the result before you use it.
 positional: name
-options:
-  _input:
-    description: The return values of the module.
-    type: dict
-    required: true
-  name:
-    description: What to call the host.
-    type: str
-    required: true
+extends_documentation_fragment: [vfio.workstation.filters.reading]
 seealso:
-  - plugin: vfio.workstation.host_info
-    plugin_type: module
+  - {plugin: vfio.workstation.host_info, plugin_type: module}
 """
 
 EXAMPLES = r"""

@@ -44,8 +44,7 @@ options:
     type: str
     required: true
 seealso:
-  - plugin: vfio.workstation.host_info
-    plugin_type: module
+  - {plugin: vfio.workstation.host_info, plugin_type: module}
 """
 
 EXAMPLES = r"""

@@ -24,30 +24,19 @@ description:
   - Each request has a row. The columns configured, staged and active contain C(yes), C(no) or C(-) (unknown).
   - The last line counts the hosts by the verdict of P(vfio.workstation.host_verdict#filter).
 positional: predicted, state, width
+extends_documentation_fragment:
+  - vfio.workstation.filters.results
+  - vfio.workstation.filters.predicted
+  - vfio.workstation.filters.width
 options:
-  _input:
-    description: The return values of the module, by host name. What Ansible returned in its place is accepted too.
-    type: dict
-    required: true
-  predicted:
-    description: Whether the module ran in check mode, so that its steps were not executed.
-    type: bool
-    default: false
   state:
     description: The requested state.
     type: str
     choices: [present, absent]
     default: present
-  width:
-    description:
-      - How many columns a line may have. By default as many as the terminal, or 80 without one.
-    type: int
-    default: 0
 seealso:
-  - plugin: vfio.workstation.host
-    plugin_type: module
-  - plugin: vfio.workstation.refusal_table
-    plugin_type: filter
+  - {plugin: vfio.workstation.host, plugin_type: module}
+  - {plugin: vfio.workstation.refusal_table, plugin_type: filter}
 """
 
 EXAMPLES = r"""

@@ -26,15 +26,10 @@ description:
   - The change does not survive a reboot. M(vfio.workstation.host) binds devices at boot.
 extends_documentation_fragment:
   - vfio.workstation.attributes
+  - vfio.workstation.attributes.changes
 attributes:
-  action_group:
-    support: full
-    membership: [vfio.workstation.all]
   check_mode:
-    support: full
     details: The driver that the kernel would choose for V(auto) is predicted if there is only one candidate.
-  diff_mode:
-    support: full
 options:
   address:
     description:
@@ -169,34 +164,18 @@ notes:
   elements: str
   sample: []
 refusals:
-  description: Why the run was refused. Empty if it was not.
+  description: Why the run was refused, as M(vfio.workstation.host) returns it. Empty if it was not.
   returned: success, and when refused or failed
   type: list
   elements: dict
-  contains:
-    code:
-      description: The refusal code, a stable name of the reason.
-      type: str
-      sample: device_in_use
-    seen:
-      description: What was found.
-      type: str
-      sample: 0000:02:00.0 [144d:a80c], class 0108, driver nvme, group 13, mount / (by nvme0n1p2)
-    danger:
-      description: Why it is dangerous.
-      type: str
-      sample: The host would lose what uses the device at once, and its driver may hang until a reboot.
-    remedy:
-      description: What to do about it.
-      type: str
-      sample: Stop what uses the device, and run this again.
-    because:
-      description:
-        - The code of the refusal that has the same cause, and names the cause and its remedy. V(null) if this one has a
-          cause of its own.
-      type: str
+  sample:
+    - code: device_in_use
+      seen: 0000:02:00.0 [144d:a80c], class 0108, driver nvme, group 13, mount / (by nvme0n1p2)
+      danger: The host would lose what uses the device at once, and its driver may hang until a reboot.
+      remedy: Stop what uses the device, and run this again.
+      because: null
 steps:
-  description: The steps that were carried out, or in check mode would be, in their order and with their reasons.
+  description: The steps that load modules and write to sysfs, in their order; in check mode as planned.
   returned: success
   type: list
   elements: dict

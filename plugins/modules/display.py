@@ -23,9 +23,6 @@ description:
 extends_documentation_fragment:
   - vfio.workstation.attributes
 attributes:
-  action_group:
-    support: full
-    membership: [vfio.workstation.all]
   check_mode:
     support: full
   diff_mode:
@@ -43,23 +40,17 @@ options:
     type: str
     default: ""
 seealso:
-  - plugin: vfio.workstation.request_table
-    plugin_type: filter
-  - plugin: vfio.workstation.report_lines
-    plugin_type: filter
+  - {plugin: vfio.workstation.request_table, plugin_type: filter}
+  - {plugin: vfio.workstation.report_lines, plugin_type: filter}
 """
 
 EXAMPLES = r"""
-- name: Inspect the host
-  vfio.workstation.host:
-    iommu: {}
-  check_mode: true
-  become: true
-  register: inspected
-
-- name: Report the state of each request
+- name: Print the state of each request, and fail if the host lacks a device
   vfio.workstation.display:
-    lines: "{{ {inventory_hostname: inspected} | vfio.workstation.request_table(predicted=true) }}"
+    lines: "{{ {inventory_hostname: inspected} | vfio.workstation.request_table }}"
+    failure: "{{ verdict.reason if verdict.word == 'degraded' else '' }}"
+  vars:
+    verdict: "{{ inspected | vfio.workstation.host_verdict }}"
 """
 
 RETURN = r"""

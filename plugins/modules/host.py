@@ -26,15 +26,9 @@ description:
   - Files are replaced atomically; boot menus and initramfs images only after a check of their content. If a step fails,
     all files are restored byte for byte. A run that finds the host as requested runs no tool and writes nothing.
 extends_documentation_fragment:
+  - vfio.workstation.boot
   - vfio.workstation.attributes
-attributes:
-  action_group:
-    support: full
-    membership: [vfio.workstation.all, vfio.workstation.boot, vfio.workstation.capture]
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
+  - vfio.workstation.attributes.changes
 options:
   iommu:
     description:
@@ -268,14 +262,6 @@ options:
     type: list
     elements: str
     default: []
-  conflicts:
-    description:
-      - What to do about foreign kernel arguments that contradict the request, such as C(amd_iommu=off).
-      - V(refuse) refuses the run and names them with file and line. V(replace) sets them aside while the requested
-        arguments are present, and restores them afterwards.
-    type: str
-    choices: [refuse, replace]
-    default: refuse
   state:
     description:
       - V(present) applies the request. V(absent) removes O(sections), or all sections, until every file is as it was
@@ -289,13 +275,7 @@ options:
     type: list
     elements: str
     choices: [iommu, devices, hugepages, cpu_isolation, access, kvm, arguments]
-  root:
-    description:
-      - Directory on the managed host with a captured tree to plan for, instead of the running host. In check mode only.
-    type: path
-    default: /
 notes:
-  - Does not reboot. If RV(reboot_required) is true, a reboot makes active what the running kernel does not show yet.
   - Keeps its records in C(/etc/vfio-workstation), and removes them with the last section.
 seealso:
   - module: vfio.workstation.host_info
@@ -561,12 +541,15 @@ steps:
   type: list
   elements: dict
   sample:
-    - kind: GenerateFile
-      path: /boot/grub/grub.cfg
-      argv: [/usr/sbin/grub-mkconfig, -o, "{draft}"]
-      check: grub.cfg
-      effect: staged
-      reason: add the arguments to the menu
+    - kind: RunTool
+      argv: [systemctl, daemon-reload]
+      effect: active
+      reason: reload systemd units
+    - kind: WriteAttribute
+      path: /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages
+      value: "512"
+      effect: active
+      reason: allocate huge pages in the running system
 tools:
   description: The tools that were run.
   returned: success

@@ -28,7 +28,6 @@ extends_documentation_fragment:
   - vfio.workstation.attributes.info
 attributes:
   action_group:
-    support: full
     membership: [vfio.workstation.all, vfio.workstation.capture]
 options:
   root:

@@ -27,14 +27,7 @@ description:
   - A module that is built into a kernel counts as present.
 extends_documentation_fragment:
   - vfio.workstation.attributes
-attributes:
-  action_group:
-    support: full
-    membership: [vfio.workstation.all]
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
+  - vfio.workstation.attributes.changes
 options:
   owner:
     description:
@@ -164,16 +157,16 @@ passed_over:
       type: str
       sample: it has no modules.dep below /lib/modules
 states:
-  description: The state of the request at the end of the run; in check mode, as the host is.
+  description: The state of the files and modules at the end of the run; in check mode, as the host is.
   returned: success, and when refused
   type: dict
   contains:
     configured:
-      description: Whether the configuration of the generator, which future kernels use, has it.
+      description: Whether the configuration of the generator, which future kernels use, has them.
       type: bool
       sample: true
     staged:
-      description: Whether the image of every installed kernel that is not skipped has it.
+      description: Whether the image of every installed kernel that is not skipped has them.
       type: bool
       sample: true
     active:
@@ -186,35 +179,18 @@ reboot_required:
   type: bool
   sample: false
 refusals:
-  description: Why the run was refused. Empty if it was not.
+  description: Why the run was refused, as M(vfio.workstation.host) returns it. Empty if it was not.
   returned: success, and when refused
   type: list
   elements: dict
-  contains:
-    code:
-      description: The refusal code, a stable name of the reason.
-      type: str
-      sample: kernel_lacks_module
-    seen:
-      description: What was found.
-      type: str
-      sample: >-
-        kernel 6.12.48+deb13-cloud-amd64 has no module vfio-pci: it is in neither modules.dep nor modules.builtin
-    danger:
-      description: Why it is dangerous.
-      type: str
-      sample: That kernel would boot without the module.
-    remedy:
-      description: What to do about it.
-      type: str
-      sample: Install the package with the kernel's modules, or remove that kernel.
-    because:
-      description:
-        - The code of the refusal that has the same cause, and names the cause and its remedy. V(null) if this one has a
-          cause of its own.
-      type: str
+  sample:
+    - code: kernel_lacks_module
+      seen: "kernel 6.12.48+deb13-cloud-amd64 has no module vfio-pci: it is in neither modules.dep nor modules.builtin"
+      danger: That kernel would boot without the module.
+      remedy: Install the package with the kernel's modules, or remove that kernel.
+      because: null
 steps:
-  description: The steps that were carried out, or in check mode would be, in their order and with their reasons.
+  description: The steps that store files and rebuild images, as M(vfio.workstation.host) returns them.
   returned: success
   type: list
   elements: dict
@@ -226,7 +202,7 @@ steps:
       effect: staged
       reason: rebuild the initramfs of kernel 6.12.48+deb13-amd64, which differs from the request
 tools:
-  description: The tools that were run.
+  description: The tools of the generator that were run.
   returned: success
   type: list
   elements: str

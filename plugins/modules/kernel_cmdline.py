@@ -26,15 +26,9 @@ description:
   - As long as an owner has arguments, the boot menu has an entry "without VFIO" for every kernel, which boots it
     without any of them. Unified kernel images have no such entry.
 extends_documentation_fragment:
+  - vfio.workstation.boot
   - vfio.workstation.attributes
-attributes:
-  action_group:
-    support: full
-    membership: [vfio.workstation.all, vfio.workstation.boot, vfio.workstation.capture]
-  check_mode:
-    support: full
-  diff_mode:
-    support: full
+  - vfio.workstation.attributes.changes
 options:
   owner:
     description:
@@ -56,14 +50,6 @@ options:
     type: str
     choices: [present, absent]
     default: present
-  conflicts:
-    description:
-      - What to do about foreign arguments that contradict O(args), such as C(amd_iommu=off).
-      - V(refuse) refuses the run and names them with file and line. V(replace) sets them aside while the arguments of
-        this owner are present, and restores them afterwards.
-    type: str
-    choices: [refuse, replace]
-    default: refuse
   kernels:
     description:
       - The installed kernels to add the arguments to.
@@ -76,13 +62,7 @@ options:
     type: list
     elements: str
     default: []
-  root:
-    description:
-      - Directory on the managed host with a captured tree to plan for, instead of the running host. In check mode only.
-    type: path
-    default: /
 notes:
-  - Does not reboot. If RV(reboot_required) is true, a reboot makes active what the running kernel does not show yet.
   - Keeps its record in C(/etc/vfio-workstation/kernel-cmdline.json), and removes it with the last owner's arguments.
 seealso:
   - module: vfio.workstation.host_info
@@ -169,20 +149,20 @@ entries:
       type: str
       sample: root=UUID=0d9c4a5e-6f6b-4c63-9e3b-1f2d3c4b5a69 ro quiet intel_iommu=on iommu=pt
 states:
-  description: The state of the request at the end of the run; in check mode, as the host is.
+  description: The state of the arguments at the end of the run; in check mode, as the host is.
   returned: success, and when refused
   type: dict
   contains:
     configured:
-      description: Whether the files that future kernels inherit from have it.
+      description: Whether the files that future kernels inherit from have the arguments.
       type: bool
       sample: true
     staged:
-      description: Whether every installed kernel would boot with it.
+      description: Whether every installed kernel would boot with them.
       type: bool
       sample: true
     active:
-      description: Whether the running kernel was booted with it. V(null) if its command line is unreadable.
+      description: Whether the running kernel was booted with them. V(null) if its command line is unreadable.
       type: bool
       sample: false
 reboot_required:
@@ -191,38 +171,22 @@ reboot_required:
   type: bool
   sample: true
 refusals:
-  description: Why the run was refused. Empty if it was not.
+  description: Why the run was refused, with file and line, as M(vfio.workstation.host) returns it. Empty if it was not.
   returned: success, and when refused
   type: list
   elements: dict
-  contains:
-    code:
-      description: The refusal code, a stable name of the reason.
-      type: str
-      sample: cmdline_conflict
-    seen:
-      description: What was found, with file and line.
-      type: str
-      sample: >-
+  sample:
+    - code: cmdline_conflict
+      seen: >-
         /etc/default/grub, line 6, GRUB_CMDLINE_LINUX has intel_iommu=off, which conflicts with the requested
         intel_iommu=on: they contradict each other (kernel-parameters.txt, intel_iommu=).
-    danger:
-      description: Why it is dangerous.
-      type: str
-      sample: >-
+      danger: >-
         The kernel would get two contradictory arguments, and their order decides which of them takes effect.
-    remedy:
-      description: What to do about it.
-      type: str
-      sample: >-
+      remedy: >-
         Remove the other argument, or set conflicts=replace, which sets it aside while the requested one is present.
-    because:
-      description:
-        - The code of the refusal that has the same cause, and names the cause and its remedy. V(null) if this one has a
-          cause of its own.
-      type: str
+      because: null
 steps:
-  description: The steps that were carried out, or in check mode would be, in their order and with their reasons.
+  description: The steps that change entries and boot menus, as M(vfio.workstation.host) returns them.
   returned: success
   type: list
   elements: dict
@@ -234,7 +198,7 @@ steps:
       effect: staged
       reason: add the arguments to the menu
 tools:
-  description: The tools that were run.
+  description: The tools of the boot loader that were run.
   returned: success
   type: list
   elements: str

@@ -6,29 +6,18 @@
 
 from __future__ import annotations
 
-import ast
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
+
+from ansible_collections.vfio.workstation.tests.unit.documentation import documentation
 
 ROOT = Path(__file__).resolve().parents[4]
 GROUPS: dict[str, list[str]] = yaml.safe_load((ROOT / "meta/runtime.yml").read_text("utf-8"))["action_groups"]
 MODULES = sorted(path.stem for path in (ROOT / "plugins/modules").glob("*.py"))
 # What makes a group useful; `all` is for defaults of a play in which only some of the modules are used.
 SHARED = {"boot": {"accept", "conflicts", "root"}, "capture": {"root"}, "all": set()}
-
-
-def documentation(module: str) -> dict[str, Any]:
-    tree = ast.parse((ROOT / "plugins/modules" / f"{module}.py").read_text("utf-8"))
-    (text,) = [
-        ast.literal_eval(node.value)
-        for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "DOCUMENTATION"
-    ]
-    content: dict[str, Any] = yaml.safe_load(text)
-    return content
 
 
 def test_all_has_all_modules() -> None:

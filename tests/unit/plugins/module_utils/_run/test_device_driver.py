@@ -152,7 +152,7 @@ def test_what_is_documented_is_returned(call: Callable[..., dict[str, Any]]) -> 
     assert set(documented["group"]["contains"]["members"]["contains"]) == set(done["group"]["members"][0])
     assert set(documented["steps"]["sample"][0]) == set(done["steps"][0])
     (refusal,) = call(address="0000:02:00.0")["refusals"]
-    assert set(documented["refusals"]["contains"]) == set(refusal)
+    assert set(documented["refusals"]["sample"][0]) == set(refusal)
 
 
 def test_what_is_documented_is_accepted() -> None:
