@@ -34,7 +34,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Inspect the host
+- name: Inspect the host without changing it
   vfio.workstation.host:
     iommu: {}
   check_mode: true

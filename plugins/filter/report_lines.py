@@ -28,7 +28,6 @@ extends_documentation_fragment: [vfio.workstation.filters.reading, vfio.workstat
 seealso:
   - {plugin: vfio.workstation.host_info, plugin_type: module}
   - {plugin: vfio.workstation.report_query, plugin_type: filter}
-  - {plugin: vfio.workstation.report_proposal, plugin_type: filter}
 """
 
 EXAMPLES = r"""

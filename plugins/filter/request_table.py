@@ -36,6 +36,8 @@ options:
     default: present
 seealso:
   - {plugin: vfio.workstation.host, plugin_type: module}
+  - {plugin: vfio.workstation.display, plugin_type: module}
+  - {plugin: vfio.workstation.host_verdict, plugin_type: filter}
   - {plugin: vfio.workstation.refusal_table, plugin_type: filter}
 """
 
