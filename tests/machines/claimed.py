@@ -16,6 +16,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._probe.boot.entry
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.claims import read_claims
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 
+from .files import write_files
 from .values import DESKTOP, machine
 
 
@@ -27,10 +28,7 @@ def claims_of(
     boot: Boot | None = None,
 ) -> list[Claim]:
     """Return every claim once, in the order of the readers; on the functions of the desktop unless others are given."""
-    for name, content in files.items():
-        path = root / name.lstrip("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    write_files(root, files)
     found = read_claims(Tree(str(root)), DESKTOP if functions is None else functions, boot or machine().boot, entries)
     on_functions = (claim for claims in found.of_functions.values() for claim in claims)
     return list(dict.fromkeys([*on_functions, *found.others]))

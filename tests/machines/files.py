@@ -75,6 +75,14 @@ class Files:
             here.unlink()
 
 
+def write_files(root: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write files below a root, exactly as given; their folders are created."""
+    for name, content in files.items():
+        path = root / name.lstrip("/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content if isinstance(content, bytes) else content.encode("utf-8", "surrogateescape"))
+
+
 def _line(text: str) -> str:
     return text if text.endswith(("\n", "\0")) or not text else text + "\n"
 

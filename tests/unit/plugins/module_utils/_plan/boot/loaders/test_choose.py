@@ -14,6 +14,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.initra
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.choose import choose_loader
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import LoaderContext
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
+from ansible_collections.vfio.workstation.tests.machines.files import write_files
 
 ENTRY = "title openSUSE\nversion 1@6.14.4-1-default\nlinux /a\ninitrd /b\noptions root=UUID=5e0f quiet\n"
 # The files of each machine, how it is booted, and what has to be named: the manager, the evidence, the remedy.
@@ -59,10 +60,7 @@ MANAGED = {
 
 
 def plant(root: Path, files: dict[str, str]) -> Tree:
-    for path, text in files.items():
-        file = root / path.lstrip("/")
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
+    write_files(root, files)
     return Tree(str(root))
 
 

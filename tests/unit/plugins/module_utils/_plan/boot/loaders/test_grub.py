@@ -27,6 +27,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loader
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import LoaderContext
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
+from ansible_collections.vfio.workstation.tests.machines.files import write_files
 
 VERSION = "6.1.0-28-amd64"
 MKCONFIG = "/usr/sbin/grub-mkconfig"
@@ -61,11 +62,9 @@ def plant(root: Path, files: dict[str, str], drop_ins: bool = True) -> Tree:
         f"/boot/initrd.img-{VERSION}": "",
         **files,
     }
-    for name, text in everything.items():
-        path = root / name.lstrip("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, "utf-8")
-        path.chmod(0o755 if name.startswith(("/usr/sbin", "/etc/grub.d")) else 0o644)
+    write_files(root, everything)
+    for name in everything:
+        (root / name.lstrip("/")).chmod(0o755 if name.startswith(("/usr/sbin", "/etc/grub.d")) else 0o644)
     return Tree(str(root))
 
 

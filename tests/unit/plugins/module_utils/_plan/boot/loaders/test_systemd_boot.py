@@ -11,13 +11,17 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_config import FALLBACK, NORMAL, OTHER
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import RemoveFile, Step, WriteFile
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot import cmdline_record as records
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.cmdline_change import CmdlineRequest, decide
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.kernel_install import PLUGIN
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.protocol import LoaderContext
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.systemd_boot import SystemdBoot
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
+from ansible_collections.vfio.workstation.tests.machines.files import write_files
+from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._plan.boot.loaders.steps import (
+    apply,
+    snapshot,
+)
 
 ARCH = "6.12.1-arch1-1"
 MACHINE = "0123456789abcdef0123456789abcdef"
@@ -60,30 +64,12 @@ def arch(root: Path, files: dict[str, bytes] | None = None) -> SystemdBoot:
         "/boot/other/vmlinuz-linux": kernel("6.11.9-arch1-1"),
         **(files or {}),
     }
-    for name, content in everything.items():
-        path = root / name.lstrip("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+    write_files(root, everything)
     return read(root)
 
 
 def read(root: Path) -> SystemdBoot:
     return SystemdBoot(Tree(str(root)), LoaderContext(("/boot",), (ARCH,), None))
-
-
-def apply(root: Path, steps: list[Step]) -> None:
-    for step in steps:
-        assert isinstance(step, WriteFile | RemoveFile)
-        path = root / step.path.lstrip("/")
-        if isinstance(step, RemoveFile):
-            path.unlink()
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(step.content.encode("utf-8", "surrogateescape"))
-
-
-def snapshot(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 def test_handwritten_entries_are_changed_and_restored(tmp_path: Path) -> None:

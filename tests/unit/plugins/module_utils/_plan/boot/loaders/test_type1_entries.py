@@ -23,7 +23,6 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_con
     OTHER,
     CmdlineRecord,
 )
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import RemoveFile, Step, WriteFile
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot import cmdline_record as records
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.cmdline_change import CmdlineRequest, decide
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.grub_bls import GrubBls, with_variable
@@ -43,6 +42,11 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loader
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.boot import bls
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
+from ansible_collections.vfio.workstation.tests.machines.files import write_files
+from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._plan.boot.loaders.steps import (
+    apply,
+    snapshot,
+)
 
 MACHINE = "0123456789abcdef0123456789abcdef"
 OTHER_MACHINE = "f" * 32
@@ -69,11 +73,9 @@ REQUEST = CmdlineRequest("iommu", ("intel_iommu=on", "iommu=pt"))
 
 
 def plant(root: Path, files: dict[str, str]) -> Tree:
-    for name, text in files.items():
-        path = root / name.lstrip("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text.encode("utf-8", "surrogateescape"))
-        path.chmod(0o755 if name.endswith(".install") else 0o644)
+    write_files(root, files)
+    for name in files:
+        (root / name.lstrip("/")).chmod(0o755 if name.endswith(".install") else 0o644)
     return Tree(str(root))
 
 
@@ -103,22 +105,6 @@ def fedora(root: Path, files: dict[str, str] | None = None) -> GrubBls:
         **(files or {}),
     }
     return GrubBls(plant(root, everything), LoaderContext((), ("6.12.1",), None))
-
-
-def apply(root: Path, steps: list[Step]) -> None:
-    for step in steps:
-        assert isinstance(step, WriteFile | RemoveFile)
-        path = root / step.path.lstrip("/")
-        if isinstance(step, RemoveFile):
-            path.unlink()
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(step.content.encode("utf-8", "surrogateescape"))
-            path.chmod(step.mode or 0o644)
-
-
-def snapshot(root: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
 
 
 def converge(

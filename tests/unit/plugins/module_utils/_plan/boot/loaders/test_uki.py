@@ -21,6 +21,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loader
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.systemd_boot import SystemdBoot
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.uki import Uki
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
+from ansible_collections.vfio.workstation.tests.machines.files import write_files
 
 VERSION = "6.12.1"
 IMAGE = f"/efi/EFI/Linux/token-{VERSION}.efi"
@@ -43,7 +44,7 @@ def image(**sections: str) -> bytes:
 
 
 def plant(root: Path, files: dict[str, bytes | str]) -> Tree:
-    everything: dict[str, bytes | str] = {
+    default: dict[str, bytes | str] = {
         "/efi/EFI/systemd/systemd-bootx64.efi": "",
         IMAGE: image(cmdline="root=UUID=a ro"),
         IMAGE + ".extra.d/a.addon.efi": image(cmdline="from.addon=1"),
@@ -54,12 +55,8 @@ def plant(root: Path, files: dict[str, bytes | str]) -> Tree:
         f"/boot/vmlinuz-{VERSION}": "",
         f"/boot/initrd.img-{VERSION}": "cpio",
         f"/lib/modules/{VERSION}/modules.dep": "",
-        **files,
     }
-    for name, content in everything.items():
-        path = root / name.lstrip("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    write_files(root, {**default, **files})
     return Tree(str(root))
 
 
