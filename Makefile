@@ -43,7 +43,7 @@ $(COLLECTION):
 # --- Tests ----------------------------------------------------------------------------------------------------------
 
 # All parts run, even after a failure; the summary at the end lists the failed parts.
-TEST_PARTS := test-lint test-unit test-compat test-build test-molecule test-boot-loaders test-provision test-lab-quick
+TEST_PARTS := test-lint test-unit test-compat test-build test-targets test-molecule test-boot-loaders test-provision test-lab-quick
 
 .PHONY: test
 test: venv ## Run all linters and tests: unit tests, build, containers, virtual workstation
@@ -75,6 +75,10 @@ test-compat: venv ## Run the modules on every Python from 3.8 to 3.14 that is in
 .PHONY: test-build
 test-build: venv ## Build the collection, check its content, install it, and import it as Galaxy does
 	@pytest tests/build
+
+.PHONY: test-targets
+test-targets: venv ## Run each module on this computer, as ansible-test integration does
+	@scripts/ansible-test integration --local --allow-root --color no
 
 .PHONY: test-molecule
 test-molecule: venv ## Install the collection as a user does, in containers that show a desktop

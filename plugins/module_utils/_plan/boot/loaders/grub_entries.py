@@ -89,7 +89,7 @@ class GrubEntries:
         lines = [line for image_lines in normal.values() for line in image_lines]
         if change.entries or any(not cmdline.is_up_to_date(line, change.old, change.new) for line in lines):
             return "update the arguments of the menu's entries"
-        missing = self._kernels_without_entry(normal)
+        missing = self._kernels_without_entry(normal) if change.new else ()
         if missing:
             return f"add an entry for {', '.join(missing)}"
         if not change.fallback:
@@ -106,7 +106,7 @@ class GrubEntries:
                     return f"remove {unit} from the entries without VFIO"
         return None
 
-    def _kernels_without_entry(self, images: Collection[str]) -> list[str]:
+    def _kernels_without_entry(self, images: Collection[str]) -> Sequence[str]:
         """Return the kernels whose image 10_linux would find, and that have no entry.
 
         An image counts if its name begins like that of another image with an entry, such as `vmlinuz`.

@@ -164,6 +164,11 @@ def test_a_kernel_without_an_entry_gets_one(tmp_path: Path) -> None:
     assert last.reason == "add an entry for 6.2.0"
 
 
+def test_a_kernel_without_an_entry_is_left_alone_where_no_argument_is_managed(tmp_path: Path) -> None:
+    tree = plant(tmp_path, {"/boot/vmlinuz-6.2.0": ""})
+    assert grub(tree, VERSION, "6.2.0").steps(Change((), (), False, (), ())) == []
+
+
 def test_a_copied_entry_is_foreign(tmp_path: Path) -> None:
     text = "### BEGIN /etc/grub.d/10_linux ###\n" + entry("gnulinux-simple-0d9c", "quiet")
     text += "### END /etc/grub.d/10_linux ###\n### BEGIN /etc/grub.d/40_custom ###\n"
