@@ -10,7 +10,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.vfio.workstation.plugins.plugin_utils import _tables, _verdict
+from ansible_collections.vfio.workstation.plugins.module_utils._text import tables, verdict
 
 DOCUMENTATION = r"""
 name: host_verdict
@@ -80,7 +80,7 @@ def host_verdict(result: t.Any, predicted: bool = False) -> dict[str, str]:
             f"vfio.workstation.host_verdict: found {type(result).__name__}, expected the return values of the module "
             "vfio.workstation.host (pass the registered variable whole)"
         )
-    return {"word": _verdict.verdict(result, bool(predicted)), "reason": _tables.failure_text(result, bool(predicted))}
+    return {"word": verdict.verdict(result, bool(predicted)), "reason": tables.failure_text(result, bool(predicted))}
 
 
 class FilterModule:

@@ -10,8 +10,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.vfio.workstation.plugins.plugin_utils import _tables
-from ansible_collections.vfio.workstation.plugins.plugin_utils._width import terminal_width
+from ansible_collections.vfio.workstation.plugins.module_utils._local.terminal import terminal_width
+from ansible_collections.vfio.workstation.plugins.module_utils._text import tables
 
 DOCUMENTATION = r"""
 name: refusal_table
@@ -52,7 +52,7 @@ def refusal_table(results: t.Any, width: int = 0) -> list[str]:
             f"vfio.workstation.refusal_table: found {type(results).__name__}, expected a mapping from host "
             "names to the return values of the module vfio.workstation.host (pass the registered variable whole)"
         )
-    return _tables.refusal_table(results, width or terminal_width())
+    return tables.refusal_table(results, width or terminal_width())
 
 
 class FilterModule:

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.vfio.workstation.plugins.plugin_utils._width import terminal_width
+from ansible_collections.vfio.workstation.plugins.module_utils._local.terminal import terminal_width
 
 DOCUMENTATION = r"""
 name: report_lines

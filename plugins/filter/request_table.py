@@ -10,8 +10,8 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 
-from ansible_collections.vfio.workstation.plugins.plugin_utils import _tables
-from ansible_collections.vfio.workstation.plugins.plugin_utils._width import terminal_width
+from ansible_collections.vfio.workstation.plugins.module_utils._local.terminal import terminal_width
+from ansible_collections.vfio.workstation.plugins.module_utils._text import tables
 
 DOCUMENTATION = r"""
 name: request_table
@@ -73,7 +73,7 @@ def request_table(results: t.Any, predicted: bool = False, state: str = "present
             f"vfio.workstation.request_table: found {type(results).__name__}, expected a mapping from host "
             "names to the return values of the module vfio.workstation.host (pass the registered variable whole)"
         )
-    return _tables.request_table(results, bool(predicted), state, width or terminal_width())
+    return tables.request_table(results, bool(predicted), state, width or terminal_width())
 
 
 class FilterModule:

@@ -26,13 +26,13 @@ COLLECTION_UTILS = "ansible_collections.vfio.workstation.plugins.module_utils."
 
 # The layers of module_utils, lowest first. A file imports from its own layer and from lower ones, never from a higher
 # one: not even for a type annotation.
-LAYERS = ("_machine", "_probe", "_plan", "_apply", "_engine", "_run")
+LAYERS = ("_machine", "_probe", "_plan", "_text", "_apply", "_engine", "_local", "_run")
 # What the pure layers may use of the standard library: nothing here reads, writes, runs, waits or is random.
 PURE_MODULES = {
     *("__future__", "abc", "bisect", "collections", "copy", "dataclasses", "enum", "fnmatch", "functools", "hashlib"),
     *("itertools", "json", "math", "operator", "posixpath", "re", "shlex", "string", "textwrap", "typing", "types"),
 }
-PURE_LAYERS = ("_machine", "_plan")
+PURE_LAYERS = ("_machine", "_plan", "_text")
 # Boot loaders and initramfs generators ask the machine's files as they plan, through the Tree that they are given.
 READS_THROUGH_THE_TREE = "plugins/module_utils/_plan/boot/"
 # Builtins that reach outside of the program.
@@ -333,7 +333,9 @@ BROKEN = [
     (upward_imports, "_plan/a.py", "from .._helpers import text"),
     (upward_imports, "_helpers/a.py", "import re"),
     (upward_imports, "helpers.py", "import re"),
+    (upward_imports, "_engine/a.py", "from .._local.look import look"),
     (impurities, "_machine/a.py", "import os"),
+    (impurities, "_text/a.py", "import os"),
     (impurities, "_plan/a.py", "from datetime import datetime"),
     (impurities, "_plan/a.py", "from .._probe import probe"),
     (impurities, "_plan/a.py", f"from {COLLECTION_UTILS}_probe.tree import Tree"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from .._apply.transaction import Check
+from .._machine import Unreadable
 from .._machine.desired import Desired
 from .._machine.host_plan import HOST_RECORD_FILE, HostPlan, HostRecord
 from .._machine.plan import Refusal
@@ -51,13 +52,15 @@ class HostRun:
         self._caches = caches
         self._root = root
         self._initramfs: initramfs.InitramfsRun | None = None
+        #: The files that the last look could not read for lack of permission.
+        self.unreadable: tuple[Unreadable, ...] = ()
         #: The checks of drafts, by the names that steps refer to; inspections of images add theirs.
         self.checks: dict[str, Check] = dict(kernel_cmdline.draft_checks(root))
 
     def observe(self) -> Outcome:
         """Plan the request for the machine as it is."""
         tree = Tree(self._root)
-        machine = probe(self._root).host
+        machine, self.unreadable = probe(self._root)
         try:
             record = _read_record(tree)
         except DamagedRecord as error:

@@ -28,6 +28,20 @@ class Outcome(NamedTuple):
     reboot_helps: bool = True  # whether a reboot would make active what is not
 
 
+def result_values(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as the values that modules return, and that tables and verdicts are made from."""
+    values = {
+        **outcome.values,
+        **outcome.live,
+        "states": to_json(outcome.states),
+        "refusals": to_json(outcome.refusals),
+    }
+    if not outcome.refusals:
+        values["reboot_required"] = outcome.states.active is False and outcome.reboot_helps
+        values["steps"] = [step_values(step) for step in outcome.steps]
+    return values
+
+
 def step_values(step: Step) -> dict[str, Any]:
     """Return a step as values, without the content of a file: the diff has that."""
     values: dict[str, Any] = to_json(step)

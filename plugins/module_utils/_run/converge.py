@@ -14,8 +14,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .._apply import ApplyFailed, Busy, Receipt
 from .._apply.transaction import Check
 from .._engine.converge import converge, predict, state_after
-from .._engine.outcome import Outcome, step_values
-from .._machine import to_json
+from .._engine.outcome import Outcome, result_values
 from .._plan.refusal_text import refusal_text
 
 
@@ -45,18 +44,11 @@ def _exit(module: AnsibleModule, outcome: Outcome, receipt: Receipt | None) -> N
     """Exit with an outcome; the receipt is None where no step was carried out."""
     for warning in outcome.warnings:
         module.warn(warning)
-    values = {
-        **outcome.values,
-        **outcome.live,
-        "states": to_json(outcome.states),
-        "refusals": to_json(outcome.refusals),
-    }
+    values = result_values(outcome)
     if outcome.refusals:
         module.fail_json(msg=refusal_text(outcome.refusals), **values)
     module.exit_json(
         changed=bool(outcome.steps),
-        reboot_required=outcome.states.active is False and outcome.reboot_helps,
-        steps=[step_values(step) for step in outcome.steps],
         tools=list(receipt.tools) if receipt else [],
         diff=list(outcome.diffs),
         **values,

@@ -6,15 +6,11 @@
 
 from __future__ import annotations
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
 
 from .._machine import to_json
 from .._probe import probe
-
-#: Folders at the root of every machine, at least one of which a captured tree has.
-_ROOT_FOLDERS = ("sys", "proc")
+from .._probe.captured import check_root
 
 
 def run_info() -> None:
@@ -24,18 +20,6 @@ def run_info() -> None:
     if errors:
         module.fail_json(msg="\n".join(errors))
     module.exit_json(changed=False, **to_json(probe(module.params["root"])))
-
-
-def check_root(root: str) -> list[str]:
-    """Return the mistakes in a root: what was found, what was expected, what to do."""
-    remedy = "Set it to the directory with sys/ and proc/ of the captured machine, or omit it to read this machine."
-    if not os.path.exists(root):
-        return [f"root: {root} does not exist on this machine. {remedy}"]
-    if not os.path.isdir(root):
-        return [f"root: {root} is not a directory. Unpack an archive first. {remedy}"]
-    if not any(os.path.isdir(os.path.join(root, name)) for name in _ROOT_FOLDERS):
-        return [f"root: {root} contains neither sys/ nor proc/. {remedy}"]
-    return []
 
 
 def check_planned_root(root: str, check_mode: bool) -> list[str]:

@@ -24,8 +24,8 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.request_sta
     request_states,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
+from ansible_collections.vfio.workstation.plugins.module_utils._text.tables import request_table
 from ansible_collections.vfio.workstation.plugins.plugin_utils._report import report_lines
-from ansible_collections.vfio.workstation.plugins.plugin_utils._tables import request_table
 from tests.machines import build
 
 README = (Path(__file__).resolve().parents[3] / "README.md").read_text(encoding="utf-8")

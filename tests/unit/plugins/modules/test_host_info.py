@@ -17,7 +17,7 @@ import yaml
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import to_json
 from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
-from ansible_collections.vfio.workstation.plugins.module_utils._run.info import check_root
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.captured import check_root
 from ansible_collections.vfio.workstation.plugins.modules import host_info
 from tests.machines import build, names
 

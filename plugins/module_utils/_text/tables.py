@@ -2,17 +2,17 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tables of what the module host returned for several hosts. Pure; runs on the controller only."""
+"""Tables of what the module host returned for several hosts. Pure."""
 
 from __future__ import annotations
 
 import textwrap
 import typing as t
 
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import Refusal
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.refusal_text import causes, paragraphs
-from ansible_collections.vfio.workstation.plugins.plugin_utils import _verdict
-from ansible_collections.vfio.workstation.plugins.plugin_utils._verdict import Result
+from .._machine.plan import Refusal
+from .._plan.refusal_text import causes, paragraphs
+from . import verdict as _verdict
+from .verdict import Result
 
 Results = t.Mapping[str, Result]
 
@@ -58,22 +58,32 @@ def request_table(results: Results, predicted: bool = False, state: str = "prese
         state: The requested state: `present`, or `absent` for a rollback.
         width: How many columns a line may have.
     """
-    columns = _columns(width)
-    sentences = {**(_ABSENT if state == "absent" else _PRESENT), **_BROKEN}
-    lines = []
-    for name, result in results.items():
-        word = _verdict.verdict(result, predicted)
-        lines += _wrapped(f"{name}: {sentences[word]}{_steps(word, result)}", width)
-        lines += _reason(word, result, width)
-        rows = _verdict.requests_of(result)
-        if rows:
-            lines.append(_line(_TITLES, columns))
-        for request in rows:
-            lines += _row(request, columns)
-        lines += _refusals(_verdict.findings_of(result), width)
-        for note in _texts(result.get("notes")):
-            lines += _wrapped(f"note: {note}", width, "  ", "        ")
+    lines = [line for name, result in results.items() for line in host_table(name, result, predicted, state, width)]
     return [*lines, _counts(results, predicted)]
+
+
+def host_table(
+    name: str, result: Result, predicted: bool = False, state: str = "present", width: int = 80
+) -> list[str]:
+    """Return the lines of one host in the table of requests; as `request_table`."""
+    columns = _columns(width)
+    word = _verdict.verdict(result, predicted)
+    lines = _wrapped(f"{name}: {sentence(word, state)}{_steps(word, result)}", width)
+    lines += _reason(word, result, width)
+    rows = _verdict.requests_of(result)
+    if rows:
+        lines.append(_line(_TITLES, columns))
+    for request in rows:
+        lines += _row(request, columns)
+    lines += _refusals(_verdict.findings_of(result), width)
+    for note in _texts(result.get("notes")):
+        lines += _wrapped(f"note: {note}", width, "  ", "        ")
+    return lines
+
+
+def sentence(word: str, state: str = "present") -> str:
+    """Return what a verdict means for a requested state: `present`, or `absent` for a rollback."""
+    return {**(_ABSENT if state == "absent" else _PRESENT), **_BROKEN}[word]
 
 
 def refusal_table(results: Results, width: int = 80) -> list[str]:

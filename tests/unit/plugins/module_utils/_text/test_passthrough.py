@@ -11,13 +11,14 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.vfio.workstation.plugins.module_utils._machine import to_json
+from ansible_collections.vfio.workstation.plugins.module_utils._machine import Machine, to_json
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import Desired
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HostPlan, HostRecord
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import plan_host
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
 from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
-from ansible_collections.vfio.workstation.plugins.plugin_utils._passthrough import Gpu, gpus
+from ansible_collections.vfio.workstation.plugins.module_utils._text.passthrough import Gpu, gpus
+from ansible_collections.vfio.workstation.plugins.plugin_utils._values import from_json
 from tests.machines import build, build_described, load_but, names
 
 FIRST, FIRST_AUDIO, SECOND, SECOND_AUDIO = "0000:01:00.0", "0000:01:00.1", "0000:41:00.0", "0000:41:00.1"
@@ -229,14 +230,14 @@ CASES: list[tuple[str, dict[str, Any], list[Gpu]]] = [
 
 @pytest.mark.parametrize(("name", "changes", "expected"), CASES)
 def test_gpus(name: str, changes: dict[str, Any], expected: list[Gpu], tmp_path: Path) -> None:
-    assert gpus(to_json(probe(build_described(load_but(name, changes), tmp_path)).host)) == expected
+    assert gpus(probe(build_described(load_but(name, changes), tmp_path)).host) == expected
 
 
 def test_a_kernel_without_the_driver_is_named(tmp_path: Path) -> None:
     host = to_json(probe(build("twin-gpus", tmp_path)).host)
     kernel = {"version": "6.1.0", "entry": None, "cmdline": None, "initramfs": None, "has_vfio_pci": False}
     host["boot"]["kernels"] = [kernel]
-    gpu = gpus(host)[1]
+    gpu = gpus(from_json(Machine, host))[1]
     assert gpu.causes == ("there is no vfio-pci for kernel 6.1.0",)
     assert gpu.needed == ("install the modules of that kernel, or remove it",)
 
@@ -255,7 +256,7 @@ def test_causes_of_the_host_are_named_for_each_gpu(name: str, code: str, tmp_pat
     host = to_json(probe(build(name, tmp_path)).host)
     if not any(function["class"].startswith("03") for function in host["pci"].values()):
         host["pci"]["0000:7f:00.0"] = {**next(iter(host["pci"].values())), "class": "030000", "bridge": False}
-    for gpu in gpus(host):
+    for gpu in gpus(from_json(Machine, host)):
         assert code in gpu.codes
         assert len(gpu.causes) >= 1
         assert all("\n" not in text and not text.endswith((".", ":")) for text in (*gpu.causes, *gpu.needed))
@@ -264,7 +265,7 @@ def test_causes_of_the_host_are_named_for_each_gpu(name: str, code: str, tmp_pat
 @pytest.mark.parametrize("name", names())
 def test_the_answer_is_what_a_request_results_in(name: str, tmp_path: Path) -> None:
     machine = probe(build(name, tmp_path)).host
-    for gpu in gpus(to_json(machine)):
+    for gpu in gpus(machine):
         desired = parse_desired({"devices": [{"name": "gpu", "select": {"address": gpu.address}}]})
         assert isinstance(desired, Desired)
         plan = plan_host(machine, desired, HostRecord())

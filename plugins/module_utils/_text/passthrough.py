@@ -9,20 +9,19 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.workstation.plugins.module_utils._machine import Machine
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import Desired, DeviceRequest, Selector
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HostPlan, HostRecord
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import Refusal
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.groups import is_host_device
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import plan_host
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.refusal_text import causes
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.select import (
+from .._machine import Machine
+from .._machine.desired import Desired, DeviceRequest, Selector
+from .._machine.host_plan import HostPlan, HostRecord
+from .._machine.plan import Refusal
+from .._plan.groups import is_host_device
+from .._plan.host_plan import plan_host
+from .._plan.refusal_text import causes
+from .._plan.select import (
     functions_of_slot,
     is_endpoint,
     may_have_outputs,
 )
-from ansible_collections.vfio.workstation.plugins.plugin_utils._classes import class_name
-from ansible_collections.vfio.workstation.plugins.plugin_utils._values import from_json
+from .classes import class_name
 
 _ADDRESS = re.compile(r"\b[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]\b")
 #: Uses that end with the next boot, which is when the device is handed over.
@@ -74,13 +73,8 @@ class Gpu(t.NamedTuple):
     notes: tuple[str, ...]
 
 
-def gpus(host: t.Mapping[str, t.Any]) -> list[Gpu]:
-    """Return the GPUs of a host, in bus order.
-
-    Args:
-        host: The value `host` that the module host_info returned.
-    """
-    machine = from_json(Machine, host)
+def gpus(machine: Machine) -> list[Gpu]:
+    """Return the GPUs of a host, in bus order."""
     return [_gpu(machine, address) for address, function in machine.pci.items() if _is_gpu(function.class_)]
 
 
@@ -111,7 +105,7 @@ def _notes(machine: Machine, address: str, plan: HostPlan) -> t.Iterator[str]:
         yield "its IOMMU group is unknown until the IOMMU is enabled"
     # Other notes are about the host.
     prefix = f"{address}: "
-    yield from (note.removeprefix(prefix) for note in plan.notes if note.startswith(prefix))
+    yield from (note[len(prefix) :] for note in plan.notes if note.startswith(prefix))
 
 
 def _explained(
@@ -145,7 +139,11 @@ def _explained(
     if refusal.code == "kernel_lacks_vfio":
         kernels = ", ".join(kernel.version for kernel in machine.boot.kernels if kernel.has_vfio_pci is False)
         return f"there is no vfio-pci for kernel {kernels}", "install the modules of that kernel, or remove it"
-    return refusal.seen.splitlines()[0].removeprefix(f"{address}: ").rstrip(".:"), refusal.remedy.rstrip(".")
+    return _without(f"{address}: ", refusal.seen.splitlines()[0]).rstrip(".:"), refusal.remedy.rstrip(".")
+
+
+def _without(prefix: str, text: str) -> str:
+    return text[len(prefix) :] if text.startswith(prefix) else text
 
 
 def _other_display(machine: Machine, address: str) -> str:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The width of the terminal that a playbook's output goes to."""
+"""The width of the terminal that output goes to: of a playbook on the controller, of the command on a host."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The verdict on one host, derived from what the module host returned. Pure; runs on the controller only."""
+"""The verdict on one host, derived from what the module host returned. Pure."""
 
 from __future__ import annotations
 

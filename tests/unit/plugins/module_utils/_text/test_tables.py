@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.vfio.workstation.plugins.plugin_utils._tables import (
+from ansible_collections.vfio.workstation.plugins.module_utils._text.tables import (
     failure_text,
     refusal_table,
     request_table,
 )
-from ansible_collections.vfio.workstation.plugins.plugin_utils._verdict import VERDICTS, verdict
+from ansible_collections.vfio.workstation.plugins.module_utils._text.verdict import VERDICTS, verdict
 
 GPU = {
     "section": "devices",

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import to_json
 from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
-from ansible_collections.vfio.workstation.plugins.plugin_utils._claims import claim_texts
+from ansible_collections.vfio.workstation.plugins.module_utils._text.claims import claim_texts
 from ansible_collections.vfio.workstation.plugins.plugin_utils._report import report_lines
 from tests.machines import build
 

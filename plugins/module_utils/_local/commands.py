@@ -1,0 +1,79 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The commands: one entry in COMMANDS for each. Their modules are imported when they are called."""
+
+from __future__ import annotations
+
+from typing import Callable, Mapping, NamedTuple
+
+#: Exit statuses. `verify` returns all of them; the other commands 0 or ERROR.
+OK, NOT_ACTIVE, NOTHING_REQUESTED, ERROR = 0, 1, 2, 3
+
+
+class CommandFailed(Exception):
+    """A command can't do its work; the message says why, and what to do."""
+
+
+class Option(NamedTuple):
+    """An option of a command."""
+
+    name: str  # "--json"
+    help: str
+    value: str = ""  # what stands for its value in the help; empty for an option without a value
+
+
+class Invocation(NamedTuple):
+    """The options that a command was called with."""
+
+    flags: frozenset[str] = frozenset()  # names of those without a value
+    values: Mapping[str, str] = {}  # by name
+
+    @property
+    def json(self) -> bool:
+        """Whether to print JSON instead of text."""
+        return JSON.name in self.flags
+
+    @property
+    def root(self) -> str:
+        """Folder of the machine's files."""
+        return self.values.get(ROOT.name, "/")
+
+
+class Command(NamedTuple):
+    """A command."""
+
+    name: str  # one or several words
+    summary: str
+    load: Callable[[], Callable[[Invocation], int]]  # imports what carries the command out; that returns exit status
+    options: tuple[Option, ...]
+
+
+JSON = Option("--json", "Print JSON.")
+ROOT = Option("--root", "Read a captured tree instead of this host.", "DIRECTORY")
+
+
+def _status() -> Callable[[Invocation], int]:
+    from .status import status
+
+    return status
+
+
+def _verify() -> Callable[[Invocation], int]:
+    from .status import verify
+
+    return verify
+
+
+def _report() -> Callable[[Invocation], int]:
+    from .report import report
+
+    return report
+
+
+COMMANDS = (
+    Command("status", "Print the state of each request: configured, staged, active.", _status, (JSON, ROOT)),
+    Command("verify", "Check whether everything requested is active; see the exit status.", _verify, (JSON, ROOT)),
+    Command("report", "Print what this host offers for PCI passthrough.", _report, (JSON, ROOT)),
+)
