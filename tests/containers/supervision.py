@@ -47,7 +47,7 @@ def supervise(
                 pass_fds=pass_fds,
             )
         return child.wait()
-    except BaseException:
+    except BaseException:  # KeyboardInterrupt and the SystemExit of a signal too; raised again when all has ended
         with signals_wait():
             if child is not None:
                 say("interrupted: ending what was started")

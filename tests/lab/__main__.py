@@ -70,7 +70,7 @@ def _start(lab: Lab, options: argparse.Namespace) -> None:
     begin = time.monotonic()
     try:
         machine.wait_for_ssh()
-    except BaseException:
+    except BaseException:  # KeyboardInterrupt too, since QEMU would outlive this process; raised again
         machine.cut_power()
         raise
     machine.let_go()

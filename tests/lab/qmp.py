@@ -39,7 +39,7 @@ class Monitor:
         self._folder = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
         try:
             self._connect(f"/proc/self/fd/{self._folder}/qmp.sock", timeout)
-        except BaseException:
+        except BaseException:  # KeyboardInterrupt too, since nobody else has what is to be closed; raised again
             self.close()
             raise
         self._collector = asyncio.run_coroutine_threadsafe(self._collect(), self._loop)

@@ -29,9 +29,6 @@ from .own_files import head
 TMPFILES_FILE = "/etc/tmpfiles.d/vfio-workstation-hugepages.conf"
 #: Makes systemd start our mount units at boot.
 WANTS_FILE = "/etc/systemd/system/sysinit.target.d/vfio-workstation-hugepages.conf"
-#: Applies TMPFILES_FILE now. `--boot` includes lines with `!`, which other runs of the tool ignore: installing a
-#: package must not change the counts while guests run.
-TMPFILES_TOOL = ("systemd-tmpfiles", "--create", "--boot", TMPFILES_FILE)
 #: Makes systemd read unit files that were written or removed.
 RELOAD_TOOL = ("systemctl", "daemon-reload")
 
