@@ -10,6 +10,7 @@ exec; a scenario has hundreds of them.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import re
@@ -212,14 +213,12 @@ class BootMachine:
 
     # ------------------------------------------------------------------ what others do to it
 
-    def set_foreign(self, arguments: str) -> None:
-        """Have somebody else set arguments, for kernels to come and for those that are there."""
+    @contextlib.contextmanager
+    def foreign(self, arguments: str) -> Iterator[None]:
+        """Have somebody else set arguments for a while, for kernels to come and for those that are there."""
         path, edit, tell = FOREIGN[self.loader]
         self.run(f"V={self.version}; sed -i '{edit.format(arguments)}' {path}; {tell.format(arguments)}")
-
-    def take_foreign(self, arguments: str) -> None:
-        """Have them take that back."""
-        path, _edit, tell = FOREIGN[self.loader]
+        yield
         if self.loader == "fedora-bls":
             tell = f"sed -i 's/{arguments} //' /boot/loader/entries/*$V.conf"
         self.run(f"V={self.version}; sed -i 's/{arguments} //' {path}; {tell}")

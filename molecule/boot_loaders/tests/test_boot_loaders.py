@@ -72,43 +72,39 @@ def has_fallback(host: BootMachine) -> bool:
 
 
 def test_a_conflict_is_refused_by_file_and_line_or_stands_back_for_a_while(host: BootMachine) -> None:
-    host.set_foreign("intel_iommu=off")
-    before = host.tree()
-    refused = host.call(**IOMMU)
-    assert refused.codes
-    assert set(refused.codes) == {"cmdline_conflict"}
-    assert f"{FOREIGN[host.loader][0]}, line " in refused.values["msg"]
-    assert host.tree() == before
-    replaced = host.apply(conflicts="replace", **IOMMU)
-    assert all("intel_iommu=off" not in line for line in replaced.lines())
-    assert host.call(owner="iommu", state="absent").changed
-    assert host.tree() == before
-    host.take_foreign("intel_iommu=off")
+    with host.foreign("intel_iommu=off"):
+        before = host.tree()
+        refused = host.call(**IOMMU)
+        assert refused.codes
+        assert set(refused.codes) == {"cmdline_conflict"}
+        assert f"{FOREIGN[host.loader][0]}, line " in refused.values["msg"]
+        assert host.tree() == before
+        replaced = host.apply(conflicts="replace", **IOMMU)
+        assert all("intel_iommu=off" not in line for line in replaced.lines())
+        assert host.call(owner="iommu", state="absent").changed
+        assert host.tree() == before
 
 
 def test_what_others_give_is_theirs(host: BootMachine) -> None:
-    host.set_foreign("iommu=pt")
-    before = host.tree()
-    done = host.apply(**IOMMU)
-    assert all(line.count("iommu=pt") == 1 for line in done.lines())
-    assert host.call(owner="iommu", state="absent").changed
-    assert host.tree() == before
-    host.take_foreign("iommu=pt")
+    with host.foreign("iommu=pt"):
+        before = host.tree()
+        done = host.apply(**IOMMU)
+        assert all(line.count("iommu=pt") == 1 for line in done.lines())
+        assert host.call(owner="iommu", state="absent").changed
+        assert host.tree() == before
 
 
 def test_what_others_set_in_between_stays_when_ours_goes(host: BootMachine) -> None:
-    host.set_foreign("console=ttyS0")
-    theirs = host.tree()
-    host.take_foreign("console=ttyS0")
+    with host.foreign("console=ttyS0"):
+        theirs = host.tree()
     host.apply(**IOMMU)
-    host.set_foreign("console=ttyS0")
-    done = host.apply(**IOMMU)
-    assert all("console=ttyS0" in line and " intel_iommu=on iommu=pt" in line for line in done.lines())
-    # Whoever boots without ours wants what others set.
-    assert all("console=ttyS0" in line and "iommu" not in line for line in done.lines("fallback"))
-    host.call(owner="iommu", state="absent")
-    assert host.tree() == theirs
-    host.take_foreign("console=ttyS0")
+    with host.foreign("console=ttyS0"):
+        done = host.apply(**IOMMU)
+        assert all("console=ttyS0" in line and " intel_iommu=on iommu=pt" in line for line in done.lines())
+        # Whoever boots without ours wants what others set.
+        assert all("console=ttyS0" in line and "iommu" not in line for line in done.lines("fallback"))
+        host.call(owner="iommu", state="absent")
+        assert host.tree() == theirs
 
 
 def test_each_file_that_others_put_back_is_brought_in_line(host: BootMachine) -> None:
