@@ -40,26 +40,35 @@ def proposal(reading: Json, name: str) -> list[str]:
         for address, function in host["pci"].items()
     }
     left_out = {address: _reason(host["pci"], address) for address, claims in claimed.items() if claims}
-    devices = list(_devices(host, [address for address, reason in left_out.items() if not reason]))
-    variables = {
-        **({"workstation_devices": devices} if devices else {}),
-        **_of_command_line(host["boot"]["running"]["cmdline"] or ""),
-    }
+    variables = _variables(host, [address for address, reason in left_out.items() if not reason])
     if not variables:
         return [f"# {name}: nothing is configured by hand that a variable could request."]
     lines = [f"# {name}: proposed from what is configured by hand. Check it: ids match every identical device."]
     lines += yaml.safe_dump(variables, sort_keys=False, default_flow_style=False).rstrip("\n").split("\n")
     lines += [f"# Left to the host: {address}, {reason}" for address, reason in left_out.items() if reason]
+    return lines + _to_remove(claim for claims in claimed.values() for claim in claims)
+
+
+def _variables(host: Json, addresses: t.Sequence[str]) -> Json:
+    """Return the variables that request these functions and what the command line has."""
+    devices = list(_devices(host, addresses))
+    return {
+        **({"workstation_devices": devices} if devices else {}),
+        **_of_command_line(host["boot"]["running"]["cmdline"] or ""),
+    }
+
+
+def _to_remove(claims: t.Iterable[Json]) -> list[str]:
+    """Return comments with the lines that make the claims, unless those are generated from others."""
     places = dict.fromkeys(
         f"{claim['path']}{', line ' + str(claim['line']) if claim['line'] else ''}: {claim['text']}"
-        for claims in claimed.values()
         for claim in claims
         if not claim["path"].startswith(("/proc/", "/boot/"))
     )
-    if places:
-        lines += ["# Remove these lines before provision, which refuses those that take what the host keeps:"]
-        lines += [f"#   {place}" for place in places]
-    return lines
+    if not places:
+        return []
+    title = "# Remove these lines before provision, which refuses those that take what the host keeps:"
+    return [title, *(f"#   {place}" for place in places)]
 
 
 def _takes(claim: Json) -> bool:

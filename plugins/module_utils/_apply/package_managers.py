@@ -68,15 +68,21 @@ def package_managers_held(limit: float = _LIMIT, root: str = "/") -> Iterator[bo
                 descriptor = os.open(prefix + path, os.O_RDWR | os.O_CLOEXEC)
                 stack.callback(os.close, descriptor)
                 waited = _take_record_lock(descriptor, path, deadline, limit) or waited
-        while True:
-            program = next(_running_programs(root), None)
-            if program is None:
-                break
-            if time.monotonic() > deadline:
-                raise Busy(f"{program.name} (process {program.pid}) was still running after {limit:.0f} s")
-            waited = True
-            time.sleep(_PAUSE)
+        waited = _wait_for_programs(root, deadline, limit) or waited
         yield waited
+
+
+def _wait_for_programs(root: str, deadline: float, limit: float) -> bool:
+    """Wait until no package manager and no generator runs; return whether one did."""
+    waited = False
+    while True:
+        program = next(_running_programs(root), None)
+        if program is None:
+            return waited
+        if time.monotonic() > deadline:
+            raise Busy(f"{program.name} (process {program.pid}) was still running after {limit:.0f} s")
+        waited = True
+        time.sleep(_PAUSE)
 
 
 def _take_record_lock(descriptor: int, path: str, deadline: float, limit: float) -> bool:

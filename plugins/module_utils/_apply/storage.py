@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING, Sequence, Union
 
 from .._machine.plan import GenerateFile, Refusal, RemoveFile, RunTool, Step, WriteAttribute, WriteFile, is_draft
 from .._plan.refusals import refuse
@@ -20,43 +20,47 @@ MARGIN = 1 << 20
 #: Bytes by which a regenerated file is assumed to grow at most: modules and their firmware in an initramfs.
 _GROWTH = 10 << 20
 
+_FileStep = Union[WriteFile, RemoveFile, GenerateFile]
+
 
 def storage_refusals(tree: Tree, steps: Sequence[Step]) -> tuple[Refusal, ...]:
     """Return one refusal for each file system that can't store the files of these steps; none for a captured tree."""
     if not tree.live:
         return ()
-    # Bytes by device number. Of drafts the largest counts: each replaces its file before the next one is begun.
-    added: dict[int, int] = {}
-    largest_draft: dict[int, int] = {}
-    directories: dict[int, str] = {}
-    read_only: dict[int, str] = {}
+    refusals = (_refusal(directory, steps_there) for directory, steps_there in _by_file_system(steps).items())
+    return tuple(refusal for refusal in refusals if refusal is not None)
+
+
+def _by_file_system(steps: Sequence[Step]) -> dict[str, list[_FileStep]]:
+    """Return the steps that write or remove files, by a directory of their file system."""
+    directories: dict[int, str] = {}  # by device number
+    by_directory: dict[str, list[_FileStep]] = {}
     for step in steps:
-        if isinstance(step, (RunTool, WriteAttribute)):
-            continue
-        directory = _existing_directory(os.path.dirname(os.path.realpath(step.path)))
-        device = os.stat(directory).st_dev
-        directories.setdefault(device, directory)
-        if isinstance(step, GenerateFile):
-            largest_draft[device] = max(largest_draft.get(device, 0), _draft_size(step))
-        added[device] = added.get(device, 0) + _added_bytes(step)
-        if os.statvfs(directory).f_flag & os.ST_RDONLY:
-            read_only.setdefault(device, step.path)
-    refusals = []
-    for device, directory in directories.items():
-        status = os.statvfs(directory)
-        free = status.f_bavail * status.f_frsize
-        needed = added.get(device, 0) + largest_draft.get(device, 0) + MARGIN
-        if device in read_only:
-            refusals.append(refuse("boot_read_only", f"{read_only[device]} is on a read-only file system."))
-        elif free < needed:
-            refusals.append(
-                refuse(
-                    "boot_space_exhausted",
-                    f"The file system of {directory} has {free >> 10} KiB free, but {needed >> 10} KiB are needed: "
-                    "a new file is written beside the old one before it replaces it.",
-                )
-            )
-    return tuple(refusals)
+        if not isinstance(step, (RunTool, WriteAttribute)):
+            directory = _existing_directory(step.path)
+            directory = directories.setdefault(os.stat(directory).st_dev, directory)
+            by_directory.setdefault(directory, []).append(step)
+    return by_directory
+
+
+def _refusal(directory: str, steps: Sequence[_FileStep]) -> Refusal | None:
+    """Return why the file system of a directory can't store the files of these steps; None if it can."""
+    # Each path by itself: a file system may be mounted twice, once read-only.
+    read_only = [step.path for step in steps if os.statvfs(_existing_directory(step.path)).f_flag & os.ST_RDONLY]
+    if read_only:
+        return refuse("boot_read_only", f"{read_only[0]} is on a read-only file system.")
+    # Of drafts the largest counts: each replaces its file before the next one is begun.
+    largest_draft = max((_draft_size(step) for step in steps if isinstance(step, GenerateFile)), default=0)
+    needed = sum(map(_added_bytes, steps)) + largest_draft + MARGIN
+    status = os.statvfs(directory)
+    free = status.f_bavail * status.f_frsize
+    if free >= needed:
+        return None
+    return refuse(
+        "boot_space_exhausted",
+        f"The file system of {directory} has {free >> 10} KiB free, but {needed >> 10} KiB are needed: "
+        "a new file is written beside the old one before it replaces it.",
+    )
 
 
 def _added_bytes(step: Step) -> int:
@@ -80,8 +84,9 @@ def _size(path: str) -> int:
         return 0
 
 
-def _existing_directory(directory: str) -> str:
-    """Return the directory itself, or its nearest parent that exists."""
+def _existing_directory(path: str) -> str:
+    """Return the directory of a file, or its nearest parent that exists."""
+    directory = os.path.dirname(os.path.realpath(path))
     while not os.path.isdir(directory):
         directory = os.path.dirname(directory)
     return directory

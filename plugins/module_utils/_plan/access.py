@@ -51,29 +51,34 @@ def access_files(request: AccessRequest) -> tuple[File, ...]:
     Raises:
         ValueError: A name has characters with a special meaning in these files; `parse_desired` accepts none of them.
     """
-    for name in (
-        *([request.group] if request.group is not None else []),
-        *request.memlock_users,
-        *request.memlock_groups,
-    ):
-        if not _NAME.fullmatch(name):
-            raise ValueError(
-                f"{name!r} is not a valid user or group name: use letters, digits and _, and . - @ after the first"
-            )
+    _check_names(request)
     files = []
     if request.group is not None:
         rules = [f'{node}, GROUP="{request.group}", MODE="0660"\n' for node in _NODES]
         files.append(
             File(ACCESS_RULE_FILE, head("lets a group open the device nodes of VFIO.") + "".join(rules), 0o644)
         )
-    domains = (*request.memlock_users, *(f"@{name}" for name in request.memlock_groups))
-    if domains:
-        # limits.conf(5): memlock is in KiB; `-` sets both the soft and the hard limit.
-        limit = "unlimited" if request.memlock_bytes is None else str(request.memlock_bytes // 1024)
-        lines = [f"{name} - memlock {limit}\n" for name in domains]
-        subject = "limits of locked memory. VFIO locks all memory of a guest that has a device."
-        files.append(File(MEMLOCK_FILE, head(subject) + "".join(lines), 0o644))
+    if request.memlock_users or request.memlock_groups:
+        files.append(_memlock_file(request))
     return tuple(files)
+
+
+def _memlock_file(request: AccessRequest) -> File:
+    # limits.conf(5): memlock is in KiB; `-` sets both the soft and the hard limit.
+    limit = "unlimited" if request.memlock_bytes is None else str(request.memlock_bytes // 1024)
+    domains = (*request.memlock_users, *(f"@{name}" for name in request.memlock_groups))
+    lines = [f"{name} - memlock {limit}\n" for name in domains]
+    subject = "limits of locked memory. VFIO locks all memory of a guest that has a device."
+    return File(MEMLOCK_FILE, head(subject) + "".join(lines), 0o644)
+
+
+def _check_names(request: AccessRequest) -> None:
+    group = () if request.group is None else (request.group,)
+    for name in (*group, *request.memlock_users, *request.memlock_groups):
+        if not _NAME.fullmatch(name):
+            raise ValueError(
+                f"{name!r} is not a valid user or group name: use letters, digits and _, and . - @ after the first"
+            )
 
 
 def access_refusals(request: AccessRequest, group_text: str | None) -> Iterator[Refusal]:
@@ -98,27 +103,30 @@ def access_notes(request: AccessRequest, group_text: str | None, passwd_text: st
         group_text: The content of /etc/group; None if it could not be read.
         passwd_text: The content of /etc/passwd; None if it could not be read.
     """
-    groups, users = _ids(group_text or ""), _ids(passwd_text or "")
-    gid = groups.get(request.group or "")
+    gid = _ids(group_text or "").get(request.group or "")
     if gid is not None and gid > _LAST_SYSTEM_GID:
         yield (
             f"The group {request.group} has GID {gid} and is not a system group (GID up to {_LAST_SYSTEM_GID}): udev "
             "of systemd 258 and 259 ignores its rule, and later versions log a warning. Create a system group with "
             "`groupadd --system NAME`"
         )
-    for kind, names, known, text in (
-        ("user", request.memlock_users, users, passwd_text),
-        ("group", request.memlock_groups, groups, group_text),
+    if request.memlock_users or request.memlock_groups:
+        yield from _memlock_notes(request, group_text, passwd_text)
+
+
+def _memlock_notes(request: AccessRequest, group_text: str | None, passwd_text: str | None) -> Iterator[str]:
+    for kind, names, path, text in (
+        ("user", request.memlock_users, "/etc/passwd", passwd_text),
+        ("group", request.memlock_groups, "/etc/group", group_text),
     ):
+        known = _ids(text or "")
         unknown = [name for name in names if name not in known]
         if text is not None and unknown:
-            path = "/etc/passwd" if kind == "user" else "/etc/group"
             yield f"No {kind} {', '.join(unknown)} is in {path}: the limit of locked memory applies once it exists"
-    if request.memlock_users or request.memlock_groups:
-        yield (
-            "Limits of locked memory apply to sessions that start from now on. A service needs LimitMEMLOCK= in its "
-            "unit instead (systemd.exec(5)), and libvirt's system daemon raises the limit of its guests itself"
-        )
+    yield (
+        "Limits of locked memory apply to sessions that start from now on. A service needs LimitMEMLOCK= in its unit "
+        "instead (systemd.exec(5)), and libvirt's system daemon raises the limit of its guests itself"
+    )
 
 
 def _ids(text: str) -> dict[str, int | None]:

@@ -84,6 +84,11 @@ def _list_refusals(machine: Machine, cpus: Sequence[int], reserved: int) -> Iter
     if split:
         inside, outside = _cpus_text(split & requested), _cpus_text(split - requested)
         yield refuse("cpus_split_core", f"The list has {inside}, but not {outside} of the same core")
+    yield from _host_refusals(machine, requested, reserved)
+
+
+def _host_refusals(machine: Machine, requested: set[int], reserved: int) -> Iterator[Refusal]:
+    """Yield a refusal if a list leaves the host without the core that it needs, or with too few."""
     left = [core for core in machine.cpus.cores if not requested.intersection(core.cpus)]
     of_host = requested.intersection(host_core(machine).cpus)
     if of_host:

@@ -121,26 +121,28 @@ def _resolve(machine: Machine, request: DeviceRequest, record: HostRecord, accep
         **dict.fromkeys(slot, SAME_SLOT),
         **dict.fromkeys(device.addresses, SELECTED),
     }
-    selectors, selections = (request.select, *request.with_group), (device, *members)
-    companions = tuple(address for address in slot if address not in device.addresses)
+    selections = (device, *members)
     return _Resolution(
         bindings=tuple(_binding(machine, request, address, role) for address, role in roles.items()),
-        recorded=tuple(
-            record_device(
-                machine,
-                record,
-                request.name,
-                position,
-                selector,
-                selection.addresses,
-                companions if selection is device else (),
-            )
-            for position, (selector, selection) in enumerate(zip(selectors, selections))
-            if selection.addresses
-        ),
+        recorded=tuple(_recorded(machine, request, record, selections, slot)),
         refusals=tuple(refusal for selection in selections for refusal in selection.refusals),
         notes=tuple(note for selection in selections for note in selection.notes),
     )
+
+
+def _recorded(
+    machine: Machine,
+    request: DeviceRequest,
+    record: HostRecord,
+    selections: Sequence[Selection],
+    slot: Sequence[str],
+) -> Iterator[RecordedDevice]:
+    """Yield what to record of each selection, with the device's companions in its slot: the device is the first."""
+    selectors = (request.select, *request.with_group)
+    for position, (selector, selection) in enumerate(zip(selectors, selections)):
+        if selection.addresses:
+            companions = () if position else tuple(address for address in slot if address not in selection.addresses)
+            yield record_device(machine, record, request.name, position, selector, selection.addresses, companions)
 
 
 def _binding(machine: Machine, request: DeviceRequest, address: str, role: str) -> Binding:

@@ -215,7 +215,12 @@ def _refusals(
         yield from _display_refusals(function, description)
     if is_vfio_driver(driver):
         yield from _iommu_refusals(machine, function, description)
-    last_keyboard = takes_last_keyboard(machine, (request.address,))
+    yield from _use_refusals(machine, request.address, description)
+
+
+def _use_refusals(machine: Machine, address: str, description: str) -> Iterator[Refusal]:
+    function = machine.pci[address]
+    last_keyboard = takes_last_keyboard(machine, (address,))
     if last_keyboard or other_uses(function):
         danger = "The host would lose what uses the device at once, and its driver may hang until a reboot."
         remedy = "Stop what uses the device, and run this again."

@@ -10,7 +10,7 @@ Source: Documentation/admin-guide/mm/hugetlbpage.rst.
 from __future__ import annotations
 
 import re
-from typing import Iterator, NamedTuple, Sequence
+from typing import Iterator, Mapping, NamedTuple, Sequence
 
 from .._machine import Machine, MemoryNode
 from .._machine.desired import AT_BOOT, AT_RUN, AUTO, HugePagesRequest
@@ -168,12 +168,17 @@ def _all_memory(machine: Machine) -> int | None:
     return sum(known) if known and len(known) == len(totals) else None
 
 
-def _too_many(machine: Machine, spreads: Sequence[_Spread], memory_for_host: int | None) -> Iterator[Refusal]:
-    """Yield a refusal if too little memory is left for the host: for the machine, and for each node."""
+def _bytes_by_node(spreads: Sequence[_Spread]) -> dict[int | None, int]:
     bytes_by_node: dict[int | None, int] = {}
     for spread in spreads:
         for node, count in spread.pages.items():
             bytes_by_node[node] = bytes_by_node.get(node, 0) + count * spread.request.size_kb * 1024
+    return bytes_by_node
+
+
+def _too_many(machine: Machine, spreads: Sequence[_Spread], memory_for_host: int | None) -> Iterator[Refusal]:
+    """Yield a refusal if too little memory is left for the host: for the machine, and for each node."""
+    bytes_by_node = _bytes_by_node(spreads)
     if not bytes_by_node:
         return
     total = _all_memory(machine)
@@ -191,6 +196,10 @@ def _too_many(machine: Machine, spreads: Sequence[_Spread], memory_for_host: int
         yield refuse("hugepages_exceed_memory", seen)
         if len(machine.memory.nodes) < 2:
             return
+    yield from _too_many_on_nodes(machine, bytes_by_node)
+
+
+def _too_many_on_nodes(machine: Machine, bytes_by_node: Mapping[int | None, int]) -> Iterator[Refusal]:
     for node, amount in bytes_by_node.items():
         node_total = _total(machine, node)
         if node is None or (node_total is not None and amount <= node_total - node_total // NODE_SHARE):

@@ -11,7 +11,7 @@ svm/svm,svm/avic}.c, which define the options. `kvm` and `kvm_intel` or `kvm_amd
 from __future__ import annotations
 
 import posixpath
-from typing import Iterator, Mapping, NamedTuple, Sequence
+from typing import Iterable, Iterator, Mapping, NamedTuple, Sequence
 
 from .._machine import Machine
 from .._machine.cmdline import parse
@@ -114,7 +114,11 @@ def kvm_refusals(machine: Machine, request: KvmRequest, values: Mapping[str, str
     if request.interrupt_virtualization and interrupts.supported is False:
         seen = f"interrupt_virtualization is requested, but this processor has no {_TITLES[interrupts.name]}"
         yield refuse(_CODE, seen)
-    for option in kvm_now(machine, request, values):
+    yield from _parameter_refusals(kvm_now(machine, request, values), values)
+
+
+def _parameter_refusals(options: Iterable[KvmOption], values: Mapping[str, str]) -> Iterator[Refusal]:
+    for option in options:
         is_loaded = any(name.startswith(option.module + ".") for name in values)
         if is_loaded and option.now is None and option.requested:
             path = f"/sys/module/{option.module}/parameters/{option.parameter}"

@@ -91,6 +91,14 @@ def _recorded_functions(device: RecordedDevice) -> Mapping[str, PciFunction]:
     }
 
 
+def _created_by(creator: str) -> str:
+    number = f"/sys/bus/pci/devices/{creator}/sriov_numvfs"
+    return (
+        f" a virtual function of {creator} and is bound when the driver of {creator} creates it. This collection does "
+        f"not create it: write the number of functions to {number} at every boot."
+    )
+
+
 def late_notes(machine: Machine, bindings: Sequence[Binding], absent: AbstractSet[str]) -> Iterator[str]:
     """Yield for each function that appears later what it depends on.
 
@@ -106,15 +114,9 @@ def late_notes(machine: Machine, bindings: Sequence[Binding], absent: AbstractSe
         subject = f"{binding.name}: {binding.address} is"
         now = " It is absent now." if binding.address in absent else ""
         if creator is not None:
-            number = f"/sys/bus/pci/devices/{creator}/sriov_numvfs"
-            yield (
-                f"{subject} a virtual function of {creator} and is bound when the driver of {creator} creates it. This "
-                f"collection does not create it: write the number of functions to {number} at every boot.{now}"
-            )
+            yield subject + _created_by(creator) + now
             if creator in names:
-                yield (
-                    f"{binding.name}: {creator} is requested too ({names[creator]}): on vfio-pci, it creates no "
-                    "virtual functions"
-                )
+                also = f"{creator} is requested too ({names[creator]})"
+                yield f"{binding.name}: {also}: on vfio-pci, it creates no virtual functions"
         elif is_removable(function) and binding.role != SAME_SLOT:
             yield f"{subject} removable and is bound when it is plugged in and authorized.{now}"

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple, Tuple
+from typing import NamedTuple, Sequence, Tuple
 
 from .._machine import Cpu, InterruptVirtualization, PostedInterrupts, Virtualization
 from .evidence import Evidence
@@ -230,23 +230,23 @@ def _posted_interrupts(
     6.16 KVM reports the result in the parameter enable_device_posted_irqs (kvm_x86_vendor_init).
     """
     if interrupts.name == "apicv":
-        module = "kvm_intel"
-        registers = _registers(evidence, "dmar", "intel-iommu/cap")
-        required = _VTD_CAP_PI
+        module, iommu_able = "kvm_intel", _all_have(_registers(evidence, "dmar", "intel-iommu/cap"), _VTD_CAP_PI)
         disabled = "nopost" in evidence.argument("intremap")
     elif interrupts.name == "avic":
-        module = "kvm_amd"
         registers = _registers(evidence, "ivhd", "amd-iommu/features")
-        required = _EFR_GASUP | _EFR_GAMSUP_VAPIC
+        module, iommu_able = "kvm_amd", _all_have(registers, _EFR_GASUP | _EFR_GAMSUP_VAPIC)
         disabled = "legacy" in evidence.argument("amd_iommu_intr")
     else:
         return PostedInterrupts(None, None)
-    iommu_able = all(register & required == required for register in registers) if registers else None
     supported = _all_of(interrupts.supported, iommu_able)
     enabled = yes_no(evidence.parameter(module, "enable_device_posted_irqs"))
     if enabled is not None:
         return PostedInterrupts(enabled or supported, enabled)
     return PostedInterrupts(supported, _all_of(supported, interrupts.enabled, remapping, not disabled))
+
+
+def _all_have(registers: Sequence[int], bits: int) -> bool | None:
+    return all(register & bits == bits for register in registers) if registers else None
 
 
 def _registers(evidence: Evidence, prefix: str, attribute: str) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 import zlib
-from typing import NamedTuple
+from typing import Iterator, NamedTuple
 
 from .parse import integer, key_values
 from .tree import FILE_LIMIT, Tree
@@ -158,23 +158,27 @@ def _kernel_log(tree: Tree) -> list[str]:
         return []
     except OSError:
         return []
-    lines: list[str] = []
-    size = 0
     try:
-        while size < _LOG_LIMIT:
-            try:
-                record = os.read(descriptor, 8192)
-            except BrokenPipeError:  # overwritten meanwhile: the next read continues with the oldest message
-                continue
-            except PermissionError as error:
-                tree.deny("/dev/kmsg", error.errno)
-                break
-            except OSError:  # EAGAIN: no more messages
-                break
-            if not record:
-                break
-            size += len(record)
-            lines.append(record.partition(b";")[2].partition(b"\n")[0].decode("utf-8", "replace"))
+        records = list(_log_records(tree, descriptor))
     finally:
         os.close(descriptor)
-    return lines
+    return [record.partition(b";")[2].partition(b"\n")[0].decode("utf-8", "replace") for record in records]
+
+
+def _log_records(tree: Tree, descriptor: int) -> Iterator[bytes]:
+    """Yield the records of /dev/kmsg, up to a limit."""
+    size = 0
+    while size < _LOG_LIMIT:
+        try:
+            record = os.read(descriptor, 8192)
+        except BrokenPipeError:  # overwritten meanwhile: the next read continues with the oldest message
+            continue
+        except PermissionError as error:
+            tree.deny("/dev/kmsg", error.errno)
+            return
+        except OSError:  # EAGAIN: no more messages
+            return
+        if not record:
+            return
+        size += len(record)
+        yield record

@@ -177,22 +177,24 @@ def _bars(folder: Folder, kernel: _Kernel, asleep: bool) -> tuple[Bar, ...] | No
         if match is None:
             return None
         start, end, flags = (int(number, 16) for number in match.groups())
-        if end <= start or not flags & (_IORESOURCE_IO | _IORESOURCE_MEM):
-            continue
-        name = f"resource{index}_resize"
-        resizable = True if folder.has(name) else (False if kernel.shows_resizable else None)
-        bars.append(
-            Bar(
-                index_=index,
-                kind="memory" if flags & _IORESOURCE_MEM else "io",
-                size_bytes=end - start + 1,
-                prefetchable=bool(flags & _IORESOURCE_PREFETCH),
-                is_64bit=bool(flags & _IORESOURCE_MEM_64),
-                resizable=resizable,
-                resizable_to_bytes=_sizes(folder.text(name)) if resizable and not asleep else (),
-            )
-        )
+        if end > start and flags & (_IORESOURCE_IO | _IORESOURCE_MEM):
+            name = f"resource{index}_resize"
+            resizable = True if folder.has(name) else (False if kernel.shows_resizable else None)
+            sizes = _sizes(folder.text(name)) if resizable and not asleep else ()
+            bars.append(_bar(index, end - start + 1, flags, resizable, sizes))
     return tuple(bars)
+
+
+def _bar(index: int, size: int, flags: int, resizable: bool | None, sizes: tuple[int, ...]) -> Bar:
+    return Bar(
+        index_=index,
+        kind="memory" if flags & _IORESOURCE_MEM else "io",
+        size_bytes=size,
+        prefetchable=bool(flags & _IORESOURCE_PREFETCH),
+        is_64bit=bool(flags & _IORESOURCE_MEM_64),
+        resizable=resizable,
+        resizable_to_bytes=sizes,
+    )
 
 
 def _sizes(text: str | None) -> tuple[int, ...]:

@@ -109,22 +109,24 @@ def _cores(
     for cpu in sorted(online_cpus):
         if cpu in assigned:
             continue
-        topology = f"{_CPUS}/cpu{cpu}/topology"
         siblings = online_cpus.intersection(_siblings(tree, cpu) or ()) - assigned
         if cpu not in siblings:
             continue
         assigned |= siblings
-        cores.append(
-            Core(
-                cpus=tuple(sorted(siblings)),
-                package=integer(tree.text(topology + "/physical_package_id")),
-                die=integer(tree.text(topology + "/die_id")),
-                node=nodes.get(cpu),
-                l3=group_of.get(cpu),
-                kind=None,
-            )
-        )
+        cores.append(_core(tree, cpu, siblings, nodes.get(cpu), group_of.get(cpu)))
     return tuple(cores)
+
+
+def _core(tree: Tree, cpu: int, siblings: Iterable[int], node: int | None, l3: str | None) -> Core:
+    topology = f"{_CPUS}/cpu{cpu}/topology"
+    return Core(
+        cpus=tuple(sorted(siblings)),
+        package=integer(tree.text(topology + "/physical_package_id")),
+        die=integer(tree.text(topology + "/die_id")),
+        node=node,
+        l3=l3,
+        kind=None,
+    )
 
 
 def _l3_groups(tree: Tree, online: Iterable[int]) -> tuple[dict[str, L3Group], dict[int, str]]:

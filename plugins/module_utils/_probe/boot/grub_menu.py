@@ -197,16 +197,7 @@ class _Reader:
         return None
 
     def _entry(self, block: _Block, parents: tuple[str, ...]) -> Entry | None:
-        linux: list[str] = []
-        initrds: list[str] = []
-        linux_line = None
-        for words, is_conditional, line in block.body:
-            arguments = self._variables.expand(words)
-            name = arguments[0] if arguments else ""
-            if name in _LINUX and len(arguments) > 1 and not (is_conditional and linux):
-                linux, linux_line = arguments[1:], line
-            elif name in _INITRD and not (is_conditional and initrds):
-                initrds = [without_device(path) for path in arguments[1:]]
+        linux, linux_line, initrds = self._images(block)
         if not linux:
             return None  # another operating system, a memory test, the firmware's setup
         return Entry(
@@ -221,6 +212,20 @@ class _Reader:
             line=linux_line,
             script=block.script,
         )
+
+    def _images(self, block: _Block) -> tuple[list[str], int | None, list[str]]:
+        """Return the arguments of the command that loads the kernel and its line, and the paths of initramfs images."""
+        linux: list[str] = []
+        initrds: list[str] = []
+        linux_line = None
+        for words, is_conditional, line in block.body:
+            arguments = self._variables.expand(words)
+            name = arguments[0] if arguments else ""
+            if name in _LINUX and len(arguments) > 1 and not (is_conditional and linux):
+                linux, linux_line = arguments[1:], line
+            elif name in _INITRD and not (is_conditional and initrds):
+                initrds = [without_device(path) for path in arguments[1:]]
+        return linux, linux_line, initrds
 
 
 def _sections(text: str) -> list[tuple[int, str]]:

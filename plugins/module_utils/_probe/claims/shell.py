@@ -111,14 +111,25 @@ def read_script(text: str, functions: Functions) -> list[Effect]:
     """
     if not mentions(text):
         return []
-    variables = _variables(text)
+    script = list(_lines(text))
+    mentioning = [line for line in script if _MENTION.search(line.text)]
+    done, loads, unclear = _sorted_by_clarity(mentioning, _variables(text), functions)
+    if unclear and not done:
+        everything = "\n".join(line.text for line in script)
+        named = _GUEST_DRIVER.search(everything)
+        addresses = functions.mentioned(everything)
+        return [Effect(unclear[0], Meaning(driver_of(named.group()) if named else None, RECOGNISED, addresses))]
+    return done or loads[:1]
+
+
+def _sorted_by_clarity(
+    lines: Sequence[Line], variables: Mapping[str, list[str]], functions: Functions
+) -> tuple[list[Effect], list[Effect], list[Line]]:
+    """Return what lines do to functions, which drivers they only load, and those that are not understood."""
     done: list[Effect] = []
     loads: list[Effect] = []
     unclear: list[Line] = []
-    script = list(_lines(text))
-    for line in script:
-        if not _MENTION.search(line.text):
-            continue
+    for line in lines:
         if len(line.text) > _LONGEST_LINE:
             unclear.append(line)
             continue
@@ -129,12 +140,7 @@ def read_script(text: str, functions: Functions) -> list[Effect]:
             unclear.append(line)
         elif not meanings and driver is not None:
             loads.append(Effect(line, Meaning(driver_of(driver), ORDERS, ())))
-    if unclear and not done:
-        everything = "\n".join(line.text for line in script)
-        named = _GUEST_DRIVER.search(everything)
-        addresses = functions.mentioned(everything)
-        return [Effect(unclear[0], Meaning(driver_of(named.group()) if named else None, RECOGNISED, addresses))]
-    return done or loads[:1]
+    return done, loads, unclear
 
 
 def read_commands(tree: Tree, path: str, text: str, functions: Functions, line: Line | None = None) -> list[Place]:
