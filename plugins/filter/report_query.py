@@ -76,12 +76,7 @@ def report_query(readings: t.Any, expression: str) -> t.Any:
             "vfio.workstation.report_query: the Python library jmespath is missing on the controller; "
             f"install it, for example with `pip install jmespath` ({JMESPATH_ERROR})"
         )
-    broken = [name for name, reading in readings.items() if "host" not in reading]
-    if broken:
-        raise AnsibleFilterError(
-            f"vfio.workstation.report_query: the values of {', '.join(broken)} lack the key host; "
-            "expected the return values of the module vfio.workstation.host_info, by host name"
-        )
+    _check(readings)
     try:
         return jmespath.search(expression, _report.query_document(readings))
     except jmespath.exceptions.JMESPathError as error:
@@ -89,6 +84,15 @@ def report_query(readings: t.Any, expression: str) -> t.Any:
             f"report_query: {expression!r} is not a valid JMESPath expression: {error}. "
             "See https://jmespath.org/specification.html, and the README of the collection for examples"
         ) from error
+
+
+def _check(readings: t.Any) -> None:
+    broken = [name for name, reading in readings.items() if "host" not in reading]
+    if broken:
+        raise AnsibleFilterError(
+            f"vfio.workstation.report_query: the values of {', '.join(broken)} lack the key host; "
+            "expected the return values of the module vfio.workstation.host_info, by host name"
+        )
 
 
 class FilterModule:

@@ -90,7 +90,11 @@ def check_unified_image(tree: Tree, draft: str) -> list[str]:
     images = [name for name in tree.names(directory) if name.lower().endswith(".efi") and name in draft_name]
     if not images:
         return []
-    old = Sections(tree, f"{directory}/{max(images, key=len)}")
+    return _differences(Sections(tree, f"{directory}/{max(images, key=len)}"), new)
+
+
+def _differences(old: Sections, new: Sections) -> list[str]:
+    """Return what a new unified kernel image lacks, or has otherwise, than the one in use."""
     lost = [name for name in _OPTIONAL_SECTIONS if name in old and name not in new]
     problems = [f"it lacks the section {name}, which the image in use has" for name in lost]
     new_release, old_release = new.text(".uname"), old.text(".uname")

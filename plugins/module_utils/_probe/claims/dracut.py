@@ -30,21 +30,23 @@ def read_dracut(tree: Tree, functions: Functions) -> Iterator[Claim]:
         text = content(tree, path) or ""
         managed = is_managed(text)
         for assignment in grub_defaults.assignments(text):
-            shown = f"{assignment.name}={assignment.raw}"
             if assignment.name in _LISTS:
+                shown = f"{assignment.name}={assignment.raw}"
                 meaning = loading(assignment.text.split())
                 if meaning is not None:
                     yield meaning.claim(
                         "initramfs_modules", path, assignment.line, shown, (NEW_IMAGES,), managed=managed
                     )
             elif assignment.name == "kernel_cmdline":
-                for argument in parse(assignment.text).arguments:
-                    meaning = meaning_of(argument, functions)
-                    if meaning is not None:
-                        yield meaning.claim(
-                            "cmdline", path, assignment.line, argument.text, (NEW_IMAGES,), origin=assignment.name
-                        )
+                yield from _command_line(path, assignment, functions)
     yield from _modules(tree, functions)
+
+
+def _command_line(path: str, assignment: grub_defaults.Assignment, functions: Functions) -> Iterator[Claim]:
+    for argument in parse(assignment.text).arguments:
+        meaning = meaning_of(argument, functions)
+        if meaning is not None:
+            yield meaning.claim("cmdline", path, assignment.line, argument.text, (NEW_IMAGES,), origin=assignment.name)
 
 
 def _modules(tree: Tree, functions: Functions) -> Iterator[Claim]:

@@ -150,10 +150,11 @@ def test_drivers_of_dracut(tmp_path: Path, path: str, text: str, shown: str) -> 
 
 
 def test_dracut_reads_conf_files_and_etc_hides_the_distributions(tmp_path: Path) -> None:
+    forced = 'force_drivers+=" vfio-pci "\n'
     files = {
         "/etc/dracut.conf.d/a.conf": "",
-        "/usr/lib/dracut/dracut.conf.d/a.conf": 'force_drivers+=" vfio-pci "\n',
-        "/etc/dracut.conf.d/b": 'force_drivers+=" vfio-pci "\n',
+        "/usr/lib/dracut/dracut.conf.d/a.conf": forced,
+        "/etc/dracut.conf.d/b": forced,
         "/etc/dracut.conf.d/c.conf": 'omit_drivers+=" vfio-pci "\nforce_drivers+=" nouveau "\n',
     }
     assert claims_of(tmp_path, files) == []

@@ -107,14 +107,15 @@ def test_folders(tmp_path: Path, folder: str) -> None:
 
 
 def test_a_name_in_an_earlier_folder_hides_later_ones(tmp_path: Path) -> None:
+    hidden, masked = "options vfio-pci ids=10de:2684\n", "blacklist amdgpu\n"
     files = {
-        "/usr/lib/modprobe.d/a.conf": "options vfio-pci ids=10de:2684\n",
+        "/usr/lib/modprobe.d/a.conf": hidden,
         "/run/modprobe.d/a.conf": "options vfio-pci ids=1002:164e\n",
-        "/usr/lib/modprobe.d/masked.conf": "blacklist amdgpu\n",
-        "/usr/lib/modprobe.d/linked.conf": "blacklist amdgpu\n",
+        "/usr/lib/modprobe.d/masked.conf": masked,
+        "/usr/lib/modprobe.d/linked.conf": masked,
         "/etc/modprobe.d/masked.conf": "",
-        "/etc/modprobe.d/a.conf.bak": "options vfio-pci ids=10de:2684\n",
-        "/etc/modprobe.d/a": "options vfio-pci ids=10de:2684\n",
+        "/etc/modprobe.d/a.conf.bak": hidden,
+        "/etc/modprobe.d/a": hidden,
     }
     os.symlink("/dev/null", tmp_path / "linked.conf")
     (tmp_path / "etc/modprobe.d").mkdir(parents=True)
