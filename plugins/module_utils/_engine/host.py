@@ -14,10 +14,10 @@ from .._machine.desired import Desired
 from .._machine.host_plan import HOST_RECORD_FILE, HostPlan, HostRecord
 from .._machine.plan import Refusal
 from .._plan.boot.cmdline_change import CmdlineRequest
-from .._plan.boot.cmdline_record import DamagedRecord
 from .._plan.claims import host_findings
 from .._plan.host_plan import DEVICES, OWN_FILES, owner_of, plan_absent, plan_host
 from .._plan.host_record import parse_host_record
+from .._plan.record_text import DamagedRecord
 from .._plan.refusals import refuse
 from .._probe import probe
 from .._probe.host_context import read_host_context

@@ -21,6 +21,7 @@ from .._plan.boot.argument_rules import argument_notes
 from .._plan.boot.cmdline_change import CmdlineDecision, CmdlineRequest, decide, is_active, retired_units
 from .._plan.boot.loaders.choose import choose_loader
 from .._plan.boot.loaders.protocol import BootLoader, LoaderContext
+from .._plan.record_text import DamagedRecord
 from .._plan.refusals import refuse
 from .._probe.boot.boot_chain import read_boot
 from .._probe.boot.systemd_boot import esp_mount_points
@@ -69,7 +70,7 @@ def inspect(tree: Tree, request: CmdlineRequest, boot: Boot) -> CmdlineObservati
     values: dict[str, Any] = {"loader": boot.loader, "entries": []}
     try:
         record = records.parse(_text(tree, RECORD_FILE))
-    except records.DamagedRecord as error:
+    except DamagedRecord as error:
         damaged = refuse("record_damaged", f"{RECORD_FILE} can't be read: {error}.")
         return CmdlineObservation(Outcome(tree, (damaged,), (), States(False, False, None), values, (), ()))
     context = LoaderContext(esp_mount_points(tree), tuple(kernel.version for kernel in boot.kernels), boot.secure_boot)

@@ -13,8 +13,8 @@ from .._engine.converge import predict
 from .._engine.host import HostRun
 from .._engine.outcome import result_values
 from .._machine.machine import Unreadable
-from .._plan.boot.cmdline_record import DamagedRecord
 from .._plan.parse_desired import parse_desired
+from .._plan.record_text import DamagedRecord
 from .._plan.request_record import REQUEST_FILE, RecordedRequest, parse_requests, recorded_request
 from .._probe.tree import FILE_LIMIT, Tree
 from .._text import verdict

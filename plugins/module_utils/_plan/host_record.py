@@ -12,7 +12,7 @@ from typing import Any
 from .._machine import to_json
 from .._machine.desired import Selector
 from .._machine.host_plan import HostRecord, Identity, RecordedDevice
-from .boot.cmdline_record import DamagedRecord
+from .record_text import DamagedRecord, record_values
 
 _FORMAT = 1
 _ABOUT = "What the Ansible collection vfio.workstation selected on this machine: it finds devices again by this."
@@ -32,12 +32,7 @@ def parse_host_record(text: str | None) -> HostRecord:
     """
     if text is None:
         return HostRecord()
-    try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DamagedRecord(f"it is not JSON: {error}") from error
-    if not isinstance(raw, dict) or raw.get("format") != _FORMAT:
-        raise DamagedRecord(f'it has no "format": {_FORMAT}')
+    raw = record_values(text, _FORMAT)
     try:
         return HostRecord(
             devices=tuple(_device(item) for item in _list(raw["devices"])),

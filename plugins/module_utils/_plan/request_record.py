@@ -13,7 +13,7 @@ import json
 from typing import Any, Collection, Mapping, NamedTuple
 
 from .._machine.desired import AccessRequest, Desired, KvmRequest
-from .boot.cmdline_record import DamagedRecord
+from .record_text import DamagedRecord, record_values
 from .request_spec import REFUSE, REPLACE, SECTION_OPTIONS
 
 #: Stores the requests.
@@ -95,12 +95,7 @@ def parse_requests(text: str | None) -> Requests:
     """
     if text is None:
         return {}
-    try:
-        raw = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise DamagedRecord(f"it is not JSON: {error}") from error
-    if not isinstance(raw, dict) or raw.get("format") != _FORMAT:
-        raise DamagedRecord(f'it has no "format": {_FORMAT}')
+    raw = record_values(text, _FORMAT)
     sections = raw.get("sections")
     if not isinstance(sections, dict):
         raise DamagedRecord(f"its sections are {type(sections).__name__}, expected a mapping")

@@ -10,13 +10,10 @@ import json
 from typing import Any
 
 from ..._machine.boot_config import CmdlineRecord, CreatedFile, ReplacedArgument, SharedUnit
+from ..record_text import DamagedRecord, record_values
 
 FORMAT = 1
 EMPTY = CmdlineRecord({}, (), (), (), ())
-
-
-class DamagedRecord(ValueError):
-    """A file's text is not a valid record; the message says why."""
 
 
 def parse(text: str | None) -> CmdlineRecord:
@@ -27,12 +24,7 @@ def parse(text: str | None) -> CmdlineRecord:
     """
     if text is None:
         return EMPTY
-    try:
-        raw = json.loads(text)
-    except ValueError as error:
-        raise DamagedRecord(f"it is not JSON: {error}") from error
-    if not isinstance(raw, dict) or raw.get("format") != FORMAT:
-        raise DamagedRecord(f'it has no "format": {FORMAT}')
+    raw = record_values(text, FORMAT)
     try:
         owners = {str(owner): _strings(units) for owner, units in raw["owners"].items()}
         shared = tuple(SharedUnit(*_fields(item, SharedUnit._fields)) for item in raw["shared"])

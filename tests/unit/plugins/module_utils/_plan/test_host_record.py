@@ -18,11 +18,11 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_pla
     Identity,
     RecordedDevice,
 )
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.cmdline_record import DamagedRecord
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_record import (
     parse_host_record,
     render_host_record,
 )
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.record_text import DamagedRecord
 
 WORD = st.none() | st.text(max_size=5)
 WORDS = st.none() | st.lists(st.text(max_size=5), max_size=2).map(tuple)

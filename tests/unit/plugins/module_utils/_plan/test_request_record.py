@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import Desired
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.cmdline_record import DamagedRecord
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.record_text import DamagedRecord
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.request_record import (
     Requests,
     parse_requests,
