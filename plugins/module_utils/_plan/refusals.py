@@ -178,6 +178,62 @@ CODES = {
         "The kernel would ignore the option, and guests would run without what they rely on.",
         "Leave the option out of kvm, or use a machine that supports it.",
     ),
+    "libvirt_absent": (
+        "Without libvirt and QEMU there is nothing that could run the guest.",
+        "Install libvirt and QEMU with the distribution's packages, start the daemon, and run this again.",
+    ),
+    "domain_is_not_ours": (
+        "The domain that somebody made, and everything set in it, would be changed.",
+        "Choose another name, or set adopt: true, which tunes the domain and can return it as it was.",
+    ),
+    "guest_running": (
+        "libvirt would keep the guest running without a definition, and lose it when it ends.",
+        "Shut the guest down, and run this again.",
+    ),
+    "machine_type_unsupported": (
+        "Devices would be on a conventional PCI bus, where drivers of GPUs do not work, or the guest could not start.",
+        "Create a new domain: its machine type is q35. The disk of the other one can be used for it.",
+    ),
+    "firmware_absent": (
+        "libvirt could not define the domain: the guest has nothing to boot with.",
+        "Install the firmware: the package ovmf (Debian, Ubuntu) or edk2-ovmf (Fedora, Arch Linux).",
+    ),
+    "firmware_changed": (
+        "The firmware's variables, and with them boot entries and keys, are made for the other kind of firmware.",
+        "Set secure_boot to what the domain has; or remove the domain with its variables, and create it again.",
+    ),
+    "tpm_absent": (
+        "libvirt could not start the guest. Windows 11 requires a TPM.",
+        "Install the package swtpm, or set tpm: false for a system that does not require it.",
+    ),
+    "guest_memory_exceeds_pages": (
+        "QEMU could not allocate the memory, and the guest would not start.",
+        "Request more huge pages from the host, or less memory for the guest.",
+    ),
+    "guest_cpus_exceed_plan": (
+        "Guest and host would run on the same CPUs, and slow each other down.",
+        "Request these CPUs in cpu_isolation of the host, or fewer for the guest.",
+    ),
+    "device_not_provisioned": (
+        "The device is on a driver of the host; the guest could not start, or would take it from the host.",
+        "Request the device in devices of the host, reboot it if necessary, and run this again.",
+    ),
+    "enlightenment_unsupported": (
+        "The guest would run without what is requested, or not start.",
+        "Omit the request, or use a host that supports it.",
+    ),
+    "image_absent": (
+        "The guest could not start.",
+        "Correct the path, or put the file there.",
+    ),
+    "network_absent": (
+        "The guest could not start.",
+        "Define the network with `virsh net-define`, create the bridge, or name another one.",
+    ),
+    "display_unsupported": (
+        "libvirt could not start the guest.",
+        "Request another display, or install the module of QEMU for it: qemu-system-modules-spice (Debian).",
+    ),
     "file_is_not_ours": (
         "The settings in that file, which this collection did not write, would be lost.",
         "Move or rename the file, and run this again.",

@@ -1,0 +1,62 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The disk and the installation media of a guest."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from ..._machine.guest import GuestRequest, HostFiles, Setting
+from ..._machine.plan import Refusal
+from ..._machine.xml_element import element
+from ..refusals import refuse
+
+BLOCK, FILE = "block", "file"
+
+
+def disk_refusals(request: GuestRequest, files: HostFiles) -> Iterator[Refusal]:
+    """Yield which images do not exist."""
+    if request.disk is not None and files.paths.get(request.disk.path) is None:
+        seen = f"{request.name}: the disk {request.disk.path} does not exist, or is neither a file nor a block device"
+        remedy = f"Create it, such as with `qemu-img create -f qcow2 {request.disk.path} 200G`, or correct the path."
+        yield refuse("image_absent", seen, remedy=remedy)
+    for path in request.isos:
+        if files.paths.get(path) is None:
+            yield refuse("image_absent", f"{request.name}: the medium {path} does not exist on this host")
+
+
+def disk_settings(request: GuestRequest, files: HostFiles) -> Iterator[Setting]:
+    """Yield the disk and the media."""
+    if request.disk is not None:
+        kind = files.paths.get(request.disk.path) or FILE
+        driver = element(
+            "driver",
+            name="qemu",
+            type=request.disk.format or ("raw" if kind == BLOCK else "qcow2"),
+            # Without the host's page cache, and with its asynchronous I/O: the guest has caches of its own.
+            cache="none",
+            io="native",
+            # What the guest trims is returned to the host.
+            discard="unmap",
+            # The emulator's main thread is not in the way of I/O.
+            iothread=1,
+        )
+        source = element("source", **{"dev" if kind == BLOCK else "file": request.disk.path})
+        target = element("target", dev="vda", bus="virtio")
+        disk = element("disk", driver, source, target, element("boot", order=1), type=kind, device="disk")
+        yield Setting(("devices",), element("disk", target._replace(attributes=(("dev", "vda"),))), disk)
+    for number, path in enumerate(request.isos):
+        name = f"sd{chr(ord('a') + number)}"
+        medium = element(
+            "disk",
+            element("driver", name="qemu", type="raw"),
+            element("source", file=path),
+            element("target", dev=name, bus="sata"),
+            element("readonly"),
+            element("boot", order=2) if number == 0 else None,
+            type=FILE,
+            device="cdrom",
+        )
+        yield Setting(("devices",), element("disk", element("target", dev=name)), medium)

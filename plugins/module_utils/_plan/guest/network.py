@@ -1,0 +1,60 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The network interface of a guest."""
+
+from __future__ import annotations
+
+from typing import Iterator
+
+from ..._machine.guest import NO_NETWORK, GuestRequest, HostFiles, Networks, Setting
+from ..._machine.plan import Refusal
+from ..._machine.xml_element import element
+from ..refusals import refuse
+from .existing import Existing
+
+DEFAULT = "default"
+
+
+def network_of(request: GuestRequest, existing: Existing) -> str | None:
+    """Return the network of libvirt to use; None for another kind of interface, for none, and where it is unmanaged."""
+    if request.bridge is not None or request.network == NO_NETWORK:
+        return None
+    return request.network or (None if existing.is_adopted else DEFAULT)
+
+
+def network_refusals(
+    request: GuestRequest, files: HostFiles, networks: Networks, existing: Existing
+) -> Iterator[Refusal]:
+    """Yield why the guest could not start with the interface."""
+    network = network_of(request, existing)
+    if network is not None and network not in networks.defined:
+        known = f"it has {', '.join(sorted(networks.defined))}" if networks.defined else "it has none"
+        yield refuse("network_absent", f"{request.name}: libvirt has no network {network}; {known}")
+    if request.bridge is not None and request.bridge not in files.bridges:
+        known = f"it has {', '.join(sorted(files.bridges))}" if files.bridges else "it has none"
+        yield refuse("network_absent", f"{request.name}: the host has no bridge {request.bridge}; {known}")
+
+
+def network_settings(request: GuestRequest, existing: Existing) -> Iterator[Setting]:
+    """Yield the interface. libvirt gives it a MAC address once, and keeps it."""
+    network = network_of(request, existing)
+    if network is not None:
+        kind, source = "network", element("source", network=network)
+    elif request.bridge is not None:
+        kind, source = "bridge", element("source", bridge=request.bridge)
+    else:
+        return
+    yield Setting(
+        ("devices",),
+        element("interface"),  # the first one
+        element("interface", source, element("model", type="virtio"), type=kind),
+    )
+
+
+def network_notes(request: GuestRequest, networks: Networks, existing: Existing) -> Iterator[str]:
+    """Yield what is missing for the guest to start."""
+    network = network_of(request, existing)
+    if network is not None and network in networks.defined - networks.active:
+        yield f"the network {network} is not active: start it with `virsh net-start {network}`"

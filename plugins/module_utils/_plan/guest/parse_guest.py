@@ -1,0 +1,162 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Parse the options of the module `guest` into a request, or into all mistakes."""
+
+from __future__ import annotations
+
+import re
+from types import MappingProxyType
+from typing import Any, Mapping, NamedTuple
+
+from ..._machine.guest import LINUX, DiskRequest, GuestRequest
+from ..._machine.xml_element import Element, XmlError, parse_xml
+from ..input_reader import InputReader
+from ..notation import parse_numbers
+from ..refusals import CODES
+from ..request_spec import ABSENT
+from .guest_spec import GUEST, REQUEST
+
+#: libvirt names files after a domain.
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", re.ASCII)
+_NETWORK = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", re.ASCII)
+_INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", re.ASCII)  # IFNAMSIZ of Linux, less the final NUL
+_PATH = re.compile(r"/[^\x00-\x1f\x7f]{1,4000}")
+_INPUT = re.compile(r"/dev/input/[A-Za-z0-9_.:+@/-]{1,200}", re.ASCII)
+_URI = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]*", re.ASCII)
+_PAGE = 4096
+_MOST_ISOS = 6  # ports of the SATA controller
+_NO_NAMES: Mapping[str, str] = MappingProxyType({})
+#: Elements that the user's XML can't set: they identify the domain.
+_IDENTITY = ("name",)
+
+
+class GuestOptions(NamedTuple):
+    """All options of the module."""
+
+    request: GuestRequest
+    absent: bool
+    uri: str
+
+
+def parse_guest(options: Mapping[str, Any], names: Mapping[str, str] = _NO_NAMES) -> GuestOptions | list[str]:
+    """Return the options of the module, or all mistakes: where, what was found, what was expected, what to do.
+
+    Args:
+        options: The options as the user wrote them. One that is missing or null is omitted.
+        names: The variables that options were filled from, by the paths of these options; mistakes name them.
+    """
+    reader = InputReader(names)
+    values = reader.options(options, GUEST)
+    request = _request(reader, values)
+    absent = values["state"] == ABSENT
+    if not absent and options.get("os") is None:
+        reader.report("os", None, f"one of {', '.join(REQUEST['os'].choices)}", "Add it.")
+    if not isinstance(values["uri"], str) or not _URI.fullmatch(values["uri"]):
+        reader.report("uri", values["uri"], "a connection of libvirt, such as qemu:///system", "Write it so.")
+    return reader.mistakes or GuestOptions(request, absent, values["uri"])
+
+
+def _request(reader: InputReader, values: Mapping[str, Any]) -> GuestRequest:
+    if values["network"] is not None and values["bridge"] is not None:
+        reader.report("bridge", values["bridge"], "no bridge, because network is set", "Omit one of the two.")
+    return GuestRequest(
+        name=_matching(reader, "name", values["name"], _NAME, REQUEST["name"].expected) or "",
+        os=values["os"] or LINUX,
+        devices=_devices(reader, values["devices"]),
+        memory_bytes=_memory(reader, values["memory"]),
+        cpus=_cpus(reader, values["cpus"]),
+        secure_boot=values["secure_boot"],
+        tpm=values["tpm"],
+        disk=_disk(reader, values["disk"]),
+        isos=_paths(reader, "isos", values["isos"], _PATH, _MOST_ISOS),
+        network=_matching(reader, "network", values["network"], _NETWORK, "the name of a network of libvirt, or none"),
+        bridge=_matching(reader, "bridge", values["bridge"], _INTERFACE, "the name of a bridge, such as br0"),
+        display=values["display"],
+        evdev=_paths(reader, "evdev", values["evdev"], _INPUT),
+        virtualization_based_security=values["virtualization_based_security"],
+        xml=_xml(reader, values["xml"]),
+        adopt=values["adopt"],
+        domain_type=values["type"],
+        accepted=_accepted(reader, values["accept"]),
+    )
+
+
+def _matching(reader: InputReader, path: str, value: Any, pattern: re.Pattern[str], expected: str) -> str | None:
+    if value is None or (isinstance(value, str) and pattern.fullmatch(value)):
+        return value
+    reader.report(path, value, expected, "Correct it.")
+    return None
+
+
+def _devices(reader: InputReader, items: Any) -> tuple[str, ...]:
+    names = []
+    for path, value in items:
+        if not isinstance(value, str) or value in names:
+            reader.report(path, value, "the name of a device of the host, each once", "Correct or remove it.")
+        else:
+            names.append(value)
+    return tuple(names)
+
+
+def _memory(reader: InputReader, value: Any) -> int | None:
+    size = reader.size("memory", value)
+    if size is not None and (size % _PAGE or not size):
+        reader.report("memory", value, "a multiple of 4 KiB", "Write a size such as 16G.")
+        return None
+    return size
+
+
+def _cpus(reader: InputReader, value: Any) -> tuple[int, ...] | None:
+    if value is None:
+        return None
+    text = ",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value)
+    cpus = None if isinstance(value, bool) else parse_numbers(text)
+    if not cpus:
+        reader.report("cpus", value, "CPUs of the host, such as 2-7,10-15", "Write numbers and ranges, or omit it.")
+    return cpus
+
+
+def _disk(reader: InputReader, values: Mapping[str, Any] | None) -> DiskRequest | None:
+    if values is None:
+        return None
+    expected = "the absolute path of an image or a block device"
+    path = _matching(reader, "disk.path", values["path"], _PATH, expected)
+    return DiskRequest(path, values["format"]) if path is not None else None
+
+
+def _paths(
+    reader: InputReader, option: str, items: Any, pattern: re.Pattern[str], most: int | None = None
+) -> tuple[str, ...]:
+    paths = [_matching(reader, path, value, pattern, REQUEST[option].expected) for path, value in items]
+    if most is not None and len(paths) > most:
+        reader.report(option, f"{len(paths)} paths", f"up to {most}", "Remove some of them.")
+    return tuple(dict.fromkeys(path for path in paths if path is not None))
+
+
+def _xml(reader: InputReader, value: Any) -> Element | None:
+    """Return the user's elements in a `<domain>`; they may be written with or without it."""
+    if value is None:
+        return None
+    expected = "elements of a domain, such as <devices>...</devices>"
+    text = value if isinstance(value, str) else ""
+    try:
+        root = parse_xml(text if text.lstrip().startswith(("<domain", "<?xml")) else f"<domain>{text}</domain>")
+    except XmlError as error:
+        reader.report("xml", value, expected, f"It can't be parsed: {error}.")
+        return None
+    if root.name != "domain" or root.text or not root.elements:
+        reader.report("xml", value, expected, "Write elements, without text between them.")
+        return None
+    taken = [child.name for child in root.elements if child.name in _IDENTITY]
+    if taken:
+        reader.report("xml", f"<{taken[0]}>", "no such element", f"Set the option {taken[0]} instead.")
+    return root
+
+
+def _accepted(reader: InputReader, items: Any) -> frozenset[str]:
+    for path, code in items:
+        if not isinstance(code, str) or code not in CODES:
+            reader.report(path, code, "a refusal code", f"Use one of {', '.join(sorted(CODES))}.")
+    return frozenset(code for _path, code in items if isinstance(code, str))

@@ -1,0 +1,143 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Options of the module guest: parsed, or all mistakes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest import (
+    KVM,
+    LINUX,
+    VNC,
+    WINDOWS11,
+    DiskRequest,
+    GuestRequest,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.xml_element import element
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.guest_spec import GUEST
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.parse_guest import GuestOptions, parse_guest
+
+LEAST = {"name": "g", "os": "linux"}
+
+
+def parsed(**options: Any) -> GuestOptions:
+    result = parse_guest({**LEAST, **options})
+    assert isinstance(result, GuestOptions), result
+    return result
+
+
+def test_defaults() -> None:
+    assert parsed() == (GuestRequest("g", LINUX), False, "qemu:///system")
+    assert parsed().request.domain_type == KVM
+
+
+def test_all_options() -> None:
+    result = parsed(
+        os="windows11",
+        devices=["gpu", "nic"],
+        memory="16G",
+        cpus="2-5,10",
+        secure_boot=True,
+        tpm="no",
+        disk={"path": "/a b.qcow2", "format": "raw"},
+        isos=["/srv/a.iso"],
+        bridge="br0",
+        display="vnc",
+        evdev=["/dev/input/by-id/usb-a-event-kbd"],
+        virtualization_based_security=True,
+        xml="<description>x</description>",
+        adopt=True,
+        accept="network_absent",
+        uri="qemu:///session",
+    )
+    assert result == GuestOptions(
+        GuestRequest(
+            "g",
+            WINDOWS11,
+            ("gpu", "nic"),
+            16 << 30,
+            (2, 3, 4, 5, 10),
+            secure_boot=True,
+            tpm=False,
+            disk=DiskRequest("/a b.qcow2", "raw"),
+            isos=("/srv/a.iso",),
+            bridge="br0",
+            display=VNC,
+            evdev=("/dev/input/by-id/usb-a-event-kbd",),
+            virtualization_based_security=True,
+            xml=element("domain", element("description", "x")),
+            adopt=True,
+            accepted=frozenset({"network_absent"}),
+        ),
+        False,
+        "qemu:///session",
+    )
+
+
+def test_absent_needs_a_name_alone() -> None:
+    result = parse_guest({"name": "g", "state": "absent"})
+    assert isinstance(result, GuestOptions)
+    assert (result.absent, result.request.name) == (True, "g")
+
+
+@pytest.mark.parametrize(("cpus", "expected"), [(4, (4,)), ("4,6", (4, 6)), ([2, 3], (2, 3)), (["2-3", 7], (2, 3, 7))])
+def test_cpus(cpus: Any, expected: tuple[int, ...]) -> None:
+    assert parsed(cpus=cpus).request.cpus == expected
+
+
+@pytest.mark.parametrize(
+    ("options", "mistake"),
+    [
+        ({"name": None}, "name: found None, expected a name of letters"),
+        ({"name": "a/b"}, "name: found 'a/b', expected a name of letters"),
+        ({"os": None}, "os: found None, expected one of linux, windows10, windows11"),
+        ({"os": "windows7"}, "os: found 'windows7', expected one of linux"),
+        ({"devices": [3]}, "devices[0]: found 3"),
+        ({"devices": ["gpu", "gpu"]}, "devices[1]: found 'gpu', expected the name of a device of the host, each once"),
+        ({"memory": 16}, "memory: found 16, expected a size with its unit"),
+        ({"memory": "1K"}, "memory: found '1K', expected a multiple of 4 KiB"),
+        ({"cpus": "a"}, "cpus: found 'a', expected CPUs of the host"),
+        ({"cpus": True}, "cpus: found True"),
+        ({"cpus": []}, "cpus: found []"),
+        ({"disk": {}}, "disk.path: found None"),
+        ({"disk": {"path": "a"}}, "disk.path: found 'a', expected the absolute path"),
+        ({"disk": {"path": "/a", "size": "9G"}}, "disk.size: found '9G', expected one of the keys path, format"),
+        ({"isos": ["a.iso"]}, "isos[0]: found 'a.iso', expected the absolute path of an image"),
+        ({"isos": [f"/{number}" for number in range(7)]}, "isos: found '7 paths', expected up to 6"),
+        ({"network": "a", "bridge": "b"}, "bridge: found 'b', expected no bridge"),
+        ({"network": "<x>"}, "network: found '<x>'"),
+        ({"bridge": "a" * 16}, "bridge: found"),
+        ({"evdev": ["/dev/sda"]}, "evdev[0]: found '/dev/sda', expected a path below /dev/input"),
+        ({"xml": "<devices>"}, "xml: found '<devices>', expected elements of a domain"),
+        ({"xml": "text"}, "xml: found 'text'"),
+        ({"xml": "<domain><name>other</name></domain>"}, "xml: found '<name>', expected no such element"),
+        ({"xml": 3}, "xml: found 3"),
+        ({"accept": ["everything"]}, "accept[0]: found 'everything', expected a refusal code"),
+        ({"accept": [[]]}, "accept[0]: found []"),
+        ({"uri": "qemu"}, "uri: found 'qemu', expected a connection of libvirt"),
+        ({"disks": []}, "disks: found [], expected one of the keys"),
+        ({"type": "xen"}, "type: found 'xen', expected one of kvm, qemu"),
+    ],
+)
+def test_mistakes(options: dict[str, Any], mistake: str) -> None:
+    result = parse_guest({**LEAST, **options})
+    assert isinstance(result, list)
+    assert len(result) == 1, result
+    assert result[0].startswith(mistake)
+
+
+def test_all_mistakes_at_once_by_variable() -> None:
+    result = parse_guest({"name": "/", "os": "dos", "memory": "?"}, {"memory": "guest_memory"})
+    assert isinstance(result, list)
+    assert sorted(mistake.partition(":")[0] for mistake in result) == ["guest_memory", "name", "os"]
+
+
+@given(st.fixed_dictionaries({}, optional={name: st.from_type(object) | st.text() for name in GUEST}))
+def test_no_value_raises(options: dict[str, Any]) -> None:
+    parse_guest(options)
