@@ -62,22 +62,42 @@ def run(argv: Sequence[str], limit: float = LIMIT) -> str:
     Raises:
         ToolFailed: The tool could not be run, did not end in time, or ended with a nonzero exit status.
     """
+    return _run(argv, limit, "", separate=False)
+
+
+def query(argv: Sequence[str], limit: float = LIMIT, given: str = "") -> str:
+    """Run a tool whose output is read by a program, and return it without standard error.
+
+    Args:
+        argv: The tool and its arguments.
+        limit: As for `run`.
+        given: Its standard input.
+
+    Raises:
+        ToolFailed: As `run`; the message has standard error instead of the output.
+    """
+    return _run(argv, limit, given, separate=True)
+
+
+def _run(argv: Sequence[str], limit: float, given: str, separate: bool) -> str:
     line = tool_line(argv)
     try:
-        with start(argv) as process:
-            output = _communicate(process, limit)
+        with start(
+            argv, subprocess.PIPE if separate else subprocess.STDOUT, subprocess.PIPE if given else None
+        ) as process:
+            output, errors = _communicate(process, limit, given)
     except OSError as error:
         raise ToolFailed(f"{line}: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
         raise ToolFailed(f"{line}: did not end within {limit:.0f} s, and was killed") from error
-    text = output.decode("utf-8", "replace")
     if process.returncode != 0:
-        raise ToolFailed(f"{line}: exit status {process.returncode}\n{text.strip()[-_REPORTED_OUTPUT:]}")
-    return text
+        reported = (errors or output).decode("utf-8", "replace").strip()[-_REPORTED_OUTPUT:]
+        raise ToolFailed(f"{line}: exit status {process.returncode}\n{reported}")
+    return output.decode("utf-8", "replace")
 
 
-def start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Start a tool with a clean environment, no input, and standard error merged into its output.
+def start(argv: Sequence[str], stderr: int = subprocess.STDOUT, stdin: int | None = None) -> subprocess.Popen[bytes]:
+    """Start a tool with a clean environment, by default without input and with standard error in its output.
 
     Raises:
         OSError: The tool can't be run.
@@ -86,17 +106,19 @@ def start(argv: Sequence[str]) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         list(argv),
         env=_ENVIRONMENT,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.DEVNULL if stdin is None else stdin,
         stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        stderr=stderr,
         start_new_session=True,
         cwd="/",
     )
 
 
-def _communicate(process: subprocess.Popen[bytes], limit: float) -> bytes:
+def _communicate(process: subprocess.Popen[bytes], limit: float, given: str) -> tuple[bytes, bytes]:
+    """Return the output and standard error, which is empty where it is merged into the output."""
     try:
-        return process.communicate(timeout=limit)[0]
+        output, errors = process.communicate(given.encode("utf-8") if given else None, timeout=limit)
+        return output, errors or b""
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)

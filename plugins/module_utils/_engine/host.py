@@ -11,19 +11,19 @@ from typing import Sequence
 from .._apply.transaction import Check
 from .._machine import Unreadable
 from .._machine.desired import Desired
-from .._machine.host_plan import HOST_RECORD_FILE, HostPlan, HostRecord
+from .._machine.host_plan import HOST_RECORD_FILE, HostPlan
 from .._machine.plan import Refusal
 from .._plan.boot.cmdline_change import CmdlineRequest
 from .._plan.claims import host_findings
 from .._plan.host_plan import DEVICES, OWN_FILES, owner_of, plan_absent, plan_host
-from .._plan.host_record import parse_host_record
 from .._plan.record_text import DamagedRecord
 from .._plan.refusals import refuse
 from .._probe import probe
 from .._probe.host_context import read_host_context
-from .._probe.tree import FILE_LIMIT, Tree
+from .._probe.tree import Tree
 from . import initramfs, kernel_cmdline
 from .host_outcome import Host, Parts, inspect_files, outcome, refused
+from .host_record import read_host_record
 from .outcome import Outcome
 
 
@@ -62,7 +62,7 @@ class HostRun:
         tree = Tree(self._root)
         machine, self.unreadable = probe(self._root)
         try:
-            record = _read_record(tree)
+            record = read_host_record(tree)
         except DamagedRecord as error:
             return refused(tree, (refuse("record_damaged", f"{HOST_RECORD_FILE} can't be read: {error}."),))
         own_files = [path for paths in OWN_FILES.values() for path in paths]
@@ -110,8 +110,3 @@ class HostRun:
         owners = [(owner_of(section), units) for section, units in plan.arguments.items()]
         request = CmdlineRequest(*owners[0], self._replace, self._desired.accepted, tuple(owners[1:]))
         return kernel_cmdline.inspect(host.tree, request, host.machine.boot)
-
-
-def _read_record(tree: Tree) -> HostRecord:
-    text = tree.text(HOST_RECORD_FILE, FILE_LIMIT) if tree.exists(HOST_RECORD_FILE) else None
-    return parse_host_record(text)

@@ -32,4 +32,6 @@ class RawOptionsModule(AnsibleModule):
         AnsibleModule._load_params(self)
         internal = {name: value for name, value in self.params.items() if name.startswith("_ansible_")}
         self.options = {name: value for name, value in self.params.items() if name not in internal}
-        self.params = internal
+        # A required option has a text in its place, which the options replace: the parser reports one that is missing.
+        required = {name: "" for name, option in self.argument_spec.items() if option.get("required")}
+        self.params = {**required, **internal}

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.guest_spec import GUEST
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import SECTIONS
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_selector import CLASSES, VENDORS
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.request_spec import (
@@ -76,8 +77,10 @@ def role_spec(option: Option) -> dict[str, Any]:
     return {**spec, "type": spec["type"] if spec["type"] in ("str", "path") else "raw"}
 
 
-def test_the_documentation_of_the_module_is_the_specification() -> None:
-    assert without_descriptions(DOCUMENTED, "suboptions") == without_descriptions(argument_spec(HOST), "options")
+@pytest.mark.parametrize(("module", "options"), [("host", HOST), ("guest", GUEST)])
+def test_the_documentation_of_a_module_is_the_specification(module: str, options: Mapping[str, Option]) -> None:
+    documented = documentation(module)["options"]
+    assert without_descriptions(documented, "suboptions") == without_descriptions(argument_spec(options), "options")
 
 
 @pytest.mark.parametrize("role", ROLES)

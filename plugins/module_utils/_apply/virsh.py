@@ -1,0 +1,66 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""libvirt, by its own tool: what it reports, and domains that are defined and undefined."""
+
+from __future__ import annotations
+
+from .commands import ToolFailed, query
+
+#: Seconds. The first question to a daemon has it start QEMU to ask for its capabilities.
+_LIMIT = 120.0
+_KEEP_TPM = "--keep-tpm"
+
+
+class Virsh:
+    """A connection of libvirt. All methods raise ToolFailed with the words of virsh.
+
+    Args:
+        uri: The connection, such as qemu:///system.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self._uri = uri
+
+    def _query(self, *arguments: str, given: str = "") -> str:
+        return query(["virsh", "--connect", self._uri, *arguments], _LIMIT, given)
+
+    def names(self) -> list[str]:
+        """Return the names of all domains."""
+        return self._query("list", "--all", "--name").split("\n")
+
+    def definition(self, name: str) -> str:
+        """Return the definition of a domain, as of its next start."""
+        return self._query("dumpxml", "--inactive", "--security-info", "--domain", name)
+
+    def running_definition(self, name: str) -> str:
+        """Return the definition that a running domain was started with."""
+        return self._query("dumpxml", "--domain", name)
+
+    def state(self, name: str) -> str:
+        """Return the state of a domain."""
+        return self._query("domstate", "--domain", name)
+
+    def capabilities(self, domain_type: str) -> str:
+        """Return what libvirt offers for a domain of a type on the machine type q35."""
+        return self._query("domcapabilities", "--virttype", domain_type, "--arch", "x86_64", "--machine", "q35")
+
+    def networks(self) -> tuple[str, str]:
+        """Return the names of all networks, and of those that are active."""
+        return self._query("net-list", "--all", "--name"), self._query("net-list", "--name")
+
+    def define(self, definition: str) -> None:
+        """Define a domain, or change the definition of one. libvirt refuses what its schemas do not have."""
+        self._query("define", "--validate", "--file", "/dev/stdin", given=definition)
+
+    def undefine(self, name: str) -> None:
+        """Remove the definition of a domain. The firmware's variables, the TPM's state and disks stay."""
+        arguments = ["undefine", "--domain", name, "--keep-nvram"]
+        try:
+            self._query(*arguments, _KEEP_TPM)
+        except ToolFailed as error:
+            # Before libvirt 8.9, which keeps a state that is marked as persistent.
+            if _KEEP_TPM not in str(error).partition("\n")[2]:
+                raise
+            self._query(*arguments)

@@ -1,0 +1,195 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""One pass over a guest: observe, plan, define, and observe again to verify."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Iterator, NamedTuple
+
+from .._apply import ApplyFailed, ToolFailed
+from .._apply.virsh import Virsh
+from .._machine.guest import Capabilities, Domain, GuestRequest, HostFiles, Networks
+from .._machine.host_plan import HOST_RECORD_FILE
+from .._machine.plan import Refusal
+from .._machine.xml_element import Element, XmlError, parse_xml, render
+from .._plan.guest.domain import DomainChange, Host, plan_absent, plan_present
+from .._plan.guest.mark import with_mark
+from .._plan.guest.merge import merge
+from .._plan.record_text import DamagedRecord
+from .._plan.refusals import refuse
+from .._probe import probe
+from .._probe.guest.capabilities import read_capabilities
+from .._probe.guest.domain import read_domain, read_networks
+from .._probe.guest.host_files import read_host_files
+from .._probe.tree import Tree
+from .host_record import read_host_record
+
+#: Attribute of a display (libvirt, formatdomain).
+_PASSWORD, _HIDDEN = "passwd", "********"
+_NO_NETWORKS = Networks(frozenset(), frozenset())
+
+
+class Observation(NamedTuple):
+    """A guest as it is, and the change that is due."""
+
+    change: DomainChange
+    is_running: bool
+    restart_required: bool  # whether the running guest differs from what is planned for its next start
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """Why nothing is changed."""
+        return self.change.refusals
+
+
+class GuestRun:
+    """One run.
+
+    Args:
+        request: The request; of one to remove, the name alone matters.
+        absent: Whether the domain is removed, or returned as it was.
+        virsh: The connection of libvirt.
+        root: Folder of the host's files; `/` except in tests.
+    """
+
+    def __init__(self, request: GuestRequest, absent: bool, virsh: Virsh, root: str = "/") -> None:
+        self._request = request
+        self._absent = absent
+        self._virsh = virsh
+        self._root = root
+
+    def observe(self) -> Observation:
+        """Plan the request for the host and the domain as they are."""
+        try:
+            domain = self._domain()
+        except ToolFailed as error:
+            return self._refused(refuse("libvirt_absent", f"{self._request.name}: {error}"))
+        if self._absent:
+            return self._observation(plan_absent(self._request.name, domain), domain)
+        host = self._host()
+        if not isinstance(host, Host):
+            return self._refused(host)
+        return self._observation(plan_present(host, self._request, domain), domain)
+
+    def _observation(self, change: DomainChange, domain: Domain | None) -> Observation:
+        is_running = domain is not None and domain.is_running
+        restart = is_running and not change.refusals and (change.is_due or self._is_outdated(change))
+        return Observation(change, is_running, restart)
+
+    def _is_outdated(self, change: DomainChange) -> bool:
+        """Tell whether the running guest was started before its definition was changed."""
+        if change.plan is None:
+            return False
+        try:
+            running = parse_xml(self._virsh.running_definition(self._request.name))
+        except (ToolFailed, XmlError):  # it ended meanwhile
+            return False
+        return merge(running, change.plan.settings) != running
+
+    @staticmethod
+    def _refused(refusal: Refusal) -> Observation:
+        return Observation(DomainChange(None, None, (refusal,)), is_running=False, restart_required=False)
+
+    def _domain(self) -> Domain | None:
+        name = self._request.name
+        if name not in self._virsh.names():
+            return None
+        domain = read_domain(self._virsh.definition(name), self._virsh.state(name))
+        if domain is None:
+            raise ToolFailed(f"the definition that libvirt has of {name} can't be parsed")
+        return domain
+
+    def _host(self) -> Host | Refusal:
+        tree = Tree(self._root)
+        capabilities = self._capabilities()
+        if not isinstance(capabilities, Capabilities):
+            return capabilities
+        try:
+            record = read_host_record(tree)
+        except DamagedRecord as error:
+            return refuse("record_damaged", f"{HOST_RECORD_FILE} can't be read: {error}.")
+        return Host(probe(self._root).host, record, capabilities, self._files(tree), self._networks())
+
+    def _capabilities(self) -> Capabilities | Refusal:
+        kind = self._request.domain_type
+        try:
+            text = self._virsh.capabilities(kind)
+        except ToolFailed as error:
+            seen = f"{self._request.name}: libvirt can't run domains of the type {kind} on this host: {error}"
+            return refuse("libvirt_absent", seen, remedy="Install QEMU for x86, and load the modules of KVM.")
+        capabilities = read_capabilities(text)
+        if capabilities is None:
+            return refuse("libvirt_absent", f"{self._request.name}: what virsh domcapabilities prints can't be parsed")
+        return capabilities
+
+    def _files(self, tree: Tree) -> HostFiles:
+        request = self._request
+        paths = [*request.isos, *request.evdev]
+        return read_host_files(tree, [*paths, request.disk.path] if request.disk is not None else paths)
+
+    def _networks(self) -> Networks:
+        if self._request.bridge is not None:
+            return _NO_NETWORKS
+        try:
+            return read_networks(*self._virsh.networks())
+        except ToolFailed:  # without the driver for networks, libvirt has none
+            return _NO_NETWORKS
+
+    def apply(self, observation: Observation) -> Observation:
+        """Define or undefine the domain, and return the state after it.
+
+        Raises:
+            ApplyFailed: libvirt refused it, or stored something else. The domain is as it was before.
+        """
+        name, change = self._request.name, observation.change
+        try:
+            if change.after is None:
+                self._virsh.undefine(name)
+            else:
+                self._virsh.define(render(change.after))
+        except ToolFailed as error:
+            raise ApplyFailed(f"{name}: {error}") from error
+        last = self.observe()
+        due = _still_due(last)
+        if due:
+            raise ApplyFailed(f"{name}: libvirt does not show the result. {due}{self._restored(change)}")
+        return last
+
+    def _restored(self, change: DomainChange) -> str:
+        """Give the domain its former definition back, and return the sentence that says so."""
+        name = self._request.name
+        try:
+            if change.before is None:
+                self._virsh.undefine(name)
+            else:
+                self._virsh.define(render(change.before))
+        except ToolFailed as error:
+            return f"\nIt could not be restored: {error}"
+        return "\nThe domain is as it was."
+
+
+def _still_due(last: Observation) -> str:
+    """Return what is left to do after a change; "" if nothing is."""
+    if last.refusals:
+        return "; ".join(refusal.seen for refusal in last.refusals)
+    return f"Still due:\n{''.join(difference(last.change))}" if last.change.is_due else ""
+
+
+def difference(change: DomainChange) -> Iterator[str]:
+    """Yield the lines of a unified diff."""
+    before, after = shown(change.before).splitlines(True), shown(change.after).splitlines(True)
+    return difflib.unified_diff(before, after, "before", "after")
+
+
+def shown(domain: Element | None) -> str:
+    """Return a domain for the user: without the mark, which repeats what it consists of, and without passwords."""
+    return "" if domain is None else render(_without_passwords(with_mark(domain, None)))
+
+
+def _without_passwords(part: Element) -> Element:
+    attributes = ((name, _HIDDEN if name == _PASSWORD else value) for name, value in part.attributes)
+    children = (_without_passwords(child) if isinstance(child, Element) else child for child in part.children)
+    return Element(part.name, tuple(attributes), tuple(children))

@@ -1,0 +1,94 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The module `guest`: define a domain of libvirt with the devices, memory and CPUs of this host."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, NoReturn, Sequence
+
+from ansible.module_utils.basic import AnsibleModule
+
+from .._apply import ApplyFailed, Busy, locked
+from .._apply.virsh import Virsh
+from .._engine.guest import GuestRun, Observation, shown
+from .._machine import to_json
+from .._machine.guest import DomainPlan
+from .._machine.xml_element import Element
+from .._plan.guest.guest_spec import GUEST
+from .._plan.guest.parse_guest import parse_guest
+from .._plan.refusal_text import refusal_text
+from .._plan.request_spec import argument_spec
+from .raw_options import RawOptionsModule
+
+
+def run_guest() -> NoReturn:
+    """Define the domain, or remove it, or fail with the reasons."""
+    module = RawOptionsModule(argument_spec=argument_spec(GUEST), supports_check_mode=True)
+    options = parse_guest(module.options)
+    if isinstance(options, list):
+        module.fail_json(msg="\n".join(options))
+    run = GuestRun(options.request, options.absent, Virsh(options.uri))
+    if module.check_mode:
+        observation = run.observe()
+        _exit(module, observation, observation)
+    if os.geteuid() != 0:
+        module.fail_json(
+            msg="Defining guests requires root. Set become: true, or use check mode to see what would change."
+        )
+    try:
+        with locked():
+            observation = run.observe()
+            last = run.apply(observation) if observation.change.is_due else observation
+    except (ApplyFailed, Busy) as error:
+        module.fail_json(msg=str(error), refusals=[])
+    _exit(module, observation, last)
+
+
+def _exit(module: AnsibleModule, observation: Observation, last: Observation) -> NoReturn:
+    change = observation.change
+    values = {
+        "refusals": to_json(change.refusals),
+        "running": observation.is_running,
+        "restart_required": last.restart_required,
+        **_plan_values(change.plan, change.notes),
+    }
+    if change.refusals:
+        module.fail_json(msg=refusal_text(change.refusals), **values)
+    end = change.after if module.check_mode or change.after is None else last.change.before
+    module.exit_json(
+        changed=change.is_due,
+        uuid=_uuid(end or change.before),
+        definition=shown(end),
+        diff=[_diff(module, observation)] if change.is_due else [],
+        **values,
+    )
+
+
+def _plan_values(plan: DomainPlan | None, notes: Sequence[str]) -> dict[str, Any]:
+    if plan is None:
+        return {"devices": {}, "vcpus": [], "memory_bytes": None, "notes": list(notes)}
+    return {
+        "devices": {name: list(addresses) for name, addresses in plan.devices.items()},
+        "vcpus": list(plan.pins),
+        "memory_bytes": plan.memory_bytes,
+        "notes": [*plan.notes, *notes],
+    }
+
+
+def _uuid(domain: Element | None) -> str | None:
+    uuid = domain.first("uuid") if domain is not None else None
+    return uuid.text if uuid is not None else None
+
+
+def _diff(module: AnsibleModule, observation: Observation) -> dict[str, str]:
+    header = f"domain {module.params['name']}"
+    change = observation.change
+    return {
+        "before_header": header,
+        "after_header": header,
+        "before": shown(change.before),
+        "after": shown(change.after),
+    }

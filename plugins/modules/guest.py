@@ -1,0 +1,312 @@
+#!/usr/bin/python
+
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Define a guest of libvirt with the host's devices, memory and CPUs."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: guest
+short_description: Define a guest of libvirt with the host's devices, memory and CPUs
+version_added: 0.1.0
+author:
+  - The vfio.workstation contributors (@vfio-workstation)
+description:
+  - Plans a domain from what the host has for guests, which M(vfio.workstation.host) configured, and defines it with
+    C(virsh define --validate), or refuses with every reason at once and changes nothing.
+  - Devices are named as in O(vfio.workstation.host#module:devices). Their addresses come from the host's record. A
+    device that has moved is followed, and one that was replaced by another is refused.
+  - Each vCPU is pinned to one CPU that is kept for guests, so that threads of a core in the guest are threads of a core
+    on the host. The guest sees the packages, L3 caches and NUMA nodes that its CPUs have. The memory is in huge pages
+    on the nodes of the CPUs. All functions of a card are in one slot behind a root port of its own.
+  - Windows gets UEFI, the enlightenments of Hyper-V that QEMU and KVM on this host offer, and clocks that suit it.
+    Windows 11 also gets Secure Boot and a TPM.
+  - Manages the elements and attributes that it sets, and no others. Foreign elements stay. An edit of a managed element
+    is undone by the next run, and is shown in diff mode. What was there before is recorded in the C(<metadata>) of the
+    domain.
+  - Never starts or stops a guest. What changes in the definition of a running guest takes effect when it is shut down
+    and started again.
+extends_documentation_fragment:
+  - vfio.workstation.attributes
+  - vfio.workstation.attributes.changes
+options:
+  name:
+    description:
+      - The name of the domain. Letters, digits, and C(_), C(.) and C(-).
+    type: str
+    required: true
+  os:
+    description:
+      - The operating system of the guest. Required if O(state=present).
+    type: str
+    choices: [linux, windows10, windows11]
+  devices:
+    description:
+      - The names of the host's devices that the guest gets. Several guests may have the same device, as long as they
+        don't run at the same time.
+    type: list
+    elements: str
+    default: []
+  memory:
+    description:
+      - The memory of the guest, such as V(16G). By default all huge pages on the NUMA nodes of its CPUs.
+      - On a host without huge pages, the guest is on ordinary memory, and this option is required.
+    type: str
+  cpus:
+    description:
+      - The CPUs of the host that the guest runs on, such as V(2-7,10-15), as whole cores. They must be kept for guests.
+        By default all that are kept for guests; of a hybrid processor, those with the most threads for each core.
+    type: raw
+  secure_boot:
+    description:
+      - Whether Secure Boot is on, with the keys of Microsoft enrolled. By default only for V(windows11). Can't be
+        changed afterwards.
+    type: bool
+  tpm:
+    description:
+      - Whether the guest has a TPM 2.0, emulated by swtpm. By default only for V(windows11).
+    type: bool
+  disk:
+    description:
+      - The disk of the guest, on virtio with an I/O thread of its own. The first in the boot order.
+    type: dict
+    suboptions:
+      path:
+        description:
+          - The absolute path of an existing image, or of a block device, best one below C(/dev/disk/by-id).
+        type: path
+        required: true
+      format:
+        description:
+          - The format of the image. By default V(raw) for a block device, and V(qcow2) for a file.
+        type: str
+        choices: [qcow2, raw]
+  isos:
+    description:
+      - The absolute paths of images for CD drives, such as the installation medium and the virtio drivers for Windows.
+        The guest boots from the first one while its disk has no boot loader.
+    type: list
+    elements: path
+    default: []
+  network:
+    description:
+      - The network of libvirt that the guest is in, or V(none). By default V(default). Mutually exclusive with
+        O(bridge).
+    type: str
+  bridge:
+    description:
+      - The bridge of the host that the guest is connected to, such as V(br0), instead of a network of libvirt.
+    type: str
+  display:
+    description:
+      - The virtual display, which can be reached from the host itself alone. V(none) leaves the guest with the display
+        of its own GPU. By default V(vnc).
+    type: str
+    choices: [vnc, spice, none]
+  evdev:
+    description:
+      - The paths of keyboards and mice of the host below C(/dev/input/by-id) that the guest shares. Both Ctrl keys at
+        once switch between host and guest.
+    type: list
+    elements: path
+    default: []
+  virtualization_based_security:
+    description:
+      - Whether Windows can use virtualization-based security (memory integrity, Credential Guard), Hyper-V and WSL 2.
+        Requires nested virtualization on the host.
+      - Costs speed. Nesting switches the hardware acceleration of interrupts (APICv, AVIC) off in the guest. For that
+        reason, V(false) hides nested virtualization from Windows, which would use it by itself otherwise.
+    type: bool
+    default: false
+  xml:
+    description:
+      - Further elements of libvirt to merge into the domain, such as V(<devices><shmem name='x'>...</shmem></devices>).
+        An element that is also planned is changed as written here.
+    type: str
+  adopt:
+    description:
+      - Whether to manage a domain of this name that was created by other means. Of such a domain, CPUs, memory, clocks,
+        enlightenments and O(devices) are managed. Firmware, TPM, disks, network and display are managed only as far as
+        the options for them are set.
+      - O(state=absent) returns the domain as it was.
+    type: bool
+    default: false
+  type:
+    description:
+      - V(kvm) runs the guest on the processor. V(qemu) emulates a processor, which is slow, and is for tests.
+    type: str
+    choices: [kvm, qemu]
+    default: kvm
+  accept:
+    description:
+      - Refusal codes to override, such as V(network_absent).
+    type: list
+    elements: str
+    default: []
+  state:
+    description:
+      - V(present) defines the domain. V(absent) removes a domain that this module created, and returns one that it
+        adopted as it was. Other domains stay. Disks, the variables of the firmware and the state of the TPM are never
+        deleted.
+    type: str
+    choices: [present, absent]
+    default: present
+  uri:
+    description:
+      - The connection of libvirt.
+    type: str
+    default: qemu:///system
+requirements:
+  - libvirt 6.0 or later with virsh, on the managed host
+  - QEMU for x86, OVMF; for a TPM, swtpm
+notes:
+  - Windows itself was not run with the domains that this module defines. They were validated and defined by libvirt.
+  - Keeps no files. The domain itself has the record, in C(<metadata>).
+  - libvirt gives a new domain its UUID and the MAC address of its network interface. They stay, as does the version of
+    the machine type. Windows notices other values, and may have to be activated again.
+seealso:
+  - module: vfio.workstation.host
+  - name: libvirt, the format of domains
+    description: The meaning of every element.
+    link: https://libvirt.org/formatdomain.html
+"""
+
+EXAMPLES = r"""
+- name: Define a guest for Windows 11 that gets the GPU, and is installed from an image
+  vfio.workstation.guest:
+    name: windows
+    os: windows11
+    devices: [gpu]
+    disk:
+      path: /var/lib/libvirt/images/windows.qcow2
+    isos:
+      - /srv/iso/windows-11.iso
+      - /srv/iso/virtio-win.iso
+  become: true
+
+- name: Give a Linux guest a part of the memory and of the CPUs
+  vfio.workstation.guest:
+    name: build
+    os: linux
+    memory: 8G
+    cpus: 2-5,10-13
+    disk:
+      path: /dev/disk/by-id/nvme-WD_BLACK_SN850X_1234-part3
+    bridge: br0
+    display: none
+  become: true
+
+- name: Show what tuning a guest of virt-manager would change
+  vfio.workstation.guest:
+    name: win10
+    os: windows10
+    devices: [gpu]
+    adopt: true
+  become: true
+  check_mode: true
+  diff: true
+
+- name: Share memory with Looking Glass in the guest
+  vfio.workstation.guest:
+    name: windows
+    os: windows11
+    devices: [gpu]
+    display: spice
+    xml: |
+      <devices>
+        <shmem name='looking-glass'>
+          <model type='ivshmem-plain'/>
+          <size unit='M'>64</size>
+        </shmem>
+      </devices>
+  become: true
+
+- name: Return an adopted guest as it was, or remove one that the module created
+  vfio.workstation.guest:
+    name: win10
+    state: absent
+  become: true
+"""
+
+RETURN = r"""
+uuid:
+  description: The UUID of the domain. V(null) in check mode for a new one, and if there is no domain.
+  returned: success
+  type: str
+  sample: 8b1a9953-c461-4f1e-9d7a-1c2b3a4d5e6f
+definition:
+  description:
+    - The definition of the domain at the end of the run, in check mode as planned, without the record in its
+      C(<metadata>) and with passwords hidden. Empty if there is no domain.
+  returned: success
+  type: str
+  sample: "<domain type='kvm'>..."
+devices:
+  description: The functions on the host that the guest gets, by the names of devices.
+  returned: success, and when refused
+  type: dict
+  sample:
+    gpu: ["0000:41:00.0", "0000:41:00.1"]
+vcpus:
+  description: The CPU of the host that each vCPU is pinned to, by the number of the vCPU.
+  returned: success, and when refused
+  type: list
+  elements: int
+  sample: [2, 10, 3, 11]
+memory_bytes:
+  description: The memory of the guest. V(null) if nothing is planned.
+  returned: success, and when refused
+  type: int
+  sample: 17179869184
+running:
+  description: Whether the guest was running.
+  returned: success, and when refused
+  type: bool
+  sample: false
+restart_required:
+  description: Whether the guest runs with an earlier definition, until it is shut down and started again.
+  returned: success, and when refused
+  type: bool
+  sample: false
+notes:
+  description: Further information, such as what keeps the guest from starting at the moment.
+  returned: success, and when refused
+  type: list
+  elements: str
+  sample: ["the network default is not active: start it with `virsh net-start default`"]
+refusals:
+  description: Why the run was refused. Empty if it was not.
+  returned: success, and when refused or failed
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: The refusal code, a stable name of the reason.
+      type: str
+      sample: device_not_provisioned
+    seen:
+      description: What was found.
+      type: str
+      sample: "windows: the host has no device gpu2 for guests; it has gpu"
+    danger:
+      description: Why it is dangerous.
+      type: str
+      sample: The device is on a driver of the host; the guest could not start, or would take it from the host.
+    remedy:
+      description: What to do about it.
+      type: str
+      sample: Request the device in devices of the host, reboot it if necessary, and run this again.
+"""
+
+from ansible_collections.vfio.workstation.plugins.module_utils._run.guest import run_guest
+
+
+def main() -> None:
+    run_guest()
+
+
+if __name__ == "__main__":
+    main()

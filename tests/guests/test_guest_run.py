@@ -1,0 +1,227 @@
+# Copyright: (c) 2026, the vfio.workstation contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A pass over a guest with the real libvirt, on a described machine that was provisioned."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ansible_collections.vfio.workstation.plugins.module_utils._apply import ApplyFailed
+from ansible_collections.vfio.workstation.plugins.module_utils._apply.virsh import Virsh
+from ansible_collections.vfio.workstation.plugins.module_utils._engine.guest import GuestRun, Observation, shown
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest import (
+    LINUX,
+    WINDOWS11,
+    DiskRequest,
+    GuestRequest,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HOST_RECORD_FILE
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.xml_element import element, parse_xml
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_record import render_host_record
+from ansible_collections.vfio.workstation.tests.guests.daemon import Libvirt
+from ansible_collections.vfio.workstation.tests.guests.hosts import DISK, DOMAIN_TYPE, provisioned
+
+#: As virt-manager makes one, without what libvirt fills in.
+FOREIGN = """
+<domain type='qemu'>
+  <name>theirs</name>
+  <title>A guest of somebody</title>
+  <metadata>
+    <libosinfo:libosinfo xmlns:libosinfo="http://libosinfo.org/xmlns/libvirt/domain/1.0">
+      <libosinfo:os id="http://microsoft.com/win/11"/>
+    </libosinfo:libosinfo>
+  </metadata>
+  <memory unit='MiB'>256</memory>
+  <vcpu placement='static'>1</vcpu>
+  <os><type arch='x86_64' machine='q35'>hvm</type><boot dev='hd'/></os>
+  <features><acpi/><apic/><hyperv mode='custom'><relaxed state='off'/></hyperv></features>
+  <cpu mode='custom'><model>qemu64</model></cpu>
+  <clock offset='utc'><timer name='rtc' tickpolicy='delay'/></clock>
+  <devices>
+    <disk type='file' device='cdrom'><target dev='sda' bus='sata'/><readonly/></disk>
+    <controller type='usb' index='0' model='qemu-xhci'/>
+    <input type='tablet' bus='usb'/>
+    <graphics type='vnc' autoport='yes' passwd='secret'/>
+    <video><model type='vga'/></video>
+    <memballoon model='virtio'/>
+  </devices>
+</domain>
+"""
+
+Start = Callable[..., GuestRun]
+
+
+@pytest.fixture
+def host(tmp_path: Path) -> Path:
+    """The files of a workstation with a GPU on vfio-pci, eight pages of 1 GiB and six cores for guests."""
+    root = tmp_path / "host"
+    record = provisioned("amd-desktop", root).record
+    for path, content in ((HOST_RECORD_FILE, render_host_record(record)), (DISK, "")):
+        (root / path[1:]).parent.mkdir(parents=True, exist_ok=True)
+        (root / path[1:]).write_text(content)
+    return root
+
+
+@pytest.fixture
+def start(host: Path, libvirt: Libvirt) -> Start:
+    """A function that returns a run for a guest."""
+
+    def run(name: str = "guest", system: str = WINDOWS11, *, absent: bool = False, **options: Any) -> GuestRun:
+        usual = {"devices": ("gpu",), "disk": DiskRequest(DISK), "network": "none", "domain_type": DOMAIN_TYPE}
+        request = GuestRequest(name, system, **{**usual, **options})
+        return GuestRun(request, absent, Virsh(libvirt.uri), str(host))
+
+    return run
+
+
+def done(run: GuestRun) -> Observation:
+    """Carry out what is due; something must be."""
+    observation = run.observe()
+    assert observation.refusals == ()
+    assert observation.change.is_due
+    return run.apply(observation)
+
+
+def lines(libvirt: Libvirt) -> list[str]:
+    """Return the lines of the definition without their order: libvirt sorts controllers anew."""
+    return sorted(libvirt.definition("guest").splitlines())
+
+
+def codes(observation: Observation) -> list[str]:
+    return [refusal.code for refusal in observation.refusals]
+
+
+def test_a_guest_is_defined_once(start: Start, libvirt: Libvirt) -> None:
+    run = start()
+    planned = run.observe()
+    assert libvirt.virsh("list", "--all", "--name").split() == []
+    last = run.apply(planned)
+    assert not last.change.is_due
+    definition = libvirt.definition("guest")
+    assert "managed='no'" in definition
+    assert not start().observe().change.is_due
+    assert libvirt.definition("guest") == definition
+
+
+def test_an_edit_is_undone_and_an_addition_stays(start: Start, libvirt: Libvirt, tmp_path: Path) -> None:
+    done(start())
+    definition, before = libvirt.definition("guest"), lines(libvirt)
+    edited = definition.replace("managed='no'", "managed='yes'").replace("</name>", "</name><title>mine</title>")
+    libvirt.define(tmp_path / "edited.xml", edited)
+    done(start())
+    assert lines(libvirt) == sorted([*before, "  <title>mine</title>"])
+
+
+def test_a_request_changes(start: Start, libvirt: Libvirt) -> None:
+    done(start())
+    uuid = libvirt.virsh("domuuid", "guest")
+    done(start(devices=(), disk=None, memory_bytes=4 << 30, display="none"))
+    definition = parse_xml(libvirt.definition("guest"))
+    for kind in ("hostdev", "disk", "graphics"):
+        assert list(definition.all("devices", kind)) == []
+    assert libvirt.virsh("domuuid", "guest") == uuid
+    assert not start(devices=(), disk=None, memory_bytes=4 << 30, display="none").observe().change.is_due
+
+
+def test_a_guest_is_removed_and_nothing_else(start: Start, libvirt: Libvirt, host: Path) -> None:
+    done(start())
+    run = start(absent=True)
+    done(run)
+    assert libvirt.virsh("list", "--all", "--name").split() == []
+    assert (host / DISK[1:]).exists()
+    assert not run.observe().change.is_due
+
+
+def test_a_foreign_guest_is_refused(start: Start, libvirt: Libvirt, tmp_path: Path) -> None:
+    libvirt.define(tmp_path / "theirs.xml", FOREIGN)
+    assert codes(start("theirs").observe()) == ["domain_is_not_ours"]
+    observation = start("theirs", absent=True).observe()
+    assert (codes(observation), observation.change.is_due) == ([], False)
+
+
+@pytest.mark.parametrize("system", [LINUX, WINDOWS11])
+def test_an_adopted_guest_is_returned_byte_for_byte(
+    system: str, start: Start, libvirt: Libvirt, tmp_path: Path
+) -> None:
+    libvirt.define(tmp_path / "theirs.xml", FOREIGN)
+    before = libvirt.virsh("dumpxml", "--inactive", "--security-info", "theirs")
+    options: dict[str, Any] = {"disk": None, "network": None, "domain_type": "qemu"}
+    done(start("theirs", system, adopt=True, tpm=True, **options))
+    tuned = parse_xml(libvirt.definition("theirs"))
+    assert tuned.first("memoryBacking", "hugepages") is not None
+    assert not start("theirs", system, tpm=True, **options).observe().change.is_due
+    done(start("theirs", system, devices=(), **options))  # another request in between
+    done(start("theirs", absent=True))
+    assert libvirt.virsh("dumpxml", "--inactive", "--security-info", "theirs") == before
+    assert not start("theirs", absent=True).observe().change.is_due
+
+
+def test_a_running_guest_is_not_touched(start: Start, libvirt: Libvirt, tmp_path: Path) -> None:
+    libvirt.define(tmp_path / "theirs.xml", FOREIGN)
+    libvirt.virsh("start", "--paused", "theirs")
+    try:
+        options: dict[str, Any] = {"disk": None, "network": None, "domain_type": "qemu", "devices": ()}
+        run = start("theirs", LINUX, adopt=True, **options)
+        planned = run.observe()
+        assert (planned.is_running, planned.restart_required) == (True, True)
+        last = run.apply(planned)
+        assert (last.change.is_due, last.restart_required) == (False, True)
+        assert libvirt.virsh("domstate", "theirs").strip() == "paused"
+        assert "<vcpu placement='static'>1</vcpu>" in libvirt.virsh("dumpxml", "theirs")
+        done(start("theirs", absent=True))
+        assert libvirt.virsh("domstate", "theirs").strip() == "paused"
+    finally:
+        libvirt.virsh("destroy", "theirs")
+
+
+def test_what_libvirt_refuses_changes_nothing(start: Start, libvirt: Libvirt) -> None:
+    invalid = element("domain", element("devices", element("shmem", name="lg")), element("nonsense"))
+    run = start(xml=invalid)
+    with pytest.raises(ApplyFailed, match="XML document failed to validate against schema"):
+        run.apply(run.observe())
+    assert libvirt.virsh("list", "--all", "--name").split() == []
+    done(start())
+    definition = libvirt.definition("guest")
+    run = start(xml=invalid)
+    with pytest.raises(ApplyFailed):
+        run.apply(run.observe())
+    assert libvirt.definition("guest") == definition
+
+
+def test_what_libvirt_stores_otherwise_is_undone(start: Start, libvirt: Libvirt) -> None:
+    """libvirt stores another value than the requested one: the next run would define it again."""
+    done(start())
+    definition = lines(libvirt)
+    run = start(xml=element("domain", element("memory", "8388607", unit="KiB")))
+    with pytest.raises(ApplyFailed, match=r"(?s)does not show the result.*8388607.*The domain is as it was"):
+        run.apply(run.observe())
+    assert lines(libvirt) == definition
+
+
+def test_without_libvirt(host: Path, tmp_path: Path) -> None:
+    for uri in (f"qemu+unix:///session?socket={tmp_path}/none", "nonsense:///x"):
+        observation = GuestRun(GuestRequest("guest"), False, Virsh(uri), str(host)).observe()
+        assert codes(observation) == ["libvirt_absent"]
+        assert "error: failed to connect to the hypervisor" in observation.refusals[0].seen
+
+
+def test_a_damaged_record(start: Start, host: Path) -> None:
+    (host / HOST_RECORD_FILE[1:]).write_text("{")
+    assert codes(start().observe()) == ["record_damaged"]
+
+
+def test_a_host_that_was_not_provisioned(start: Start, host: Path) -> None:
+    (host / HOST_RECORD_FILE[1:]).unlink()
+    assert codes(start().observe()) == ["device_not_provisioned", "guest_cpus_exceed_plan"]
+
+
+def test_passwords_are_not_shown(libvirt: Libvirt, tmp_path: Path) -> None:
+    libvirt.define(tmp_path / "theirs.xml", FOREIGN)
+    definition = Virsh(libvirt.uri).definition("theirs")
+    assert "passwd='secret'" in definition
+    assert "secret" not in shown(parse_xml(definition))
