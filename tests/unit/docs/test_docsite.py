@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
 import yaml
 
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.refusals import CODES
@@ -42,3 +43,28 @@ def test_the_guest_of_the_example_is_well_formed_and_pins_each_of_its_cpus() -> 
     assert [pin.get("vcpu") for pin in domain.iter("vcpupin")] == [str(number) for number in range(threads)]
     assert len({pin.get("cpuset") for pin in domain.iter("vcpupin")}) == threads
     assert [device.get("managed") for device in domain.iter("hostdev")] == ["no", "no"]
+
+
+PICTURES = sorted((DOCSITE / "rst").glob("*.svg"))
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_every_picture_is_on_a_page_with_a_text_in_its_place() -> None:
+    shown = re.findall(r"^\.\. figure:: (\S+)\n    :alt: \S", "".join(PAGES.values()), re.MULTILINE)
+    assert sorted(shown) == [path.name for path in PICTURES]
+
+
+@pytest.mark.parametrize("path", PICTURES, ids=lambda path: str(path.stem))
+def test_a_picture_is_readable_by_everybody(path: Path) -> None:
+    picture = ElementTree.parse(path).getroot()
+    title, description = picture.find(f"{SVG}title"), picture.find(f"{SVG}desc")
+    assert title is not None
+    assert description is not None
+    assert picture.get("role") == "img"
+    assert str(picture.get("aria-labelledby")).split() == [title.get("id"), description.get("id")]
+    # Both color schemes, on a background of its own. Variables of CSS are unknown to most programs but browsers.
+    style = picture.findtext(f"{SVG}style") or ""
+    assert "prefers-color-scheme: dark" in style
+    assert "var(" not in style
+    classes = {name for element in picture.iter() for name in str(element.get("class", "")).split()}
+    assert classes == set(re.findall(r"^    \.(\w+) \{", style, re.MULTILINE)) | ({"tip"} & classes)
