@@ -11,6 +11,7 @@ import typing as t
 from ansible.plugins.action.normal import ActionModule as NormalAction
 
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_host
+from ansible_collections.vfio.workstation.plugins.plugin_utils._become import run_with_or_without_root
 from ansible_collections.vfio.workstation.plugins.plugin_utils._variables import option_names, variable_mistakes
 
 
@@ -24,5 +25,4 @@ class ActionModule(NormalAction):
         ]
         if mistakes:
             return {"failed": True, "changed": False, "msg": "\n".join(mistakes)}
-        result: dict[str, t.Any] = NormalAction.run(self, tmp, task_vars)
-        return result
+        return run_with_or_without_root(self, variables, lambda: NormalAction.run(self, tmp, task_vars))

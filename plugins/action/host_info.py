@@ -10,6 +10,7 @@ import typing as t
 
 from ansible.plugins.action.normal import ActionModule as NormalAction
 
+from ansible_collections.vfio.workstation.plugins.plugin_utils._become import run_with_or_without_root
 from ansible_collections.vfio.workstation.plugins.plugin_utils._variables import variable_mistakes
 
 
@@ -18,5 +19,4 @@ class ActionModule(NormalAction):
         mistakes = variable_mistakes(task_vars or {}, self._templar.template)
         if mistakes:
             return {"failed": True, "changed": False, "msg": "\n".join(mistakes)}
-        result: dict[str, t.Any] = NormalAction.run(self, tmp, task_vars)
-        return result
+        return run_with_or_without_root(self, task_vars or {}, lambda: NormalAction.run(self, tmp, task_vars))

@@ -63,6 +63,7 @@ _value:
         - "V(incomplete): configured and staged, but not everything is active. The host was booted with the
           configuration, so a reboot alone will not help."
         - "V(unknown): configured and staged; whether everything is active is unknown."
+        - "V(partial): the module ran without root, so that it is unknown whether a run would change something."
         - "V(active): everything requested is active."
         - "V(unmanaged): no configuration was requested."
       type: str

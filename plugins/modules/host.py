@@ -535,6 +535,25 @@ images:
   type: list
   elements: dict
   sample: []
+unreadable:
+  description: Files that exist and could not be read without root, so that the result is incomplete. Empty with root.
+  returned: success, and when refused
+  type: list
+  elements: dict
+  contains:
+    path:
+      description: Path of the file.
+      type: str
+      sample: /boot/grub/grub.cfg
+    error:
+      description: The system's error message.
+      type: str
+      sample: Permission denied
+    values:
+      description: Values of M(vfio.workstation.host_info) that may be missing or less certain because of it.
+      type: list
+      elements: str
+      sample: [boot.kernels]
 steps:
   description: The steps that were carried out, or in check mode would be, in their order and with their reasons.
   returned: success

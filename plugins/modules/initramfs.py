@@ -189,6 +189,12 @@ refusals:
       danger: That kernel would boot without the module.
       remedy: Install the package with the kernel's modules, or remove that kernel.
       because: null
+unreadable:
+  description: Files that exist and could not be read without root, as M(vfio.workstation.host) returns them.
+  returned: success, and when refused
+  type: list
+  elements: dict
+  sample: []
 steps:
   description: The steps that store files and rebuild images, as M(vfio.workstation.host) returns them.
   returned: success

@@ -185,6 +185,12 @@ refusals:
       remedy: >-
         Remove the other argument, or set conflicts=replace, which sets it aside while the requested one is present.
       because: null
+unreadable:
+  description: Files that exist and could not be read without root, as M(vfio.workstation.host) returns them.
+  returned: success, and when refused
+  type: list
+  elements: dict
+  sample: []
 steps:
   description: The steps that change entries and boot menus, as M(vfio.workstation.host) returns them.
   returned: success

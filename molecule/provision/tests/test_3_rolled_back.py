@@ -64,7 +64,7 @@ def test_what_is_in_the_boot_chain_is_refused_by_file_and_line() -> None:
     twins.check_output("echo '# mine' >%s", FOREIGN)
     played = play("provision", workstation_hosts="provisioned", workstation_arguments=["{{ contradiction }}"])
     assert sorted(played.failures) == sorted(PROVISIONED)
-    table = " ".join(" ".join(played.printed("Report refusals")).split())
+    table = " ".join(" ".join(played.printed("Report the state of each request")).split())
     for name in PROVISIONED:
         assert played.failures[name].startswith("refused; nothing was changed. ["), name
         assert MACHINES[name]["contradiction"] in table

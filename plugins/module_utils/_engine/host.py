@@ -18,7 +18,7 @@ from .._plan.claims import host_findings
 from .._plan.host_plan import DEVICES, OWN_FILES, owner_of, plan_absent, plan_host
 from .._plan.record_text import DamagedRecord
 from .._plan.refusals import refuse
-from .._probe import probe
+from .._probe import read_machine
 from .._probe.host_context import read_host_context
 from .._probe.tree import Tree
 from . import initramfs, kernel_cmdline
@@ -60,7 +60,7 @@ class HostRun:
     def observe(self) -> Outcome:
         """Plan the request for the machine as it is."""
         tree = Tree(self._root)
-        machine, self.unreadable = probe(self._root)
+        machine, self.unreadable = read_machine(tree)
         try:
             record = read_host_record(tree)
         except DamagedRecord as error:

@@ -19,7 +19,7 @@ from .pci import read_functions
 from .topology import read_cpus
 from .tree import Tree
 
-__all__ = ["probe"]
+__all__ = ["probe", "read_machine"]
 
 
 def probe(root: str = "/") -> Reading:
@@ -31,7 +31,11 @@ def probe(root: str = "/") -> Reading:
     Returns:
         The machine, and the files that could not be read for lack of permission. No content raises an exception.
     """
-    tree = Tree(root)
+    return read_machine(Tree(root))
+
+
+def read_machine(tree: Tree) -> Reading:
+    """Read a machine through a tree, which keeps the files that could not be read."""
     evidence = Evidence(tree)
     groups = read_groups(tree)
     members = {number: group.members for number, group in groups.items()}

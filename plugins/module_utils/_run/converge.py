@@ -15,6 +15,8 @@ from .._apply import ApplyFailed, Busy, Receipt
 from .._apply.transaction import Check
 from .._engine.converge import converge, predict, state_after
 from .._engine.outcome import Outcome, result_values
+from .._engine.without_root import without_root
+from .._machine import to_json
 from .._plan.refusal_text import refusal_text
 
 
@@ -27,7 +29,8 @@ def run_pass(module: AnsibleModule, observe: Callable[[], Outcome], checks: Mapp
         checks: The checks of generated files, by the names that steps refer to.
     """
     if module.check_mode:
-        _exit(module, predict(observe), None)
+        outcome = predict(observe)
+        _exit(module, outcome if os.geteuid() == 0 else without_root(outcome), None)
     if os.geteuid() != 0:
         module.fail_json(
             msg="Changing the boot configuration requires root. "
@@ -44,7 +47,8 @@ def _exit(module: AnsibleModule, outcome: Outcome, receipt: Receipt | None) -> N
     """Exit with an outcome; the receipt is None where no step was carried out."""
     for warning in outcome.warnings:
         module.warn(warning)
-    values = result_values(outcome)
+    unreadable = outcome.tree.unreadable if os.geteuid() != 0 else ()
+    values = {**result_values(outcome), "unreadable": to_json(unreadable)}
     if outcome.refusals:
         module.fail_json(msg=refusal_text(outcome.refusals), **values)
     module.exit_json(

@@ -18,6 +18,7 @@ Results = t.Mapping[str, Result]
 
 #: Of the reason in the one line of a failure.
 _REASON_WIDTH = 240
+_MOST_PATHS = 6
 _MARKS = {True: "yes", False: "no"}
 _TITLES = ("requested", "configured", "staged", "active", "now")
 #: Columns between two cells, and what the columns with marks and the indent take of a line.
@@ -32,6 +33,7 @@ _PRESENT = {
     _verdict.DEGRADED: "the host is without devices that it should have",
     _verdict.INCOMPLETE: "configured and staged, but not everything is active, and a reboot alone will not help",
     _verdict.UNKNOWN: "configured and staged; whether everything is active is unknown",
+    _verdict.PARTIAL: "inspected without root; whether something would change is unknown",
 }
 _ABSENT = {
     _verdict.ACTIVE: "rolled back; nothing is left",
@@ -41,6 +43,7 @@ _ABSENT = {
     _verdict.DEGRADED: "files rolled back, but the host is without devices that it should have",
     _verdict.INCOMPLETE: "files rolled back, but not the running system, and a reboot alone will not help",
     _verdict.UNKNOWN: "files rolled back; whether the running system is rolled back is unknown",
+    _verdict.PARTIAL: "inspected without root; whether something is left to roll back is unknown",
 }
 _BROKEN = {
     _verdict.UNREACHABLE: "unreachable",
@@ -78,7 +81,7 @@ def host_table(
     lines += _refusals(_verdict.findings_of(result), width)
     for note in _texts(result.get("notes")):
         lines += _wrapped(f"note: {note}", width, "  ", "        ")
-    return lines
+    return lines + _incomplete(result, width)
 
 
 def sentence(word: str, state: str = "present") -> str:
@@ -151,6 +154,16 @@ def _reason(word: str, result: Result, width: int) -> list[str]:
         codes = dict.fromkeys(str(refusal.get("code")) for refusal in result["refusals"])
         return _wrapped(", ".join(codes), width, "  ", "  ")
     return _wrapped(_message(result), width, "  ", "  ") if word in (_verdict.UNREACHABLE, _verdict.FAILED) else []
+
+
+def _incomplete(result: Result, width: int) -> list[str]:
+    """Return the lines that say that the result is incomplete, and for lack of which files."""
+    paths = _verdict.unreadable_of(result)
+    if not paths:
+        return []
+    more = f" and {len(paths) - _MOST_PATHS} more" if len(paths) > _MOST_PATHS else ""
+    text = f"incomplete: could not read {', '.join(paths[:_MOST_PATHS])}{more}."
+    return _wrapped(f"{text} Add -K, or run as root, to inspect everything.", width, "  ", "    ")
 
 
 def _name(request: Result) -> str:

@@ -26,13 +26,15 @@ DEGRADED = "degraded"
 INCOMPLETE = "incomplete"
 #: Configured and staged; whether everything is active is unknown.
 UNKNOWN = "unknown"
+#: Without root, not everything could be read, so that it is unknown whether a run would change something.
+PARTIAL = "partial"
 #: Everything requested is active.
 ACTIVE = "active"
 #: No configuration was requested.
 UNMANAGED = "unmanaged"
 
 #: All verdicts, worst first: the order in which they are counted.
-VERDICTS = (UNREACHABLE, REFUSED, FAILED, PENDING, STAGED, DEGRADED, INCOMPLETE, UNKNOWN, ACTIVE, UNMANAGED)
+VERDICTS = (UNREACHABLE, REFUSED, FAILED, PENDING, STAGED, DEGRADED, INCOMPLETE, UNKNOWN, PARTIAL, ACTIVE, UNMANAGED)
 
 
 def verdict(result: Result, predicted: bool = False) -> str:
@@ -57,10 +59,12 @@ def verdict(result: Result, predicted: bool = False) -> str:
 def _applied_verdict(result: Result, states: Result) -> str:
     """Return the verdict on a host whose files are as requested."""
     requests = requests_of(result)
+    if findings_of(result) and not result.get("reboot_required"):
+        return DEGRADED
+    if unreadable_of(result):
+        return PARTIAL
     if result.get("reboot_required"):
         return STAGED
-    if findings_of(result):
-        return DEGRADED
     if states.get("active") is False or any(request.get("active") is False for request in requests):
         return INCOMPLETE
     if states.get("active") is None:
@@ -72,6 +76,13 @@ def findings_of(result: Result) -> list[Result]:
     """Return what the host has lost to others; an empty list if the module failed before it looked."""
     findings = result.get("findings")
     return [item for item in findings if isinstance(item, t.Mapping)] if isinstance(findings, (list, tuple)) else []
+
+
+def unreadable_of(result: Result) -> list[str]:
+    """Return the files that could not be read without root; an empty list if the module had root."""
+    unreadable = result.get("unreadable")
+    items = unreadable if isinstance(unreadable, (list, tuple)) else ()
+    return [str(item.get("path")) for item in items if isinstance(item, t.Mapping)]
 
 
 def requests_of(result: Result) -> list[Result]:

@@ -129,7 +129,7 @@ def test_a_misspelt_variable_of_one_host_does_not_stop_the_others(fleet: Fleet) 
     run = fleet.run("vfio.workstation.provision")
     assert run.status != 0
     assert (fleet.state("ws1")["files"], fleet.state("ws2")["files"]) == (False, True)
-    assert "workstation_device: unknown variable." in run.printed("Report refusals")
+    assert "workstation_device: unknown variable." in run.printed("Report the state of each request")
     assert "ws1: failed" in run.printed("Report the state of each request")
 
 

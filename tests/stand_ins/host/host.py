@@ -61,6 +61,7 @@ def converge(module: AnsibleModule, folder: Path, machine: dict[str, Any], asked
         notes=[],
         steps=[{"kind": "WriteFile", "path": "/etc/it", "reason": "bring it about"}] if due else [],
         tools=[],
+        unreadable=machine.get("unreadable", []),
         diff=[change] if due else [],
     )
 

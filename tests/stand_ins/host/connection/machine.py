@@ -27,6 +27,14 @@ options:
     required: true
     vars:
       - name: stand_in_machine
+  become_success_timeout:
+    description: As that of the connection local, from ansible-core 2.19 on.
+    type: int
+    default: 10
+  become_strip_preamble:
+    description: As that of the connection local, from ansible-core 2.19 on.
+    type: bool
+    default: true
 """
 SHUTDOWN = {"changed": False, "examined": 1, "matched": 1, "msg": "", "files": [{"path": "/sbin/shutdown"}]}
 

@@ -35,6 +35,9 @@ TAKEN = {
 }
 
 
+UNREADABLE = [{"path": f"/boot/{number}", "error": "Permission denied", "values": []} for number in range(8)]
+
+
 def done(active: bool | None, requests: int = 1, reboot: bool = False, **more: Any) -> dict[str, Any]:
     """Return what the module returns for a host on which everything is configured and staged."""
     states = {"configured": True, "staged": True, "active": active}
@@ -60,6 +63,11 @@ RESULTS: list[tuple[dict[str, Any], bool, str]] = [
     (done(False), False, "incomplete"),
     ({**done(True), "requests": [{**GPU, "active": False}]}, False, "incomplete"),
     (done(None), False, "unknown"),
+    (done(True, unreadable=UNREADABLE), True, "partial"),
+    (done(False, reboot=True, unreadable=UNREADABLE), True, "partial"),
+    (done(True, steps=[{}], unreadable=UNREADABLE), True, "pending"),
+    (done(True, findings=[TAKEN], unreadable=UNREADABLE), True, "degraded"),
+    ({**done(None), "refusals": [IN_USE], "failed": True, "unreadable": UNREADABLE}, True, "refused"),
     ({**done(None), "refusals": [IN_USE], "failed": True}, True, "refused"),
     ({**done(True), "failed": True, "msg": "it did not come back"}, False, "failed"),
     ({"msg": "a tool failed", "refusals": []}, False, "failed"),
@@ -124,6 +132,15 @@ def test_a_request_has_its_marks_and_is_wrapped() -> None:
         "  note: gpu: it moved",
         "1 host: 1 staged",
     ]
+
+
+def test_an_incomplete_result_names_what_was_not_read() -> None:
+    first, *more = request_table({"ws1": done(True, requests=0, unreadable=UNREADABLE)}, predicted=True)
+    assert first == "ws1: inspected without root; whether something would change is unknown"
+    assert " ".join(line.strip() for line in more) == (
+        "incomplete: could not read /boot/0, /boot/1, /boot/2, /boot/3, /boot/4, /boot/5 and 2 more. "
+        "Add -K, or run as root, to inspect everything. 1 host: 1 partial"
+    )
 
 
 def test_a_section_with_a_single_request_is_named_once() -> None:
