@@ -118,6 +118,14 @@ def remove(path: str) -> None:
         sync_directory(directory)
 
 
+def move(path: str, destination: str) -> None:
+    """Rename a file within its file system, and replace what is at the destination."""
+    os.rename(path, destination)
+    sync_directory(os.path.dirname(destination))
+    if os.path.dirname(path) != os.path.dirname(destination):
+        sync_directory(os.path.dirname(path))
+
+
 def _is_managed(directory: str) -> bool:
     # dracut requires a number before the name of a module's directory. To systemd, an empty directory of drop-ins is
     # as good as none.

@@ -9,7 +9,17 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Sequence, Union
 
-from .._machine.plan import GenerateFile, Refusal, RemoveFile, RunTool, Step, WriteAttribute, WriteFile, is_draft
+from .._machine.plan import (
+    GenerateFile,
+    MoveFile,
+    Refusal,
+    RemoveFile,
+    RunTool,
+    Step,
+    WriteAttribute,
+    WriteFile,
+    is_draft,
+)
 from .._plan.refusals import refuse
 
 if TYPE_CHECKING:
@@ -20,7 +30,7 @@ MARGIN = 1 << 20
 #: Bytes by which a regenerated file is assumed to grow at most: modules and their firmware in an initramfs.
 _GROWTH = 10 << 20
 
-_FileStep = Union[WriteFile, RemoveFile, GenerateFile]
+_FileStep = Union[WriteFile, RemoveFile, MoveFile, GenerateFile]
 
 
 def storage_refusals(tree: Tree, steps: Sequence[Step]) -> tuple[Refusal, ...]:
@@ -32,7 +42,7 @@ def storage_refusals(tree: Tree, steps: Sequence[Step]) -> tuple[Refusal, ...]:
 
 
 def _by_file_system(steps: Sequence[Step]) -> dict[str, list[_FileStep]]:
-    """Return the steps that write or remove files, by a directory of their file system."""
+    """Return the steps that write, rename or remove files, by a directory of their file system."""
     directories: dict[int, str] = {}  # by device number
     by_directory: dict[str, list[_FileStep]] = {}
     for step in steps:

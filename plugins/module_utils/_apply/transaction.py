@@ -12,7 +12,17 @@ import time
 from types import TracebackType
 from typing import Callable, Mapping, NamedTuple, Sequence
 
-from .._machine.plan import DRAFT, GenerateFile, RemoveFile, RunTool, Step, WriteAttribute, WriteFile, is_draft
+from .._machine.plan import (
+    DRAFT,
+    GenerateFile,
+    MoveFile,
+    RemoveFile,
+    RunTool,
+    Step,
+    WriteAttribute,
+    WriteFile,
+    is_draft,
+)
 from . import files
 from .commands import ToolFailed, run, tool_name
 
@@ -135,12 +145,23 @@ class Transaction:
                 self._note_result(other)
             self._note_result(step.path)
             self._removed.append(step.path)
+        elif isinstance(step, MoveFile):
+            self._move_file(step)
         elif isinstance(step, GenerateFile):
             self._generate_file(step)
         elif isinstance(step, WriteAttribute):
             self._write_attribute(step)
         else:
             self._run_tool(step.argv)
+
+    def _move_file(self, step: MoveFile) -> None:
+        self._take_snapshot(step.path)
+        self._take_snapshot(step.to)
+        files.move(self._prefix + step.path, self._prefix + step.to)
+        self._note_result(step.path)
+        self._note_result(step.to)
+        self._written.append(step.to)
+        self._removed.append(step.path)
 
     def _generate_file(self, step: GenerateFile) -> None:
         previous = self._take_snapshot(step.path)

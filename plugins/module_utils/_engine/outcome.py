@@ -7,10 +7,10 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Iterator, Mapping, NamedTuple
 
 from .._machine import to_json
-from .._machine.plan import Refusal, RemoveFile, States, Step, WriteFile
+from .._machine.plan import MoveFile, Refusal, RemoveFile, States, Step, WriteFile
 from .._probe.tree import FILE_LIMIT, Tree
 
 
@@ -57,12 +57,24 @@ def with_file_diffs(outcome: Outcome) -> Outcome:
 def _file_diffs(outcome: Outcome) -> list[dict[str, str]]:
     diffs: dict[str, dict[str, str]] = {}
     for step in outcome.steps:
-        if isinstance(step, (WriteFile, RemoveFile)):
-            content = outcome.tree.data(step.path, FILE_LIMIT)
-            before = "" if content is None else content.decode("utf-8", "replace")
-            after = step.content if isinstance(step, WriteFile) else ""
+        for path, after in _contents_after(outcome.tree, step):
             # A file may be written twice: its diff is from before the first write to after the last.
-            header = {"before_header": step.path, "after_header": step.path, "before": before}
-            diff = diffs.setdefault(step.path, header)
-            diff["after"] = after.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+            header = {"before_header": path, "after_header": path, "before": _shown_content(outcome.tree, path)}
+            diff = diffs.setdefault(path, header)
+            diff["after"] = after
     return [diff for diff in diffs.values() if diff["before"] != diff["after"]]
+
+
+def _contents_after(tree: Tree, step: Step) -> Iterator[tuple[str, str]]:
+    """Yield each file that a step changes, with its content afterwards; "" for one that is gone."""
+    if isinstance(step, WriteFile):
+        yield step.path, step.content.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    elif isinstance(step, (RemoveFile, MoveFile)):
+        yield step.path, ""
+    if isinstance(step, MoveFile):
+        yield step.to, _shown_content(tree, step.path)
+
+
+def _shown_content(tree: Tree, path: str) -> str:
+    content = tree.data(path, FILE_LIMIT)
+    return "" if content is None else content.decode("utf-8", "replace")

@@ -39,6 +39,15 @@ class RemoveFile(NamedTuple):
     reason: str
 
 
+class MoveFile(NamedTuple):
+    """Rename a file within its file system, with its mode, owner and extended attributes; replace what is there."""
+
+    path: str
+    to: str
+    effect: str
+    reason: str
+
+
 class GenerateFile(NamedTuple):
     """Have a tool write a draft beside a file; replace the file with the draft when it passes its check."""
 
@@ -74,7 +83,7 @@ DRAFT_END = ".vfio-workstation~"
 #: Suffix that grub-mkconfig appends to the name of its output file for a draft of its own.
 TOOLS_DRAFT_END = ".new"
 
-Step = Union[WriteFile, RemoveFile, GenerateFile, RunTool, WriteAttribute]
+Step = Union[WriteFile, RemoveFile, MoveFile, GenerateFile, RunTool, WriteAttribute]
 
 
 class Refusal(NamedTuple):

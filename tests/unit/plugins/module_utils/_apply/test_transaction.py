@@ -30,6 +30,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan imp
     DRAFT_END,
     STAGED,
     GenerateFile,
+    MoveFile,
     RemoveFile,
     RunTool,
     Step,
@@ -80,6 +81,7 @@ def generate(text: str = "menuentry new {\n}\n") -> GenerateFile:
 WRITE = WriteFile("/etc/default/grub.d/ours.cfg", "A=1\n", CONFIGURED, "set a variable")
 CHANGE = WriteFile("/etc/default/grub", "GRUB_TIMEOUT=1\n", CONFIGURED, "change the timeout")
 REMOVE = RemoveFile("/etc/vfio-workstation/record.json", CONFIGURED, "remove the record")
+MOVE = MoveFile("/etc/default/grub", "/etc/default/.grub.aside", CONFIGURED, "set it aside")
 FAIL = RunTool(("sh", "-c", "echo out of luck; exit 3"), STAGED, "run it")
 
 
@@ -111,6 +113,31 @@ def test_a_symbolic_link_stays_one(root: Path) -> None:
     assert (root / "boot/grub/grub.cfg").read_text() == "menuentry new {\n}\n"
 
 
+def test_a_file_is_renamed_with_what_it_has(root: Path) -> None:
+    grub, aside = root / "etc/default/grub", root / "etc/default/.grub.aside"
+    os.setxattr(grub, "user.note", b"mine")
+    aside.write_text("older\n")
+    before = grub.stat()
+    with Transaction(PASSING, str(root)) as transaction:
+        transaction.apply([MOVE])
+    assert not grub.exists()
+    after = aside.stat()
+    assert (after.st_ino, after.st_mode, after.st_mtime_ns) == (before.st_ino, before.st_mode, before.st_mtime_ns)
+    assert os.getxattr(aside, "user.note") == b"mine"
+    assert (transaction.receipt.written, transaction.receipt.removed) == (("/etc/default/.grub.aside",), (MOVE.path,))
+
+
+def test_a_renamed_file_comes_back_with_what_it_had(root: Path) -> None:
+    grub, aside = root / "etc/default/grub", root / "etc/default/.grub.aside"
+    os.setxattr(grub, "user.note", b"mine")
+    aside.write_text("older\n")
+    before = contents(root)
+    with pytest.raises(ApplyFailed), Transaction(PASSING, str(root)) as transaction:
+        transaction.apply([MOVE, FAIL])
+    assert contents(root) == before
+    assert os.getxattr(grub, "user.note") == b"mine"
+
+
 FAILURES: dict[str, tuple[list[Step], str]] = {
     "a tool that fails": ([FAIL], "exit status 3\nout of luck"),
     "a tool that is missing": ([RunTool(("/no/such/tool",), STAGED, "run it")], "/no/such/tool: No such file"),
@@ -123,6 +150,7 @@ FAILURES: dict[str, tuple[list[Step], str]] = {
         [generate()._replace(argv=("sh", "-c", "echo half > {draft}; exit 1"))],
         "exit status 1",
     ),
+    "a file to rename that is missing": ([MOVE._replace(path="/etc/default/x")], "/etc/default/x: No such file"),
     "a directory instead of a file": ([WRITE._replace(path="/etc/default")], "Is a directory"),
     "a file instead of a directory": ([WRITE._replace(path="/etc/default/grub/x")], "Not a directory"),
 }
@@ -173,7 +201,7 @@ def test_a_file_that_cannot_be_restored_is_named(root: Path, monkeypatch: pytest
 
 # Each example calls fsync(2) some twenty times.
 @settings(max_examples=20)
-@given(st.lists(st.sampled_from([WRITE, CHANGE, REMOVE, generate()]), max_size=6), st.integers(0, 6))
+@given(st.lists(st.sampled_from([WRITE, CHANGE, MOVE, REMOVE, generate()]), max_size=6), st.integers(0, 6))
 def test_a_plan_that_fails_at_any_step_leaves_everything_unchanged(
     tmp_path_factory: pytest.TempPathFactory, steps: list[Step], position: int
 ) -> None:
