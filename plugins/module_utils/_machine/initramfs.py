@@ -22,6 +22,13 @@ class InitramfsRequest(NamedTuple):
 
     files: tuple[File, ...] = ()
     modules: tuple[str, ...] = ()
+    #: How often foreign configuration that generators copy into images was set aside: each time, images are rebuilt.
+    revision: int = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is requested."""
+        return self == InitramfsRequest()
 
 
 class InitramfsRecord(NamedTuple):

@@ -57,18 +57,20 @@ def request_problems(request: InitramfsRequest) -> list[str]:
 def with_request(record: InitramfsRecord, owner: str, request: InitramfsRequest) -> InitramfsRecord:
     """Return the record with an owner's request replaced; an empty request removes the owner."""
     owners = {name: other for name, other in record.owners.items() if name != owner}
-    if request.files or request.modules:
+    if not request.is_empty:
         owners[owner] = request
     return InitramfsRecord(owners)
 
 
 def merged_request(record: InitramfsRecord) -> InitramfsRequest:
-    """Return the requests of all owners as one, with each file and module once."""
+    """Return the requests of all owners as one, with each file and module once, and the sum of the revisions."""
     requests = [record.owners[owner] for owner in sorted(record.owners)]
     files = {file.path: file for request in requests for file in request.files}
     modules = {plain_module(name): name for request in requests for name in request.modules}
     return InitramfsRequest(
-        tuple(files[path] for path in sorted(files)), tuple(modules[name] for name in sorted(modules))
+        tuple(files[path] for path in sorted(files)),
+        tuple(modules[name] for name in sorted(modules)),
+        sum(request.revision for request in requests),
     )
 
 

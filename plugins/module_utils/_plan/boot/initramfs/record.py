@@ -18,7 +18,11 @@ _FORMAT = 1
 def record_text(record: InitramfsRecord) -> str:
     """Return the text of a record."""
     owners = {
-        owner: {"files": [file._asdict() for file in request.files], "modules": list(request.modules)}
+        owner: {
+            "files": [file._asdict() for file in request.files],
+            "modules": list(request.modules),
+            **({"revision": request.revision} if request.revision else {}),
+        }
         for owner, request in sorted(record.owners.items())
     }
     return json.dumps({"format": _FORMAT, "owners": owners}, indent=2, sort_keys=True) + "\n"
@@ -36,8 +40,9 @@ def parse_record(text: str) -> InitramfsRecord | None:
 
 
 def _request(value: Any) -> InitramfsRequest:
-    files = tuple(File(_text(file["path"]), _text(file["content"]), _mode(file["mode"])) for file in value["files"])
-    request = InitramfsRequest(files, tuple(_text(name) for name in value["modules"]))
+    files = tuple(File(_text(file["path"]), _text(file["content"]), _number(file["mode"])) for file in value["files"])
+    modules = tuple(_text(name) for name in value["modules"])
+    request = InitramfsRequest(files, modules, _number(value.get("revision", 0)))
     problems = request_problems(request)
     if problems:
         raise ValueError(problems)
@@ -50,7 +55,7 @@ def _text(value: Any) -> str:
     return value
 
 
-def _mode(value: Any) -> int:
+def _number(value: Any) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError(value)
     return value

@@ -28,9 +28,10 @@ _CONTENT_LIMIT = 8 << 20
 
 def request_digest(request: InitramfsRequest) -> str:
     """Return a digest of the request; "" if it is empty."""
-    if not request.files and not request.modules:
+    if request.is_empty:
         return ""
-    return _digest([[list(file) for file in request.files], list(request.modules)])
+    revision = [request.revision] if request.revision else []
+    return _digest([[list(file) for file in request.files], list(request.modules), *revision])
 
 
 def marker_path(request: InitramfsRequest) -> str | None:

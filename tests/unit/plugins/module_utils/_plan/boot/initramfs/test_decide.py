@@ -22,6 +22,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.initra
     parse_record,
     record_text,
 )
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.initramfs.store import marker_path
 
 RULE = File("/etc/udev/rules.d/10-a.rules", "# a\n", 0o644)
 MERGED = File("/lib/udev/b", "b", 0o755)
@@ -104,6 +105,22 @@ def test_requests_of_all_owners_are_merged() -> None:
     assert rule.with_request(RECORD, "devices", InitramfsRequest()) == InitramfsRecord({})
 
 
+def test_another_revision_is_another_request() -> None:
+    """Foreign configuration in images was changed: all images are rebuilt, though they hold the same."""
+    record = rule.with_request(RECORD, "devices", REQUEST._replace(revision=1))
+    merged = rule.merged_request(record)
+    assert merged == rule.merged_request(RECORD)._replace(revision=1)
+    assert marker_path(merged) != marker_path(rule.merged_request(RECORD))
+    assert rule.decide(record, "devices", marker_path(merged), [image(PRESENT)]).rebuild
+
+
+def test_a_revision_alone_is_a_request() -> None:
+    revision = InitramfsRequest(revision=2)
+    assert not revision.is_empty
+    assert marker_path(revision) is not None
+    assert rule.with_request(InitramfsRecord({}), "devices", revision).owners == {"devices": revision}
+
+
 @pytest.mark.parametrize(
     ("name", "plain"),
     [
@@ -164,6 +181,7 @@ requests = st.builds(
         st.builds(File, st.from_regex(r"\A/[a-z]{1,9}\Z"), texts, st.integers(0, 0o777)), unique_by=lambda f: f.path
     ).map(tuple),
     st.lists(st.from_regex(r"\A[a-z]{1,9}\Z")).map(tuple),
+    st.integers(0, 9),
 )
 
 

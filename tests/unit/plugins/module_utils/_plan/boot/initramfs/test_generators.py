@@ -154,9 +154,10 @@ def test_foreign_files_in_the_store_are_kept(tmp_path: Path, name: str) -> None:
     assert [path.name for path in other.parent.iterdir()] == ["notes.txt"]
 
 
-def test_the_hook_passes_shellcheck(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("request_", [REQUEST, InitramfsRequest(revision=1)], ids=["files", "revision"])
+def test_the_hook_passes_shellcheck(tmp_path: Path, name: str, request_: InitramfsRequest) -> None:
     plant(tmp_path, name)
-    configure(tmp_path, REQUEST)
+    configure(tmp_path, request_)
     # shellcheck does not know the variables and functions that a generator provides to a hook.
     argv = ["shellcheck", "--exclude=SC2154,SC1091,SC2034,SC2317", str(tmp_path / HOOKS[name][1:])]
     result = subprocess.run(argv, capture_output=True, text=True, check=False)
