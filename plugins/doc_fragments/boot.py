@@ -17,9 +17,9 @@ attributes:
 options:
   conflicts:
     description:
-      - What to do about foreign kernel arguments that contradict the request, such as C(amd_iommu=off).
-      - V(refuse) refuses the run and names them with file and line. V(replace) sets them aside while the requested
-        arguments are present, and restores them afterwards.
+      - What to do about foreign configuration that contradicts the request, such as the argument C(amd_iommu=off).
+      - V(refuse) refuses the run and names it with file and line. V(replace) sets it aside, and restores it when the
+        request is removed.
     type: str
     choices: [refuse, replace]
     default: refuse

@@ -25,6 +25,14 @@ description:
     last run is found again, and another device at its old address is not bound.
   - Files are replaced atomically; boot menus and initramfs images only after a check of their content. If a step fails,
     all files are restored byte for byte. A run that finds the host as requested runs no tool and writes nothing.
+  - With O(conflicts=replace) and managed O(devices), foreign lines that take functions for VFIO or from the request are
+    set aside, too, whether they contradict the request or agree with it. These are lines in C(/etc/modprobe.d) and
+    C(/etc/initramfs-tools/modules), C(MODULES) of mkinitcpio, C(force_drivers) and C(add_drivers) of dracut, and
+    overrides of driverctl. A line becomes a comment that says so, and its other options stay. An override is renamed.
+    Initramfs images are rebuilt. With O(state=absent), everything is put back.
+  - Other claims are named only, such as those of scripts, udev rules, the kernel command line, and files of packages.
+    So is a line with a function that is on a driver for guests and is not requested, because the driver of the host
+    would get it back.
 extends_documentation_fragment:
   - vfio.workstation.boot
   - vfio.workstation.attributes

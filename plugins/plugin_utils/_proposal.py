@@ -67,8 +67,11 @@ def _to_remove(claims: t.Iterable[Json]) -> list[str]:
     )
     if not places:
         return []
-    title = "# Remove these lines before provision, which refuses those that take what the host keeps:"
-    return [title, *(f"#   {place}" for place in places)]
+    titles = (
+        "# Remove these lines before provision, which refuses those that take what the host keeps.",
+        "# With workstation_conflicts: replace, provision sets aside those that it can:",
+    )
+    return [*titles, *(f"#   {place}" for place in places)]
 
 
 def _takes(claim: Json) -> bool:

@@ -12,6 +12,11 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.marked_lines import (
+    line_at,
+    module_list_at,
+    set_aside,
+)
 from tests import payload
 
 from .chroot import Chroot, base
@@ -271,3 +276,29 @@ def test_the_stand_in_for_mkinitcpio(start: Start) -> None:
     assert chroot.run("lsinitcpio", image) == names
     differences = {line for line in set(chroot.files(*WATCHED)) ^ set(before) if image not in line}
     assert {line for line in differences if "/usr/lib/modules/" not in line} == set()
+
+
+@pytest.mark.parametrize(
+    ("suite", "generator", "path", "text"),
+    [
+        *((*tool, "/etc/initramfs-tools/modules", "loop\nvfio-pci\n") for tool in TOOLS),
+        *(
+            (suite, "dracut", "/etc/dracut.conf.d/vfio.conf", 'force_drivers+=" vfio_pci \n vfio "\nhostonly=no\n')
+            for suite in ("bookworm", "trixie")
+        ),
+    ],
+)
+def test_lists_of_modules_that_are_set_aside(start: Start, suite: str, generator: str, path: str, text: str) -> None:
+    chroot = start(suite, generator)
+    (version,) = chroot.versions
+    block = module_list_at(text, 1) if generator == "dracut" else line_at(text, 2, continued=False)
+    assert block is not None
+    names = {}
+    without = "".join(line for index, line in enumerate(text.splitlines(keepends=True)) if index not in block)
+    for which, content in (("by hand", text), ("set aside", set_aside(text, [block])), ("without", without)):
+        chroot.write(path, content)
+        build_image(chroot, generator, version)
+        names[which] = listing(chroot, generator, version)
+    assert any("/vfio-pci.ko" in name for name in names["by hand"])
+    assert not any("/vfio-pci.ko" in name for name in names["set aside"])
+    assert names["set aside"] == names["without"]

@@ -19,11 +19,19 @@ import yaml
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import Machine, to_json
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import Desired
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HostPlan, HostRecord
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import (
+    NO_CONTEXT,
+    HostContext,
+    HostPlan,
+    HostRecord,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import MoveFile, WriteFile
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import plan_host
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.notation import numbers_text
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
 from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.host_context import read_host_context
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 from ansible_collections.vfio.workstation.tests.machines import build
 
 _PLANS = Path(__file__).parent / "plans"
@@ -45,11 +53,13 @@ def _cases(path: Path) -> list[dict[str, Any]]:
     return cases
 
 
-def _planned(host: Machine, request: dict[str, Any]) -> dict[str, Any]:
+def _planned(
+    host: Machine, request: dict[str, Any], context: HostContext = NO_CONTEXT, *, replace: bool = False
+) -> dict[str, Any]:
     """Return the plan or the refusals for a request, in the format of the files."""
     desired = parse_desired(request)
     assert isinstance(desired, Desired), desired
-    plan = plan_host(host, desired, HostRecord())
+    plan = plan_host(host, desired, HostRecord(), context, replace)
     if not isinstance(plan, HostPlan):
         return {"refused": [{refusal.code: list(dict.fromkeys(_ADDRESS.findall(refusal.seen)))} for refusal in plan]}
     planned: dict[str, Any] = {"arguments": to_json(plan.arguments)}
@@ -59,6 +69,9 @@ def _planned(host: Machine, request: dict[str, Any]) -> dict[str, Any]:
         planned["guests"], planned["why"] = numbers_text(plan.cpus.guests), plan.cpus.reason
     if plan.hugepages and plan.hugepages.runtime:
         planned["runtime"] = [to_json(pool) for pool in plan.hugepages.runtime]
+    if plan.foreign:
+        planned["set_aside"] = {step.path: step.content for step in plan.foreign if isinstance(step, WriteFile)}
+        planned["set_aside"].update((step.path, step.to) for step in plan.foreign if isinstance(step, MoveFile))
     return planned
 
 
@@ -86,7 +99,8 @@ def test_every_processor_is_in_the_review(captured: Path, host: Machine) -> None
 
 @pytest.mark.parametrize("path", sorted(_DESCRIBED.glob("*.yml")), ids=lambda path: str(path.stem))
 def test_described_machines(path: Path, tmp_path: Path) -> None:
-    host = probe(build(path.stem, tmp_path)).host
+    root = build(path.stem, tmp_path)
+    host, context = probe(root).host, read_host_context(Tree(root), ())
     for case in _cases(path):
-        request = case.pop("request")
-        assert _planned(host, request) == case, request
+        request, replace = case.pop("request"), case.pop("conflicts", None) == "replace"
+        assert _planned(host, request, context, replace=replace) == case, request

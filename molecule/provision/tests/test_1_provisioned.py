@@ -82,6 +82,14 @@ FILES_BESIDE = {
     },
     "hybrid-laptop": set(),
 }
+FILES_BESIDE["twin-gpus"].add("./etc/driverctl.d/.pci-0000:41:00.0.set-aside-by-vfio-workstation")
+#: Of what somebody tried by hand. The override is renamed, so that its own line with mode and owner is gone, too.
+SET_ASIDE = {
+    "twin-gpus": {
+        *("./etc/modprobe.d/passthrough.conf", "./etc/initramfs-tools/modules", "./etc/driverctl.d/pci-0000:41:00.0"),
+        "0:0",
+    },
+}
 
 
 def kernel_lines(name: str) -> tuple[list[str], list[str]]:
@@ -142,7 +150,7 @@ def test_no_file_is_there_beside_those_that_are_ours(machine: str) -> None:
     assert added == FILES | FILES_BESIDE[machine]
     # Of what was there, nothing is gone, and the menu alone is another; what the images hold is told of elsewhere.
     gone = {line.split()[-1] for line in differences if line.startswith("< ") and not line.startswith("< boot/initrd")}
-    assert gone == {"./boot/grub/grub.cfg"}
+    assert gone == {"./boot/grub/grub.cfg"} | SET_ASIDE.get(machine, set())
 
 
 def test_each_entry_has_what_its_owner_gave_and_ours(machine: str) -> None:
@@ -189,6 +197,36 @@ def test_the_image_has_the_rule_and_the_driver(machine: str) -> None:
     assert found == [*MATCHES[machine], *MATCHES[machine]]
     # Without a function to match, it has the driver loaded before the others.
     assert 'RUN{builtin}+="kmod load vfio-pci"' in text
+
+
+def test_what_was_tried_by_hand_is_set_aside_in_files_and_in_the_image() -> None:
+    host = inside("twin-gpus")
+    files = {
+        "/etc/modprobe.d/passthrough.conf": "etc/modprobe.d/passthrough.conf",
+        "/etc/initramfs-tools/modules": "conf/modules",
+    }
+    effective = {path: effective_lines(host.file(path).content_string) for path in files}
+    assert effective["/etc/modprobe.d/passthrough.conf"] == ["options vfio-pci disable_vga=1"]
+    assert "vfio" in effective["/etc/initramfs-tools/modules"]
+    assert not [line for lines in effective.values() for line in lines if "ids=" in line or "softdep" in line]
+    for name in files.values():
+        # unmkinitramfs puts the parts of an image into directories of their own, or none.
+        lines = effective_lines(image("twin-gpus", f"find . -path '*/{name}' -exec cat '{{}}' +"))
+        assert lines
+        assert not [line for line in lines if "ids=" in line or "softdep" in line]
+    assert host.file("/etc/modprobe.d/passthrough.conf").mode == 0o640
+    read_by_kmod = host.check_output("/sbin/modprobe --showconfig")
+    assert "options vfio_pci disable_vga=1" in read_by_kmod
+    assert not re.search("options vfio_pci .*ids=|softdep nvidia", read_by_kmod)
+    notes = {which: " ".join(returned("twin-gpus", which)["notes"]) for which in ("foretold", "done", "again")}
+    set_aside = {which: text.count("is set aside; a rollback") for which, text in notes.items()}
+    assert set_aside == {"foretold": 4, "done": 4, "again": 0}
+    diffs = {diff["before_header"]: diff["after"] for diff in returned("twin-gpus", "foretold")["diff"] if diff}
+    assert "# set aside by vfio.workstation: options vfio-pci ids=" in diffs["/etc/modprobe.d/passthrough.conf"]
+
+
+def effective_lines(text: str) -> list[str]:
+    return [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
 
 def test_what_needs_no_boot_is_in_place() -> None:

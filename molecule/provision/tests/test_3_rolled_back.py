@@ -62,7 +62,13 @@ def test_a_fleet_goes_back_with_its_reboots() -> None:
 def test_what_is_in_the_boot_chain_is_refused_by_file_and_line() -> None:
     twins = inside("twin-gpus")
     twins.check_output("echo '# mine' >%s", FOREIGN)
-    played = play("provision", workstation_hosts="provisioned", workstation_arguments=["{{ contradiction }}"])
+    played = play(
+        "provision",
+        workstation_hosts="provisioned",
+        workstation_arguments=["{{ contradiction }}"],
+        workstation_conflicts="refuse",
+        workstation_accept=["claimed_by_others"],
+    )
     assert sorted(played.failures) == sorted(PROVISIONED)
     table = " ".join(" ".join(played.printed("Report the state of each request")).split())
     for name in PROVISIONED:

@@ -24,6 +24,10 @@ _DIRECTORIES = (
     "/etc/grub.d",
     "/etc/kernel",
     "/etc/kernel/install.d",
+    "/etc",  # dracut.conf, mkinitcpio.conf
+    "/etc/modprobe.d",
+    "/etc/dracut.conf.d",
+    "/etc/initramfs-tools",
     "/etc/initramfs-tools/hooks",
     "/etc/initcpio/install",
     "/etc/mkinitcpio.conf.d",

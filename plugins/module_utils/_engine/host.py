@@ -25,6 +25,7 @@ from . import initramfs, kernel_cmdline
 from .host_outcome import Host, Parts, inspect_files, outcome, refused
 from .host_record import read_host_record
 from .outcome import Outcome
+from .since_boot import is_changed
 
 
 class HostRun:
@@ -33,7 +34,7 @@ class HostRun:
     Args:
         desired: The request.
         absent: The sections to remove; None where the request is applied instead.
-        replace: Whether conflicting kernel arguments of others are set aside.
+        replace: Whether conflicting kernel arguments and lines of others are set aside.
         caches: Whether to write the content of initramfs images to the cache for the next run.
         root: Folder of the machine's files; `/` except for captured trees and in tests.
     """
@@ -80,8 +81,8 @@ class HostRun:
 
     def _plan(self, host: Host) -> HostPlan | tuple[Refusal, ...]:
         if self._absent is not None:
-            return plan_absent(host.record, self._absent)
-        return plan_host(host.machine, self._desired, host.record, host.context)
+            return plan_absent(host.record, self._absent, host.context)
+        return plan_host(host.machine, self._desired, host.record, host.context, self._replace)
 
     def _findings(self, host: Host, plan: HostPlan | tuple[Refusal, ...]) -> tuple[Refusal, ...]:
         """Return the functions that the host has lost; a rollback judges nothing."""
@@ -90,7 +91,12 @@ class HostRun:
         requested = plan.record.bound if isinstance(plan, HostPlan) else ()
         is_managed = self._desired.devices is not None or bool(host.record.bound)
         # What an earlier run bound and the request gives back is the host's from the next boot on.
-        findings = host_findings(host.machine, {*requested, *host.record.bound}, all_functions=is_managed)
+        findings = host_findings(
+            host.machine,
+            {*requested, *host.record.bound},
+            all_functions=is_managed,
+            is_changed=is_changed(host.tree, ()),
+        )
         return tuple(finding for finding in findings if finding.code not in self._desired.accepted)
 
     def _inspect_images(self, host: Host, plan: HostPlan) -> Outcome | None:

@@ -82,13 +82,14 @@ def outcome(
         desired: The request; None where sections are removed.
         findings: What the host has lost to others.
     """
-    requests = tuple(request_states(host.machine, desired, plan, _observed(host, parts))) if desired is not None else ()
+    observed = _observed(host, plan, parts)
+    requests = tuple(request_states(host.machine, desired, plan, observed)) if desired is not None else ()
     steps = _steps(host, plan, parts)
     return Outcome(
         tree=host.tree,
         refusals=parts.refusals,
         steps=() if parts.refusals else steps,
-        states=_states(parts, requests),
+        states=_states(plan, parts, requests),
         values=_values(plan, parts),
         diffs=tuple(diff for part in parts.outcomes for diff in part.diffs),
         warnings=_warnings(host, plan, parts, steps),
@@ -138,13 +139,15 @@ def _steps(host: Host, plan: HostPlan, parts: Parts) -> tuple[Step, ...]:
 
     Kernel arguments come last: all else has no effect at boot without them, so a run that is killed before them leaves
     a machine that boots as before. Generators copy udev rules and modprobe.d of the running system into images, and
-    images must not have those of the sections: they are removed before images are rebuilt, and written after.
+    images must not have those of the sections: they are removed before images are rebuilt, and written after. Foreign
+    lines are changed before that, too, so that each image is rebuilt once.
     """
     running = RunningSystem(host.tree, host.machine, plan, parts.files.steps)
     file_changes = parts.files.all_steps
     steps = (
         *running.steps_before_files(),
         *_record_written(host.record, plan.record),
+        *plan.foreign,
         *(step for step in file_changes if isinstance(step, RemoveFile)),
         *(parts.images.steps if parts.images is not None else ()),
         *(step for step in file_changes if not isinstance(step, RemoveFile)),
@@ -165,8 +168,8 @@ def _record_removed(before: HostRecord, after: HostRecord) -> Iterator[Step]:
         yield RemoveFile(HOST_RECORD_FILE, RECORD, "no device or CPU is managed any more")
 
 
-def _states(parts: Parts, requests: Sequence[RequestState]) -> States:
-    is_ready = not parts.refusals and not parts.files.all_steps
+def _states(plan: HostPlan, parts: Parts, requests: Sequence[RequestState]) -> States:
+    is_ready = not parts.refusals and not parts.files.all_steps and not plan.foreign
     return States(
         configured=is_ready and all(part.states.configured for part in parts.outcomes),
         staged=is_ready and all(part.states.staged for part in parts.outcomes),
@@ -174,7 +177,7 @@ def _states(parts: Parts, requests: Sequence[RequestState]) -> States:
     )
 
 
-def _observed(host: Host, parts: Parts) -> Observed:
+def _observed(host: Host, plan: HostPlan, parts: Parts) -> Observed:
     """Return what of the plan is on the machine, for the states of single requests."""
     running = host.machine.boot.running.cmdline
     cmdline = parts.cmdline
@@ -187,6 +190,8 @@ def _observed(host: Host, parts: Parts) -> Observed:
     if parts.images is not None and not (parts.images.states.configured and parts.images.states.staged):
         of_images = STAGED if parts.images.states.configured else CONFIGURED
         pending[DEVICES] = pending.get(DEVICES, frozenset()) | {of_images}
+    if plan.foreign:
+        pending[DEVICES] = pending.get(DEVICES, frozenset()) | {CONFIGURED}
     return Observed(lines, pending, dict(host.context.kvm_values))
 
 

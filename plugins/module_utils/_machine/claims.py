@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 #: Effects. TAKES binds functions to the driver. WITHHOLDS keeps the host's driver from them. ORDERS loads the driver
@@ -57,3 +58,17 @@ class Claim(NamedTuple):
     addresses: tuple[str, ...]  # of the functions on this machine that it concerns, in bus order
     applies_to: tuple[str, ...]  # () where nothing reads it
     managed: bool  # written by this collection
+
+
+_RUN_BY = re.compile(r"run by (/.+), line ([0-9]+)")
+
+
+def run_by(path: str, line: int) -> str:
+    """Return the origin of a claim in a script that a line of configuration runs."""
+    return f"run by {path}, line {line}"
+
+
+def configured_at(claim: Claim) -> tuple[str, int | None]:
+    """Return the path and the line of the configuration that makes a claim: of a script, the line that runs it."""
+    match = _RUN_BY.fullmatch(claim.origin or "")
+    return (match.group(1), int(match.group(2))) if match else (claim.path, claim.line)

@@ -10,6 +10,7 @@ from typing import Mapping, NamedTuple
 
 from .desired import Selector
 from .initramfs import File, InitramfsRequest
+from .plan import Step
 
 #: Stores the HostRecord.
 HOST_RECORD_FILE = "/etc/vfio-workstation/host.json"
@@ -66,6 +67,7 @@ class HostRecord(NamedTuple):
     devices: tuple[RecordedDevice, ...] = ()
     bound: tuple[str, ...] = ()  # addresses of all bound functions
     cpus: tuple[int, ...] = ()  # CPUs of guests
+    set_aside: int = 0  # runs that set aside foreign lines of which initramfs images have copies
 
 
 class RuntimePages(NamedTuple):
@@ -105,6 +107,7 @@ class HostContext(NamedTuple):
     kvm_built_in: bool = False
     crypttab: str | None = None  # /etc/crypttab
     modprobe: tuple[tuple[str, str], ...] = ()  # paths of modprobe.d files with their content
+    foreign: tuple[tuple[str, str], ...] = ()  # paths of files in /etc whose lines can be set aside, with their content
 
 
 NO_CONTEXT = HostContext()
@@ -133,3 +136,4 @@ class HostPlan(NamedTuple):
     cpus: CpuPlan | None
     record: HostRecord
     notes: tuple[str, ...]  # for the user
+    foreign: tuple[Step, ...] = ()  # changes of files of others: lines that are set aside, or put back

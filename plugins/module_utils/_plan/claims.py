@@ -26,6 +26,7 @@ from .._machine.claims import (
 from .._machine.guest_drivers import driver_of, is_guest_driver
 from .._machine.host_plan import CpuPlan
 from .._machine.plan import Refusal
+from .foreign_lines import NO_LINES, ForeignLines
 from .notation import numbers_text, parse_numbers
 from .refusals import refuse
 from .select import describe, is_endpoint, listed
@@ -50,12 +51,13 @@ _ALSO = {
 _REBUILD = "then rebuild the initramfs images, which hold copies"
 
 
-def claim_refusals(machine: Machine, bound: AbstractSet[str]) -> Iterator[Refusal]:
+def claim_refusals(machine: Machine, bound: AbstractSet[str], lines: ForeignLines = NO_LINES) -> Iterator[Refusal]:
     """Yield a refusal for each line or word that takes functions which the host keeps.
 
     Args:
         machine: The machine.
         bound: Addresses of the functions that the request takes.
+        lines: The lines that `conflicts: replace` sets aside.
     """
     for places in _by_text(machine):
         claim = places[0]
@@ -66,59 +68,92 @@ def claim_refusals(machine: Machine, bound: AbstractSet[str]) -> Iterator[Refusa
             kept = [address for address in claim.addresses if address not in bound]
             if kept:
                 seen = f"{where} takes these functions, which the host keeps:{listed(machine, kept)}"
-                yield refuse("claimed_by_others", seen, remedy=_remedy(places))
+                yield refuse("claimed_by_others", seen, remedy=_remedy(places, lines))
         requested = [address for address in claim.addresses if address in bound]
         if requested and _undoes_request(claim):
             seen = f"{where} gives these functions, which are requested, to {claim.driver}:{listed(machine, requested)}"
             danger = "Once the host has booted, they would be on that driver, and no guest could use them."
-            yield refuse("claimed_by_others", seen, danger=danger, remedy=f"Remove it there{_also(places)}.")
+            remedy = f"Remove it there{_also(places)}{_or_replace(places, lines)}."
+            yield refuse("claimed_by_others", seen, danger=danger, remedy=remedy)
 
 
-def claim_notes(machine: Machine, bound: AbstractSet[str], cpus: CpuPlan | None) -> Iterator[str]:
+def claim_notes(
+    machine: Machine, bound: AbstractSet[str], cpus: CpuPlan | None, lines: ForeignLines = NO_LINES
+) -> Iterator[str]:
     """Yield what a person should know of foreign configuration.
 
     Args:
         machine: The machine.
         bound: Addresses of the functions that the request takes.
         cpus: The CPUs for guests; None where the request leaves them alone.
+        lines: The lines that `conflicts: replace` sets aside.
     """
     for places in _by_text(machine):
         claim = places[0]
         where = f"{_where(places)}: `{claim.text}`"
-        functions = ", ".join(claim.addresses)
-        kept = [address for address in claim.addresses if address not in bound]
-        if claim.effect == TAKES and is_guest_driver(claim.driver) and claim.addresses:
-            if not kept:
-                yield f"{where} takes {functions} too, as requested; it is not needed any more"
-            elif not _lasts(places) and GUEST_START in claim.applies_to:
-                yield f"{_where(places)}: a guest takes {functions} from the host's driver whenever it starts"
-        elif claim.effect == RECOGNISED and _lasts(places) and (kept or not claim.addresses):
-            which = f"take {functions}" if claim.addresses else "take functions, unknown which"
-            yield f"{where} may {which}. Make sure that it leaves to the host what is not requested"
-        elif claim.effect == WITHHOLDS and kept and _lasts(places):
-            yield f"{where} keeps the host's driver from {', '.join(kept)}, which the host keeps"
-        elif claim.effect == NOTED and is_guest_driver(claim.driver):
-            if bound and driver_of(claim.driver or "") == _VFIO:
-                yield f"{where} keeps {_VFIO} from being loaded: requested functions would be without any driver"
-        elif claim.effect == NOTED:
+        if claim.effect == TAKES:
+            yield from _taking_notes(places, bound, lines)
+        elif claim.effect == NOTED and not is_guest_driver(claim.driver):
             yield from _word_notes(claim, where, cpus)
+        else:
+            note = _note(claim, bound, lasts=_lasts(places))
+            if note or _can_be_replaced(places, lines):
+                yield f"{where} {note or 'is not needed any more'}{_offer(places, lines)}"
 
 
-def host_findings(machine: Machine, bound: AbstractSet[str], *, all_functions: bool) -> Iterator[Refusal]:
+def _taking_notes(places: Sequence[Claim], bound: AbstractSet[str], lines: ForeignLines) -> Iterator[str]:
+    claim = places[0]
+    if not is_guest_driver(claim.driver) or not claim.addresses:
+        return
+    functions = ", ".join(claim.addresses)
+    if bound >= set(claim.addresses):
+        agrees = f"takes {functions} too, as requested; it is not needed any more"
+        yield f"{_where(places)}: `{claim.text}` {agrees}{_offer(places, lines)}"
+    elif not _lasts(places) and GUEST_START in claim.applies_to:
+        yield f"{_where(places)}: a guest takes {functions} from the host's driver whenever it starts"
+
+
+def _note(claim: Claim, bound: AbstractSet[str], *, lasts: bool) -> str | None:
+    """Return what a claim may do besides the request, as a predicate; None for nothing."""
+    kept = [address for address in claim.addresses if address not in bound]
+    if claim.effect == RECOGNISED and lasts and (kept or not claim.addresses):
+        which = f"take {', '.join(claim.addresses)}" if claim.addresses else "take functions, unknown which"
+        return f"may {which}. Make sure that it leaves to the host what is not requested"
+    if claim.effect == WITHHOLDS and kept and lasts:
+        return f"keeps the host's driver from {', '.join(kept)}, which the host keeps"
+    if claim.effect == NOTED and bound and driver_of(claim.driver or "") == _VFIO:
+        return f"keeps {_VFIO} from being loaded: requested functions would be without any driver"
+    return None
+
+
+def replaced_notes(lines: ForeignLines) -> Iterator[str]:
+    """Yield which lines are set aside."""
+    for claim in lines.claims:
+        yield f"{_where([claim])}: `{claim.text}` is set aside; a rollback of the devices puts it back"
+
+
+def host_findings(
+    machine: Machine, bound: AbstractSet[str], *, all_functions: bool, is_changed: bool = False
+) -> Iterator[Refusal]:
     """Yield the functions that the host should have and that a driver for guests has now, each with who claimed it.
 
     Args:
         machine: The machine as it runs.
         bound: Addresses of the functions that are requested, or were until the last boot.
         all_functions: Whether the request says which functions guests get; else only the boot display is judged.
+        is_changed: Whether the configuration was changed since the boot.
     """
+    unknown = (
+        "\n  No configuration claims it any more. It was changed since the boot: a reboot returns it to the host."
+        if is_changed
+        else "\n  No configuration claims it: a program or a user bound it to that driver since the boot."
+    )
     for address, function in machine.pci.items():
         is_taken = address not in bound and is_endpoint(function) and is_guest_driver(function.driver)
         if not is_taken or not (all_functions or function.boot_display):
             continue
         claims = [claim for claim in function.claims if claim.effect == TAKES and not claim.managed]
         lines = [f"\n  claimed by {_where([claim])}: `{claim.text}`" for claim in claims]
-        unknown = "\n  No configuration claims it: a program or a user bound it to that driver since the boot."
         yield refuse("host_device_taken", describe(machine, address) + ("".join(dict.fromkeys(lines)) or unknown))
 
 
@@ -154,11 +189,29 @@ def _undoes_request(claim: Claim) -> bool:
     return claim.kind in _LATE and not (claim.driver or "").replace("_", "-").endswith(_VFIO)
 
 
-def _remedy(places: Sequence[Claim]) -> str:
+def _remedy(places: Sequence[Claim], lines: ForeignLines) -> str:
+    lost = dict.fromkeys(address for claim in places for address in lines.lost.get(claim, ()))
+    if lost:
+        return (
+            f"Request {', '.join(lost)} in `devices` too, or remove it from the line{_also(places)}. It is on a driver "
+            "for guests now, so that `conflicts: replace` does not return it to the host."
+        )
     return (
-        f"Remove it there{_also(places)}. Functions that guests are to have are requested in `devices`, by address and "
-        "identity, so that identical devices stay with the host."
+        f"Remove it there{_also(places)}{_or_replace(places, lines)}. Functions that guests are to have are requested "
+        "in `devices`, by address and identity, so that identical devices stay with the host."
     )
+
+
+def _can_be_replaced(places: Sequence[Claim], lines: ForeignLines) -> bool:
+    return set(lines.claims).issuperset(places)
+
+
+def _or_replace(places: Sequence[Claim], lines: ForeignLines) -> str:
+    return ", or set `conflicts: replace` to set it aside" if _can_be_replaced(places, lines) else ""
+
+
+def _offer(places: Sequence[Claim], lines: ForeignLines) -> str:
+    return ", and `conflicts: replace` sets it aside" if _can_be_replaced(places, lines) else ""
 
 
 def _also(places: Sequence[Claim]) -> str:

@@ -16,9 +16,10 @@ from .._machine.initramfs import File, InitramfsRequest
 from .._machine.plan import Refusal
 from .access import ACCESS_FILES, access_files, access_notes, access_refusals
 from .cgroup_version import cgroup_notes
-from .claims import claim_notes, claim_refusals
+from .claims import claim_notes, claim_refusals, replaced_notes
 from .cpus import CpuResult, plan_cpus
 from .devices import DevicesPlan, plan_devices
+from .foreign_lines import NO_LINES, foreign_lines, put_back_steps, set_aside_steps, without
 from .hugepages import HugePagesResult, plan_hugepages
 from .hugepages_files import HUGE_PAGE_SIZES_KB, TMPFILES_FILE, WANTS_FILE, hugepages_files, mount_unit_path
 from .iommu import iommu_arguments, iommu_refusals, virtualization_refusals
@@ -59,7 +60,7 @@ def owner_of(section: str) -> str:
 
 
 def plan_host(
-    machine: Machine, desired: Desired, record: HostRecord, context: HostContext = NO_CONTEXT
+    machine: Machine, desired: Desired, record: HostRecord, context: HostContext = NO_CONTEXT, replace: bool = False
 ) -> HostPlan | tuple[Refusal, ...]:
     """Return the desired state of the host, or all refusals at once.
 
@@ -71,6 +72,7 @@ def plan_host(
         desired: The request.
         record: What earlier runs decided.
         context: What the rules need beyond the machine.
+        replace: Whether foreign lines that take functions are set aside.
     """
     devices = None
     if desired.devices is not None:
@@ -86,12 +88,17 @@ def plan_host(
     if desired.hugepages is not None:
         near = (*near_devices, *_nodes_of_cpus(machine, record.cpus))
         hugepages = plan_hugepages(machine, desired.hugepages, near, desired.memory_for_host)
-    parts = list(_parts(machine, desired, context, devices, cpus, hugepages))
     bound_now = frozenset(record.bound)
-    refusals = [*_host_refusals(machine, desired), *(refusal for part in parts for refusal in part.refusals)]
     # Where the request says nothing of devices, or none could be selected, nothing says which ones the host keeps.
-    if desired.devices is not None and (bound_now or not desired.devices):
-        refusals.extend(claim_refusals(machine, bound_now))
+    judges_claims = desired.devices is not None and bool(bound_now or not desired.devices)
+    lines = foreign_lines(machine, bound_now, dict(context.foreign)) if judges_claims else NO_LINES
+    if replace and lines.concern_images:
+        record = record._replace(set_aside=record.set_aside + 1)
+    parts = list(_parts(machine, desired, context, devices, cpus, hugepages, record))
+    refusals = [*_host_refusals(machine, desired), *(refusal for part in parts for refusal in part.refusals)]
+    remaining = without(machine, lines) if replace else machine
+    if judges_claims:
+        refusals.extend(claim_refusals(remaining, bound_now, lines))
     refused = tuple(dict.fromkeys(refusal for refusal in refusals if refusal.code not in desired.accepted))
     if refused:
         return with_root_causes(machine, refused)
@@ -106,8 +113,10 @@ def plan_host(
         record=record,
         notes=(
             *(note for part in parts for note in part.notes),
-            *claim_notes(machine, bound_now, cpus.plan if cpus is not None else None),
+            *claim_notes(remaining, bound_now, cpus.plan if cpus is not None else None, lines),
+            *(replaced_notes(lines) if replace else ()),
         ),
+        foreign=tuple(set_aside_steps(lines, dict(context.foreign))) if replace else (),
     )
 
 
@@ -126,12 +135,13 @@ def _parts(
     devices: DevicesPlan | None,
     cpus: CpuResult | None,
     hugepages: HugePagesResult | None,
+    record: HostRecord,
 ) -> Iterator[_Part]:
     """Yield the contribution of each section that is not unmanaged, in the order of their kernel arguments."""
     if desired.iommu is not None:
         yield _Part(IOMMU, arguments=iommu_arguments(machine, pass_through=desired.iommu.pass_through))
     if devices is not None:
-        yield _devices_part(machine, devices, context)
+        yield _devices_part(machine, devices, context, record)
     if cpus is not None:
         yield _cpus_part(machine, cpus, context)
     if hugepages is not None:
@@ -144,10 +154,10 @@ def _parts(
         yield _kvm_part(machine, desired.kvm, context)
 
 
-def _devices_part(machine: Machine, devices: DevicesPlan, context: HostContext) -> _Part:
+def _devices_part(machine: Machine, devices: DevicesPlan, context: HostContext, record: HostRecord) -> _Part:
     # The section may be requested alone, so it enables the IOMMU too. An argument of two sections is written once.
     enable_iommu = iommu_arguments(machine) if devices.bindings else ()
-    initramfs = _initramfs(devices.bindings)
+    initramfs = _initramfs(devices.bindings, record.set_aside)
     return _Part(
         DEVICES,
         arguments=(*enable_iommu, *devices.arguments),
@@ -158,10 +168,10 @@ def _devices_part(machine: Machine, devices: DevicesPlan, context: HostContext) 
     )
 
 
-def _initramfs(bindings: Sequence[Binding]) -> InitramfsRequest:
+def _initramfs(bindings: Sequence[Binding], revision: int) -> InitramfsRequest:
     if not bindings:
-        return InitramfsRequest()
-    return InitramfsRequest((File(RULE_FILE, rule_text(bindings), 0o644),), (DRIVER,))
+        return InitramfsRequest(revision=revision)
+    return InitramfsRequest((File(RULE_FILE, rule_text(bindings), 0o644),), (DRIVER,), revision)
 
 
 def _cpus_part(machine: Machine, cpus: CpuResult, context: HostContext) -> _Part:
@@ -210,15 +220,16 @@ def _kvm_part(machine: Machine, request: KvmRequest, context: HostContext) -> _P
     )
 
 
-def plan_absent(record: HostRecord, sections: Collection[str]) -> HostPlan:
+def plan_absent(record: HostRecord, sections: Collection[str], context: HostContext = NO_CONTEXT) -> HostPlan:
     """Return the desired state of the host without these sections; there is no reason to refuse it.
 
     Args:
         record: What earlier runs decided.
         sections: The sections to remove, of SECTIONS.
+        context: What the rules need beyond the machine.
     """
     if DEVICES in sections:
-        record = record._replace(devices=(), bound=())
+        record = record._replace(devices=(), bound=(), set_aside=0)
     if CPU_ISOLATION in sections:
         record = record._replace(cpus=())
     return HostPlan(
@@ -230,6 +241,7 @@ def plan_absent(record: HostRecord, sections: Collection[str]) -> HostPlan:
         cpus=None,
         record=record,
         notes=(),
+        foreign=tuple(put_back_steps(dict(context.foreign))) if DEVICES in sections else (),
     )
 
 

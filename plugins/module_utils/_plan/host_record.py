@@ -38,6 +38,7 @@ def parse_host_record(text: str | None) -> HostRecord:
             devices=tuple(_device(item) for item in _list(raw["devices"])),
             bound=tuple(_text(item) for item in _list(raw["bound"])),
             cpus=tuple(_number(item) for item in _list(raw["cpus"])),
+            set_aside=_number(raw.get("set_aside", 0)),
         )
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise DamagedRecord(f"a value is missing or has the wrong type: {error}") from error

@@ -14,6 +14,14 @@ from .tree import FILE_LIMIT, Tree
 
 #: Where kmod reads options from (modprobe.d(5)).
 _MODPROBE = tuple(f"{top}/modprobe.d" for top in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"))
+#: Directories and files of claims that can be set aside: below /etc, where packages leave changes as they are.
+_FOREIGN = (
+    ("/etc/modprobe.d", (".conf", ".alias")),
+    ("/etc/driverctl.d", ""),
+    ("/etc/dracut.conf.d", ".conf"),
+    ("/etc/mkinitcpio.conf.d", ".conf"),
+)
+_FOREIGN_FILES = ("/etc/initramfs-tools/modules", "/etc/dracut.conf", "/etc/mkinitcpio.conf")
 
 
 def read_host_context(tree: Tree, own_files: Sequence[str]) -> HostContext:
@@ -33,7 +41,17 @@ def read_host_context(tree: Tree, own_files: Sequence[str]) -> HostContext:
         # Only loaded modules have a state (Documentation/ABI/stable/sysfs-module).
         kvm_built_in=tree.exists("/sys/module/kvm") and not tree.exists("/sys/module/kvm/initstate"),
         modprobe=tuple(_modprobe(tree)),
+        foreign=tuple(_foreign(tree)),
     )
+
+
+def _foreign(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Yield the files in which foreign lines are set aside, with their exact content; those that are links are not."""
+    in_folders = (f"{folder}/{name}" for folder, end in _FOREIGN for name in tree.names(folder) if name.endswith(end))
+    for path in (*in_folders, *_FOREIGN_FILES):
+        text = tree.exact(path, FILE_LIMIT) if tree.resolve(path) == path else None
+        if text is not None:
+            yield path, text
 
 
 def _modprobe(tree: Tree) -> Iterator[tuple[str, str]]:

@@ -14,7 +14,7 @@ import itertools
 import re
 from typing import Iterator, Mapping, NamedTuple, Sequence
 
-from ..._machine.claims import ORDERS, RECOGNISED, TAKES, Claim
+from ..._machine.claims import ORDERS, RECOGNISED, TAKES, Claim, run_by
 from ..._machine.guest_drivers import driver_of, is_guest_driver
 from ..tree import Tree
 from .files import SCRIPT_LIMIT, Line, content
@@ -155,7 +155,7 @@ def read_commands(tree: Tree, path: str, text: str, functions: Functions, line: 
     """
     direct = [Place(path, line or effect.line, effect.meaning, None) for effect in read_script(text, functions)]
     of_scripts = [
-        Place(script, effect.line, effect.meaning, f"run by {path}, line {(line or command).number}")
+        Place(script, effect.line, effect.meaning, run_by(path, (line or command).number))
         for command, script, content_ in itertools.islice(_scripts(tree, text), _MAX_PROGRAMS)
         for effect in read_script(content_, functions)
     ]

@@ -47,11 +47,13 @@ RECORDS = st.builds(
     ).map(tuple),
     st.lists(st.text(max_size=5), max_size=3).map(tuple),
     st.lists(st.integers(0, 99), max_size=3).map(tuple),
+    st.integers(0, 9),
 )
 SAMPLE = HostRecord(
     (RecordedDevice("gpu", 0, Selector(class_=("03",)), (("0000:41:00.0", Identity("10de", *[None] * 6)),), ()),),
     ("0000:41:00.0",),
     (2, 3),
+    1,
 )
 
 
@@ -59,6 +61,12 @@ SAMPLE = HostRecord(
 @given(RECORDS)
 def test_reads_back(record: HostRecord) -> None:
     assert parse_host_record(render_host_record(record)) == record
+
+
+def test_a_record_of_an_earlier_version_has_set_nothing_aside() -> None:
+    content = json.loads(render_host_record(SAMPLE))
+    del content["set_aside"]
+    assert parse_host_record(json.dumps(content)) == SAMPLE._replace(set_aside=0)
 
 
 def test_no_file_is_an_empty_record() -> None:
