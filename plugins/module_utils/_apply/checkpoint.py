@@ -11,6 +11,9 @@ may find a directory that names a file whose inode is not there yet (grub-core/f
 ext4 flushes its journal on request from Linux 5.14 on: EXT4_IOC_CHECKPOINT, Documentation/filesystems/ext4/journal.rst.
 Otherwise, the journal is flushed when a file system is frozen: FIFREEZE and FITHAW, ioctl_fs(9). The root file system
 is never frozen, since that would block the process that has to thaw it.
+
+btrfs has no journal, but fsync(2) writes to a log that only mounting replays. GRUB finds the file system as it was
+before, complete, until the kernel commits the transaction, within half a minute. BTRFS_IOC_SYNC commits it.
 """
 
 from __future__ import annotations
@@ -22,18 +25,20 @@ import struct
 
 # include/uapi/linux/ext4.h: _IOW('f', 43, __u32); include/uapi/linux/fs.h: _IOWR('X', 119, int), _IOWR('X', 120, int).
 _CHECKPOINT, _FREEZE, _THAW = 0x4004662B, 0xC0045877, 0xC0045878
+# include/uapi/linux/btrfs.h: _IO(0x94, 8), without an argument.
+_BTRFS_SYNC = 0x9408
 _NO_FLAGS = struct.pack("I", 0)
 
 
 def flush_journal(directory: str) -> bool:
-    """Flush the journal of a directory's file system; return whether that was possible.
+    """Flush the journal or log of a directory's file system; return whether that was possible.
 
     It is not possible without a journal (FAT, which writes files in place), without the privilege (containers), and on
     a root file system that is XFS.
     """
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        if _ioctl(descriptor, _CHECKPOINT):
+        if _ioctl(descriptor, _CHECKPOINT) or _ioctl(descriptor, _BTRFS_SYNC):
             return True
         if os.fstat(descriptor).st_dev == os.stat("/").st_dev:
             return False

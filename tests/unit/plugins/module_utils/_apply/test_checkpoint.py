@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.vfio.workstation.plugins.module_utils._apply import checkpoint, files
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import is_draft
 
-CHECKPOINT, FREEZE, THAW = 1074030123, 3221510263, 3221510264  # ioctl(2) requests
+CHECKPOINT, COMMIT, FREEZE, THAW = 1074030123, 37896, 3221510263, 3221510264  # ioctl(2) requests
 
 
 class Kernel:
@@ -52,22 +52,29 @@ def test_ext4_makes_a_checkpoint(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     assert kernel.requests == [CHECKPOINT]
 
 
+@pytest.mark.parametrize("is_root", [True, False])
+def test_btrfs_commits_its_transaction(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, is_root: bool) -> None:
+    kernel = Kernel(COMMIT, FREEZE, THAW)
+    assert flush(monkeypatch, kernel, tmp_path, is_root=is_root)
+    assert kernel.requests == [CHECKPOINT, COMMIT]
+
+
 def test_other_file_systems_are_frozen_and_thawed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     kernel = Kernel(FREEZE, THAW)
     assert flush(monkeypatch, kernel, tmp_path, is_root=False)
-    assert kernel.requests == [CHECKPOINT, FREEZE, THAW]
+    assert kernel.requests == [CHECKPOINT, COMMIT, FREEZE, THAW]
 
 
 def test_the_root_file_system_is_never_frozen(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     kernel = Kernel(FREEZE, THAW)
     assert not flush(monkeypatch, kernel, tmp_path, is_root=True)
-    assert kernel.requests == [CHECKPOINT]
+    assert kernel.requests == [CHECKPOINT, COMMIT]
 
 
 def test_a_file_system_that_was_not_frozen_is_not_thawed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     kernel = Kernel()
     assert not flush(monkeypatch, kernel, tmp_path, is_root=False)
-    assert kernel.requests == [CHECKPOINT, FREEZE]
+    assert kernel.requests == [CHECKPOINT, COMMIT, FREEZE]
 
 
 @pytest.fixture
