@@ -40,7 +40,7 @@ options:
     required: true
   os:
     description:
-      - The operating system of the guest. Required if O(state=present).
+      - The operating system of the guest. Required if C(state) is V(present).
     type: str
     choices: [linux, windows10, windows11]
   devices:
@@ -94,7 +94,7 @@ options:
   network:
     description:
       - The network of libvirt that the guest is in, or V(none). By default V(default). Mutually exclusive with
-        O(bridge).
+        C(bridge).
     type: str
   bridge:
     description:
@@ -129,9 +129,9 @@ options:
   adopt:
     description:
       - Whether to manage a domain of this name that was created by other means. Of such a domain, CPUs, memory, clocks,
-        enlightenments and O(devices) are managed. Firmware, TPM, disks, network and display are managed only as far as
+        enlightenments and C(devices) are managed. Firmware, TPM, disks, network and display are managed only as far as
         the options for them are set.
-      - O(state=absent) returns the domain as it was.
+      - If C(state) is V(absent), the domain is returned as it was.
     type: bool
     default: false
   type:
@@ -161,7 +161,7 @@ options:
     default: qemu:///system
 requirements:
   - libvirt 6.0 or later with virsh, on the managed host
-  - QEMU for x86, OVMF; for a TPM, swtpm
+  - QEMU for x86, OVMF; for a TPM, swtpm with swtpm_setup
 notes:
   - Windows itself was not run with the domains that this module defines. They were validated and defined by libvirt.
   - Keeps no files. The domain itself has the record, in C(<metadata>).

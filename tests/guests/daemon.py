@@ -4,7 +4,7 @@
 """A real daemon of libvirt for tests: unprivileged, with all of its files in a directory, and reached by a socket.
 
 It runs in a user namespace, so that it is an ordinary user's even when the tests run as root: it touches nothing of the
-system's own libvirt. It defines domains and starts none.
+system's own libvirt. Only domains of the type qemu are started.
 """
 
 from __future__ import annotations

@@ -20,11 +20,12 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest im
     DiskRequest,
     GuestRequest,
 )
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HOST_RECORD_FILE
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HOST_RECORD_FILE, HostRecord
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.xml_element import element, parse_xml
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_record import render_host_record
 from ansible_collections.vfio.workstation.tests.guests.daemon import Libvirt
 from ansible_collections.vfio.workstation.tests.guests.hosts import DISK, DOMAIN_TYPE, provisioned
+from ansible_collections.vfio.workstation.tests.machines import build_described, load_but
 
 #: As virt-manager makes one, without what libvirt fills in.
 FOREIGN = """
@@ -128,6 +129,20 @@ def test_a_request_changes(start: Start, libvirt: Libvirt) -> None:
     assert not start(devices=(), disk=None, memory_bytes=4 << 30, display="none").observe().change.is_due
 
 
+def test_a_disk_comes_later_and_the_order_is_edited(start: Start, libvirt: Libvirt, tmp_path: Path) -> None:
+    """libvirt writes a boot order of its own into a domain without one, and refuses two kinds of orders."""
+    done(start(disk=None))
+    done(start())
+    definition = libvirt.definition("guest")
+    assert "<boot dev='hd'/>" in definition
+    edited = definition.replace("<boot dev='hd'/>", "").replace("<boot dev='cdrom'/>", "")
+    edited = edited.replace("<target dev='vda' bus='virtio'/>", "<target dev='vda' bus='virtio'/><boot order='1'/>")
+    libvirt.define(tmp_path / "edited.xml", edited)
+    done(start(memory_bytes=4 << 30))
+    assert "<boot order='1'/>" in libvirt.definition("guest")
+    assert "<boot dev=" not in libvirt.definition("guest")
+
+
 def test_a_guest_is_removed_and_nothing_else(start: Start, libvirt: Libvirt, host: Path) -> None:
     done(start())
     run = start(absent=True)
@@ -177,6 +192,43 @@ def test_a_running_guest_is_not_touched(start: Start, libvirt: Libvirt, tmp_path
         assert libvirt.virsh("domstate", "theirs").strip() == "paused"
     finally:
         libvirt.virsh("destroy", "theirs")
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Path:
+    """The files of a host with the first two CPUs of this computer, the second of which is for guests, and no pages."""
+    changes = {
+        "cpus": {"clusters": [{"cores": 2, "threads": 1, "l3": "8M"}]},
+        "memory": {"nodes": {0: {"hugepages": {2048: [0, 0, 0], 1048576: [0, 0, 0]}}}},
+    }
+    root = Path(build_described(load_but("amd-desktop", changes), tmp_path / "small"))
+    record = root / HOST_RECORD_FILE[1:]
+    record.parent.mkdir(parents=True, exist_ok=True)
+    record.write_text(render_host_record(HostRecord(cpus=(1,))))
+    return root
+
+
+@pytest.mark.parametrize("system", [LINUX, WINDOWS11])
+def test_qemu_runs_what_is_planned(system: str, small: Path, libvirt: Libvirt) -> None:
+    """With Secure Boot, system management mode and a TPM for Windows. Nothing is installed in the guest."""
+
+    def run(memory: int) -> GuestRun:
+        request = GuestRequest("guest", system, memory_bytes=memory << 20, network="none", domain_type="qemu")
+        return GuestRun(request, False, Virsh(libvirt.uri), str(small))
+
+    done(run(256))
+    libvirt.virsh("start", "guest")
+    try:
+        same = run(256).observe()
+        assert (same.is_running, same.change.is_due, same.restart_required) == (True, False, False)
+        assert libvirt.virsh("vcpupin", "guest").split()[-2:] == ["0", "1"]
+        assert libvirt.virsh("emulatorpin", "guest").split()[-2:] == ["*:", "0"]
+        assert done(run(512)).restart_required
+        assert run(512).observe().restart_required  # until somebody restarts it
+        assert libvirt.virsh("domstate", "guest").strip() == "running"
+    finally:
+        libvirt.virsh("destroy", "guest")
+    assert not run(512).observe().restart_required
 
 
 def test_what_libvirt_refuses_changes_nothing(start: Start, libvirt: Libvirt) -> None:

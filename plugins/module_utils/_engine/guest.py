@@ -11,7 +11,7 @@ from typing import Iterator, NamedTuple
 
 from .._apply import ApplyFailed, ToolFailed
 from .._apply.virsh import Virsh
-from .._machine.guest import Capabilities, Domain, GuestRequest, HostFiles, Networks
+from .._machine.guest import Capabilities, Domain, GuestRequest, HostFiles, Networks, Setting
 from .._machine.host_plan import HOST_RECORD_FILE
 from .._machine.plan import Refusal
 from .._machine.xml_element import Element, XmlError, parse_xml, render
@@ -29,6 +29,8 @@ from .host_record import read_host_record
 
 #: Attribute of a display (libvirt, formatdomain).
 _PASSWORD, _HIDDEN = "passwd", "********"
+#: Path of the features by which libvirt selects the firmware.
+_FIRMWARE = ("os", "firmware")
 _NO_NETWORKS = Networks(frozenset(), frozenset())
 
 
@@ -87,7 +89,7 @@ class GuestRun:
             running = parse_xml(self._virsh.running_definition(self._request.name))
         except (ToolFailed, XmlError):  # it ended meanwhile
             return False
-        return merge(running, change.plan.settings) != running
+        return merge(running, tuple(filter(_is_shown, change.plan.settings))) != running
 
     @staticmethod
     def _refused(refusal: Refusal) -> Observation:
@@ -169,6 +171,11 @@ class GuestRun:
         except ToolFailed as error:
             return f"\nIt could not be restored: {error}"
         return "\nThe domain is as it was."
+
+
+def _is_shown(setting: Setting) -> bool:
+    """Tell whether the definition of a running domain has a setting: it has the firmware's file, not its selection."""
+    return setting.parent != _FIRMWARE and setting.key.name != _FIRMWARE[0]
 
 
 def _still_due(last: Observation) -> str:

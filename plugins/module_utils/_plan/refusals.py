@@ -204,7 +204,7 @@ CODES = {
     ),
     "tpm_absent": (
         "libvirt could not start the guest. Windows 11 requires a TPM.",
-        "Install the package swtpm, or set tpm: false for a system that does not require it.",
+        "Install swtpm, on Debian and Ubuntu also swtpm-tools; or set tpm: false, if the system does not require one.",
     ),
     "guest_memory_exceeds_pages": (
         "QEMU could not allocate the memory, and the guest would not start.",

@@ -12,6 +12,7 @@ from ..._machine.guest import GuestRequest, HostFiles, Setting
 from ..._machine.plan import Refusal
 from ..._machine.xml_element import element
 from ..refusals import refuse
+from .existing import Existing
 
 BLOCK, FILE = "block", "file"
 
@@ -45,7 +46,7 @@ def disk_settings(request: GuestRequest, files: HostFiles) -> Iterator[Setting]:
         )
         source = element("source", **{"dev" if kind == BLOCK else "file": request.disk.path})
         target = element("target", dev="vda", bus="virtio")
-        disk = element("disk", driver, source, target, element("boot", order=1), type=kind, device="disk")
+        disk = element("disk", driver, source, target, type=kind, device="disk")
         yield Setting(("devices",), element("disk", target._replace(attributes=(("dev", "vda"),))), disk)
     for number, path in enumerate(request.isos):
         name = f"sd{chr(ord('a') + number)}"
@@ -55,8 +56,20 @@ def disk_settings(request: GuestRequest, files: HostFiles) -> Iterator[Setting]:
             element("source", file=path),
             element("target", dev=name, bus="sata"),
             element("readonly"),
-            element("boot", order=2) if number == 0 else None,
             type=FILE,
             device="cdrom",
         )
         yield Setting(("devices",), element("disk", element("target", dev=name)), medium)
+
+
+def boot_settings(existing: Existing) -> Iterator[Setting]:
+    """Yield the boot order: the disk, and the first medium while the disk has no boot loader.
+
+    An order that is set at devices, as virt-manager does it, has precedence: libvirt refuses both ways at once.
+    """
+    domain = existing.domain
+    devices = domain.first("devices") if domain is not None else None
+    if existing.is_adopted or (devices is not None and any(device.first("boot") for device in devices.elements)):
+        return
+    for kind in ("hd", "cdrom"):
+        yield Setting(("os",), element("boot", dev=kind), element("boot", dev=kind))

@@ -27,7 +27,7 @@ from ..notation import size_text
 from ..refusals import refuse
 from .cpu import CpuLayout, cpu_settings, plan_cpus
 from .devices import GuestDevices, Ports, device_settings, find_devices
-from .disks import disk_refusals, disk_settings
+from .disks import boot_settings, disk_refusals, disk_settings
 from .display import channel_settings, display_refusals, display_settings
 from .existing import Existing
 from .firmware import board_settings, firmware_refusals, firmware_settings, tpm_settings
@@ -215,6 +215,7 @@ def _settings(
     if not existing.is_adopted:
         settings += [
             *firmware_settings(request, _machine_type(capabilities, existing.domain)),
+            *boot_settings(existing),
             *board_settings(),
             *channel_settings(),
         ]

@@ -35,7 +35,9 @@ def firmware_refusals(request: GuestRequest, capabilities: Capabilities, existin
     elif existing.domain is None and has_secure_boot(request) and not capabilities.secure_boot:
         yield refuse("firmware_absent", f"{name}: libvirt finds no UEFI firmware with Secure Boot on this host")
     if _sets_tpm(request, existing) and has_tpm(request) and _EMULATOR not in capabilities.tpm_backends:
-        yield refuse("tpm_absent", f"{name}: libvirt finds no swtpm, which emulates a TPM, on this host")
+        yield refuse(
+            "tpm_absent", f"{name}: libvirt finds no swtpm with swtpm_setup, which emulate a TPM, on this host"
+        )
     if existing.domain is not None and _changes_secure_boot(request, existing.domain, existing.is_adopted):
         now = "on" if _secure_boot_of(existing.domain) else "off"
         yield refuse("firmware_changed", f"{name}: Secure Boot is {now} in the domain, and the request is the opposite")

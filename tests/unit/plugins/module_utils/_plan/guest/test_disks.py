@@ -7,9 +7,14 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest import DiskRequest, GuestRequest
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.xml_element import render
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.disks import disk_refusals, disk_settings
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest import DiskRequest, GuestRequest, Mark
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.xml_element import parse_xml, render
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.disks import (
+    boot_settings,
+    disk_refusals,
+    disk_settings,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.existing import Existing
 from ansible_collections.vfio.workstation.tests.guests.hosts import DISK, MEDIUM, host_of
 from ansible_collections.vfio.workstation.tests.machines.values import machine
 
@@ -36,8 +41,19 @@ def test_media() -> None:
     media = disk_settings(GuestRequest("g", isos=(MEDIUM, "/srv/virtio-win.iso")), FILES)
     texts = [render(setting.element) for setting in media]
     assert ["<target dev='sda' bus='sata'/>" in text for text in texts] == [True, False]
-    assert ["<boot order='2'/>" in text for text in texts] == [True, False]
     assert all("<readonly/>" in text for text in texts)
+
+
+def test_the_boot_order() -> None:
+    def devices(text: str, mark: Mark | None = None) -> list[str | None]:
+        existing = Existing(parse_xml(text), mark) if text else Existing()
+        return [setting.element.get("dev") for setting in boot_settings(existing)]
+
+    ours = Mark(created=True, owned=(), ports=())
+    assert devices("") == ["hd", "cdrom"]
+    assert devices("<domain><os><boot dev='hd'/></os></domain>") == []  # adopted
+    assert devices("<domain><os><boot dev='hd'/></os><devices><disk/></devices></domain>", ours) == ["hd", "cdrom"]
+    assert devices("<domain><devices><disk><boot order='1'/></disk></devices></domain>", ours) == []
 
 
 def test_what_does_not_exist() -> None:
