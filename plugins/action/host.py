@@ -2,27 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The controller's part of the module host: mistakes are reported in the user's terms, before anything is sent."""
+"""The controller's part of the module host."""
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible.plugins.action.normal import ActionModule as NormalAction
-
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_host
-from ansible_collections.vfio.workstation.plugins.plugin_utils._become import run_with_or_without_root
-from ansible_collections.vfio.workstation.plugins.plugin_utils._variables import option_names, variable_mistakes
+from ansible_collections.vfio.workstation.plugins.plugin_utils._parsed_action import ParsedAction
 
 
-class ActionModule(NormalAction):
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        variables = task_vars or {}
-        options = parse_host(self._task.args, option_names(variables))
-        mistakes = [
-            *variable_mistakes(variables, self._templar.template),
-            *(options if isinstance(options, list) else ()),
-        ]
-        if mistakes:
-            return {"failed": True, "changed": False, "msg": "\n".join(mistakes)}
-        return run_with_or_without_root(self, variables, lambda: NormalAction.run(self, tmp, task_vars))
+class ActionModule(ParsedAction):
+    parse = staticmethod(parse_host)

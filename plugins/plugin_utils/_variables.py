@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.guest_spec import GUEST
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.input_reader import InputReader
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.nearest import nearest
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.request_spec import CPU_ISOLATION, REQUEST, Option
@@ -18,8 +19,9 @@ _COLLECTION = "vfio.workstation."
 class Role(t.NamedTuple):
     """The variables of a role."""
 
-    options: t.Mapping[str, str]  # variable -> path of the option of the module host that it fills
+    options: t.Mapping[str, str]  # variable -> path of the option of the module that it fills
     own: t.Mapping[str, Option]  # variables that the role itself reads
+    module: str = "host"  # the module that the role calls
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -48,6 +50,7 @@ ROLES: t.Mapping[str, Role] = {
         "cpu_isolation", {f"cpu_isolation_{option}": f"cpu_isolation.{option}" for option in CPU_ISOLATION}
     ),
     "bootloader": _role("bootloader", {"bootloader_arguments": "arguments"}),
+    "guest": Role({f"guest_{option}": option for option in GUEST}, {}, "guest"),
     "preflight": Role({}, {"preflight_fail": Option("bool", default=True)}),
     "report": Role(
         {},

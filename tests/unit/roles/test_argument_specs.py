@@ -58,26 +58,29 @@ def without_descriptions(options: Mapping[str, Any], inner: str) -> dict[str, di
     return {path: {key: option[key] for key in KEYS if key in option} for path, option in flat(options, inner)}
 
 
-def option_at(path: str) -> Option:
+MODULES: Mapping[str, Mapping[str, Option]] = {"host": HOST, "guest": GUEST}
+
+
+def option_at(path: str, module: str = "host") -> Option:
     first, *rest = path.split(".")
-    option = HOST[first]
+    option = MODULES[module][first]
     for name in rest:
         option = option.options[name]
     return option
 
 
-def documentation_at(path: str) -> dict[str, Any]:
-    option: dict[str, Any] = dict(flat(DOCUMENTED, "suboptions"))[path]
+def documentation_at(path: str, module: str = "host") -> dict[str, Any]:
+    option: dict[str, Any] = dict(flat(documentation(module)["options"], "suboptions"))[path]
     return option
 
 
 def role_spec(option: Option) -> dict[str, Any]:
     """Return a variable's specification in a role, without what Ansible would enforce."""
-    (spec,) = argument_spec({"it": option._replace(choices=(), elements=None)}).values()
+    (spec,) = argument_spec({"it": option._replace(choices=(), elements=None, required=False)}).values()
     return {**spec, "type": spec["type"] if spec["type"] in ("str", "path") else "raw"}
 
 
-@pytest.mark.parametrize(("module", "options"), [("host", HOST), ("guest", GUEST)])
+@pytest.mark.parametrize(("module", "options"), MODULES.items())
 def test_the_documentation_of_a_module_is_the_specification(module: str, options: Mapping[str, Option]) -> None:
     documented = documentation(module)["options"]
     assert without_descriptions(documented, "suboptions") == without_descriptions(argument_spec(options), "options")
@@ -85,7 +88,8 @@ def test_the_documentation_of_a_module_is_the_specification(module: str, options
 
 @pytest.mark.parametrize("role", ROLES)
 def test_the_argument_spec_of_a_role_is_the_specification(role: str) -> None:
-    expected = {variable: role_spec(option_at(path)) for variable, path in ROLES[role].options.items()}
+    module = ROLES[role].module
+    expected = {variable: role_spec(option_at(path, module)) for variable, path in ROLES[role].options.items()}
     expected.update({variable: role_spec(option) for variable, option in ROLES[role].own.items()})
     assert without_descriptions(role_options(role), "options") == without_descriptions(expected, "options")
 
@@ -102,8 +106,10 @@ def test_ansible_enforces_no_type_of_a_variable(role: str) -> None:
         assert option["type"] in ("raw", "str", "path")  # the last two take any value
 
 
-def test_every_option_has_a_description() -> None:
-    assert [path for path, option in flat(DOCUMENTED, "suboptions") if not text(option)] == []
+@pytest.mark.parametrize("module", MODULES)
+def test_every_option_has_a_description(module: str) -> None:
+    documented = documentation(module)["options"]
+    assert [path for path, option in flat(documented, "suboptions") if not text(option)] == []
 
 
 def text(option: Mapping[str, Any]) -> str:
@@ -118,8 +124,9 @@ def test_a_role_describes_an_option_as_the_module_does(role: str) -> None:
     for variable, path in ROLES[role].options.items():
         if path == "state":  # a role's other sections are not concerned
             continue
-        assert text(described[variable]) == text(documentation_at(path))
-        for below, option in flat(documentation_at(path).get("suboptions", {}), "suboptions", f"{variable}."):
+        documented = documentation_at(path, ROLES[role].module)
+        assert text(described[variable]) == text(documented)
+        for below, option in flat(documented.get("suboptions", {}), "suboptions", f"{variable}."):
             assert text(described[below]) == text(option)
 
 

@@ -18,6 +18,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_pla
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import plan_host
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
 from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
+from ansible_collections.vfio.workstation.plugins.plugin_utils._variables import ROLES as VARIABLES
 from tests.machines import build
 
 ROLES = Path(__file__).resolve().parents[3] / "roles"
@@ -40,6 +41,10 @@ def tasks(role: str) -> list[dict[str, Any]]:
     return [task for path in files for task in yaml.safe_load(path.read_text(encoding="utf-8"))]
 
 
+def module_of(role: str) -> str:
+    return f"vfio.workstation.{VARIABLES[role].module}"
+
+
 @pytest.mark.parametrize("role", NAMES)
 def test_each_variable_has_a_default_and_is_documented(role: str) -> None:
     defaults = read(role, "defaults/main.yml")
@@ -51,7 +56,7 @@ def test_each_variable_has_a_default_and_is_documented(role: str) -> None:
 
 @pytest.mark.parametrize("role", [name for name in NAMES if name not in ("report", "preflight")])
 def test_a_role_is_one_call_as_root(role: str) -> None:
-    (call,) = [task for task in tasks(role) if "vfio.workstation.host" in task]
+    (call,) = [task for task in tasks(role) if module_of(role) in task]
     assert call["become"] is True
     assert call["register"] == f"{role}_result"
 
@@ -59,8 +64,8 @@ def test_a_role_is_one_call_as_root(role: str) -> None:
 @pytest.mark.parametrize("role", [name for name in NAMES if name not in ("report", "preflight")])
 def test_null_is_omitted_from_the_call(role: str) -> None:
     """ansible-core 2.18 makes an empty text of an expression whose result is none."""
-    (call,) = [task for task in tasks(role) if "vfio.workstation.host" in task]
-    expressions = [str(value) for value in call["vfio.workstation.host"].values()]
+    (call,) = [task for task in tasks(role) if module_of(role) in task]
+    expressions = [str(value) for value in call[module_of(role)].values()]
     nullable = [name for name, default in read(role, "defaults/main.yml").items() if default is None]
     passed = [(name, text) for name in nullable for text in expressions if text.startswith(f"{{{{ {name} ")]
     assert [name for name, text in passed if f"{name} is not none" not in text or " else omit }}" not in text] == []
