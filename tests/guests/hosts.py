@@ -25,7 +25,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_pla
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.domain import Host
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import plan_host
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.refusals import CODES
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.refusals import HOST_CODES
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.select import is_needed
 from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.guest.host_files import read_host_files
@@ -73,7 +73,7 @@ def provisioned(name: str, directory: Path, request: Mapping[str, Any] | None = 
     """
     root = build(name, directory)
     machine = probe(str(root)).host
-    options = {**(request if request is not None else usual_request(machine)), "accept": sorted(CODES)}
+    options = {**(request if request is not None else usual_request(machine)), "accept": sorted(HOST_CODES)}
     desired = parse_desired(options)
     assert isinstance(desired, Desired), desired
     plan = plan_host(machine, desired, HostRecord())

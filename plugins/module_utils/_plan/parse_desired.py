@@ -23,7 +23,7 @@ from .input_reader import InputReader
 from .notation import numbers_text, page_size_text, parse_numbers, size_text
 from .parse_extras import parse_access, parse_arguments, parse_kvm
 from .parse_selector import parse_selector
-from .refusals import CODES
+from .refusals import HOST_CODES
 from .request_spec import ABSENT, DEVICE, HOST, PRESENT, REPLACE, REQUEST, SECTION_OPTIONS
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
@@ -216,6 +216,6 @@ def _numbers(value: Any) -> tuple[int, ...] | None:
 
 def _accepted(reader: InputReader, items: Any) -> frozenset[str]:
     for path, code in items:
-        if not isinstance(code, str) or code not in CODES:
-            reader.report(path, code, "a refusal code", f"Use one of {', '.join(sorted(CODES))}.")
+        if not isinstance(code, str) or code not in HOST_CODES:
+            reader.report(path, code, "a refusal code", f"Use one of {', '.join(sorted(HOST_CODES))}.")
     return frozenset(code for _path, code in items if isinstance(code, str))

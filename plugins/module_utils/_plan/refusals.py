@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from .._machine.plan import Refusal
 
-#: code -> (the harm that the plan would do, what the user can do)
-CODES = {
+#: Those of plans for hosts: code -> (the harm that the plan would do, what the user can do)
+HOST_CODES = {
     "cmdline_conflict": (
         "The kernel would get two contradictory arguments, and their order decides which of them takes effect.",
         "Remove the other argument, or set conflicts=replace, which sets it aside while the requested one is present.",
@@ -178,6 +178,22 @@ CODES = {
         "The kernel would ignore the option, and guests would run without what they rely on.",
         "Leave the option out of kvm, or use a machine that supports it.",
     ),
+    "file_is_not_ours": (
+        "The settings in that file, which this collection did not write, would be lost.",
+        "Move or rename the file, and run this again.",
+    ),
+    "file_protected": (
+        "The file would not be replaced, or not as a whole.",
+        "Remove the protection, if nobody needs it, and run this again.",
+    ),
+    "record_damaged": (
+        "What is managed by this collection and what is foreign could no longer be distinguished.",
+        "Restore the file from a backup; or move it away, remove the managed arguments by hand, and run this again.",
+    ),
+}
+
+#: Those that only plans for guests have; they have some of the others too.
+GUEST_CODES = {
     "libvirt_absent": (
         "Without libvirt and QEMU there is nothing that could run the guest.",
         "Install libvirt and QEMU with the distribution's packages, start the daemon, and run this again.",
@@ -234,19 +250,9 @@ CODES = {
         "libvirt could not start the guest.",
         "Request another display, or install the module of QEMU for it: qemu-system-modules-spice (Debian).",
     ),
-    "file_is_not_ours": (
-        "The settings in that file, which this collection did not write, would be lost.",
-        "Move or rename the file, and run this again.",
-    ),
-    "file_protected": (
-        "The file would not be replaced, or not as a whole.",
-        "Remove the protection, if nobody needs it, and run this again.",
-    ),
-    "record_damaged": (
-        "What is managed by this collection and what is foreign could no longer be distinguished.",
-        "Restore the file from a backup; or move it away, remove the managed arguments by hand, and run this again.",
-    ),
 }
+
+CODES = {**HOST_CODES, **GUEST_CODES}
 
 
 def refuse(code: str, seen: str, danger: str = "", remedy: str = "") -> Refusal:

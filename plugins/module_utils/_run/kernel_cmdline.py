@@ -14,7 +14,7 @@ from .._engine.kernel_cmdline import draft_checks, observe
 from .._machine import cmdline
 from .._plan.boot.check_arguments import argument_clashes, argument_problem
 from .._plan.boot.cmdline_change import CmdlineRequest
-from .._plan.refusals import CODES
+from .._plan.refusals import HOST_CODES
 from .._probe.tree import Tree
 from .converge import run_pass
 from .info import check_planned_root
@@ -52,9 +52,9 @@ def check_parameters(params: dict[str, Any], check_mode: bool) -> list[str]:
     errors = check_planned_root(params["root"], check_mode)
     errors.extend(check_owner(params["owner"]))
     errors.extend(
-        f"accept: {code!r} is not a refusal code. Use one of {', '.join(sorted(CODES))}."
+        f"accept: {code!r} is not a refusal code. Use one of {', '.join(sorted(HOST_CODES))}."
         for code in params["accept"]
-        if code not in CODES
+        if code not in HOST_CODES
     )
     if params["state"] == "present" and not params["args"]:
         errors.append("args: the list is empty. Name at least one argument, or set state=absent to remove all of them.")
