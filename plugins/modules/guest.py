@@ -160,7 +160,7 @@ options:
     type: str
     default: qemu:///system
 requirements:
-  - libvirt 6.0 or later with virsh, on the managed host
+  - libvirt 7.2 or later with virsh, on the managed host
   - QEMU for x86, OVMF; for a TPM, swtpm with swtpm_setup
 notes:
   - Windows itself was not run with the domains that this module defines. They were validated and defined by libvirt.

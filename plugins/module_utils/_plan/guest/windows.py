@@ -22,7 +22,7 @@ _HYPERV = ("features", "hyperv")
 _INTEL = "intel"
 _TSC = "tsc"
 
-#: What libvirt before 8.10, which does not report enlightenments, can count on: Linux 4.18 and QEMU 4 have them.
+#: For releases of libvirt before 9.0 that do not report enlightenments: those that Linux 4.18 and QEMU 4 have.
 _ASSUMED = frozenset({"relaxed", "vapic", "spinlocks", "vpindex", "runtime", "synic", "stimer"})
 
 

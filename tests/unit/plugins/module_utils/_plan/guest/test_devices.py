@@ -27,8 +27,10 @@ GPU = ("0000:41:00.0", "0000:41:00.1")
 NIC = "0000:03:00.0"
 
 
-def bound(functions: Mapping[str, PciFunction] = DESKTOP) -> Machine:
-    return machine({address: function._replace(driver="vfio-pci") for address, function in functions.items()})
+def bound(functions: Mapping[str, PciFunction] | None = None) -> Machine:
+    """Return a machine with all functions on vfio-pci, by default those of the desktop."""
+    present = DESKTOP if functions is None else functions
+    return machine({address: function._replace(driver="vfio-pci") for address, function in present.items()})
 
 
 def recorded(host: Machine, **devices: tuple[str, ...]) -> HostRecord:
