@@ -21,7 +21,7 @@ from . import files, hardware, image, inner, small_initramfs
 from .errors import LabError
 from .lab import CACHE, Lab
 from .machine import Machine
-from .recipe import BOOTS, FLAVOURS, SUITES
+from .recipe import BOOTS, DISKS, FLAVOURS, SUITES
 
 LOG = logging.getLogger("lab")
 
@@ -53,7 +53,7 @@ def _build(lab: Lab, options: argparse.Namespace) -> None:
 
 
 def _image(lab: Lab, options: argparse.Namespace, fresh: bool = False) -> image.Image:
-    return lab.image(options.suite, options.boot, options.kernel or ("amd64",), options.upgrade, fresh)
+    return lab.image(options.suite, options.boot, options.kernel or ("amd64",), options.upgrade, fresh, options.disk)
 
 
 def _start(lab: Lab, options: argparse.Namespace) -> None:
@@ -151,6 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     what = argparse.ArgumentParser(add_help=False)
     what.add_argument("--suite", choices=SUITES, default="trixie")
     what.add_argument("--boot", choices=BOOTS, default="uefi-grub")
+    what.add_argument("--disk", choices=DISKS, default="ext4", help="file systems; default: %(default)s")
     what.add_argument("--kernel", choices=FLAVOURS, action="append", help="more than once for more kernels")
     what.add_argument("--upgrade", choices=SUITES, help="have that suite's packages in it, for an upgrade to it")
 

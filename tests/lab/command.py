@@ -9,7 +9,7 @@ import dataclasses
 import pathlib
 import zlib
 
-from .hardware import Device, Hardware
+from .hardware import DISKS, Device, Hardware
 
 FIRMWARE_CODE = pathlib.Path("/usr/share/OVMF/OVMF_CODE_4M.fd")
 FIRMWARE_VARS = pathlib.Path("/usr/share/OVMF/OVMF_VARS_4M.fd")
@@ -29,12 +29,15 @@ EMULATION_XAPIC = "tcg,thread=single,tb-size=512"
 
 # The functions a device is made of: QEMU's name and its properties. The bochs display stands in for a GPU, with the
 # audio function that a GPU has beside it. A virtual NIC is one that each of Debian's kernels drives, cloud-amd64 too,
-# which lacks the hardware of PCs: ssh goes through it, so that a machine answers whatever kernel it booted.
+# which lacks the hardware of PCs: ssh goes through it, so that a machine answers whatever kernel it booted. A virtual
+# disk has no writes that are flushed by themselves (FUA), so that its log has each flush: QEMU's NVMe disk accepts such
+# writes, and completes them without a flush.
 FUNCTIONS: dict[str, tuple[str, ...]] = {
     "vga": ("VGA",),
     "gpu": ("bochs-display", "intel-hda"),
     "audio": ("intel-hda",),
     "nvme": ("nvme",),
+    "virtual_disk": ("virtio-blk-pci",),
     "nic": ("e1000e,romfile=",),
     "virtual_nic": ("virtio-net-pci,romfile=",),
     "usb": ("qemu-xhci",),
@@ -47,6 +50,8 @@ class Disk:
 
     path: pathlib.Path
     format: str = "qcow2"
+    #: Where QEMU logs each write and flush, in the format of the kernel's dm-log-writes; the file exists.
+    log: pathlib.Path | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -207,15 +212,28 @@ def _device(device: Device, wiring: Wiring) -> list[str]:
 
 def _backing(device: Device, wiring: Wiring) -> tuple[list[str], str]:
     """The other end of a device: a file, a network."""
-    if device.kind == "nvme":
+    if device.kind in DISKS:
         disk = wiring.disks[device.name]
-        drive = f"if=none,id=disk_{device.name},format={disk.format},file={disk.path},discard=unmap"
         # A BIOS finds its disk by this. UEFI has its own boot entries, as grub-install and bootctl wrote them.
         boot = ",bootindex=1" if device.holds == "root" and wiring.variables is None else ""
-        return ["-drive", drive], f",drive=disk_{device.name},serial={device.name}{boot}"
+        return _drive(device, disk), f",drive=disk_{device.name},serial={device.name}{boot}"
     if device.kind in ("nic", "virtual_nic"):
         # Nothing gets out of the machine; ssh gets in, from this host alone.
         forward = f",hostfwd=tcp:127.0.0.1:{wiring.ssh_port}-:22" if device.network == "ssh" else ""
         network = f"user,id=net_{device.name},restrict=on{forward}"
         return ["-netdev", network], f",netdev=net_{device.name},mac={mac(device)}"
     return [], ""
+
+
+def _drive(device: Device, disk: Disk) -> list[str]:
+    if disk.log is None:
+        return ["-drive", f"if=none,id=disk_{device.name},format={disk.format},file={disk.path},discard=unmap"]
+    # QEMU asks for commas in a file's name to be doubled in -drive; these names are ours, and have none.
+    below, log = f"store_{device.name}", f"log_{device.name}"
+    store = f"driver={disk.format},node-name={below},discard=unmap,file.driver=file,file.filename={disk.path}"
+    logger = f"driver=blklogwrites,node-name=disk_{device.name},file={below},log={log},log-sector-size=512"
+    return [
+        *("-blockdev", store),
+        *("-blockdev", f"driver=file,node-name={log},filename={disk.log}"),
+        *("-blockdev", logger),
+    ]

@@ -12,7 +12,7 @@ import typing
 
 from .command import Disk
 from .errors import LabError
-from .hardware import Hardware
+from .hardware import DISKS, Hardware
 
 if typing.TYPE_CHECKING:
     from .image import Image
@@ -22,16 +22,25 @@ MARKER = "vfio.workstation marker: {name}"
 _DATA_DISK_BYTES = 64 * 1024 * 1024
 
 
-def prepare(folder: pathlib.Path, hardware: Hardware, image: Image) -> dict[str, Disk]:
-    """A file for every disk, made when it is not there: disks keep what is on them when the hardware changes."""
+WRITE_LOG = pathlib.Path("writes.log")
+
+
+def prepare(folder: pathlib.Path, hardware: Hardware, image: Image, logged: bool = False) -> dict[str, Disk]:
+    """A file for every disk, made when it is not there: disks keep what is on them when the hardware changes.
+
+    With logged, QEMU is to log the writes of the root disk, into a new log.
+    """
     result: dict[str, Disk] = {}
     for device in hardware.devices:
-        if device.kind != "nvme":
+        if device.kind not in DISKS:
             continue
         path = pathlib.Path(f"{device.name}.qcow2")
         if not (folder / path).exists():
             _make(folder, path, device.name, device.holds, image)
-        result[device.name] = Disk(path)
+        is_logged = logged and device.holds == "root"
+        if is_logged:
+            (folder / WRITE_LOG).write_bytes(b"")
+        result[device.name] = Disk(path, log=WRITE_LOG if is_logged else None)
     return result
 
 

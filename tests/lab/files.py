@@ -13,6 +13,8 @@ import shutil
 import socket
 import typing
 
+_COPIED_AT_ONCE = 1 << 24
+
 
 def try_lock(path: pathlib.Path) -> int | None:
     """A descriptor that holds the lock, or None when somebody else does.
@@ -75,3 +77,29 @@ def free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def copy_sparsely(
+    source: pathlib.Path, target: pathlib.Path, *, start: int = 0, size: int | None = None, at: int = 0
+) -> None:
+    """Copy a range of a file into a place of another, which has zeros there; holes are left out."""
+    with source.open("rb") as old, target.open("r+b" if target.exists() else "w+b") as new:
+        end = os.fstat(old.fileno()).st_size if size is None else start + size
+        new.truncate(max(at + end - start, os.fstat(new.fileno()).st_size))
+        for first, after in _data(old.fileno(), start, end):
+            for position in range(first, after, _COPIED_AT_ONCE):
+                data = os.pread(old.fileno(), min(_COPIED_AT_ONCE, after - position), position)
+                os.pwrite(new.fileno(), data, at + position - start)
+
+
+def _data(descriptor: int, start: int, end: int) -> typing.Iterator[tuple[int, int]]:
+    """The ranges of a file that are no holes."""
+    position = start
+    while position < end:
+        try:
+            first = os.lseek(descriptor, position, os.SEEK_DATA)
+        except OSError:
+            return  # there is no data up to the end of the file
+        position = min(os.lseek(descriptor, first, os.SEEK_HOLE), end)
+        if first < position:
+            yield first, position

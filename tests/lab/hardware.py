@@ -18,8 +18,9 @@ from .errors import LabError
 
 MACHINES = pathlib.Path(__file__).parent / "machines"
 
+DISKS = ("nvme", "virtual_disk")
 # What a device can be; command.py has the functions that each is made of.
-KINDS = ("vga", "gpu", "nvme", "nic", "virtual_nic", "usb", "audio")
+KINDS = ("vga", "gpu", "nvme", "virtual_disk", "nic", "virtual_nic", "usb", "audio")
 
 
 @dataclasses.dataclass(frozen=True)

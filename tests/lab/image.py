@@ -35,6 +35,7 @@ STEPS = pathlib.Path(__file__).parent / "steps"
 _MIB = 1024 * 1024
 _ESP_AT, _ESP_MIB = 2, 512
 _ROOT_AT, _ROOT_MIB = _ESP_AT + _ESP_MIB, 6144
+_BOOT_AT, _BOOT_MIB = _ROOT_AT + _ROOT_MIB, 512
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,9 +76,9 @@ def identity(wanted: Recipe, keys: Keys) -> str:
     digest.update(repr(wanted.packages()).encode())
     digest.update(repr(sorted(wanted.files(*keys.texts()).items())).encode())
     digest.update(repr((wanted.first_boot(), recipe.EXCLUDED_PATHS, recipe.EPOCH, recipe.CMDLINE)).encode())
-    digest.update(repr((wanted.spare, wanted.upgrade, recipe.SPARE_FOLDER, _LAYOUT)).encode())
-    for step in sorted(STEPS.iterdir()):
-        digest.update(step.read_bytes())
+    digest.update(repr((wanted.spare, wanted.upgrade, recipe.SPARE_FOLDER, layout(wanted))).encode())
+    for step in ("finish", _POPULATE[wanted.disk]):
+        digest.update((STEPS / step).read_bytes())
     return digest.hexdigest()[:12]
 
 
@@ -109,7 +110,7 @@ def _build(folder: pathlib.Path, wanted: Recipe, keys: Keys, cache: pathlib.Path
         extra.extractall(folder, filter="data")
     LOG.info("  2/4 laying out the disk")
     draft = dataclasses.replace(Image(folder, wanted, keys.private, keys.known_hosts), format="raw")
-    _make_disk(work, draft.disk)
+    _make_disk(work, draft.disk, wanted)
     if draft.variables is not None:
         shutil.copyfile(command.FIRMWARE_VARS, draft.variables)
     LOG.info("  3/4 booting it once, to let its own tools install its boot loader")
@@ -200,16 +201,38 @@ start={_ROOT_AT}MiB, size={_ROOT_MIB}MiB, type=0FC63DAF-8483-4772-8E79-3D69D8477
 """
 
 
-def _make_disk(work: pathlib.Path, disk: pathlib.Path) -> None:
+_BOOT_PARTITION = f"""\
+start={_BOOT_AT}MiB, size={_BOOT_MIB}MiB, type=BC13C2FF-59E6-4262-A352-B275FD6F7172, uuid={recipe.BOOT_ID}, name=boot
+"""
+#: The step that fills the file systems of a disk.
+_POPULATE = {"ext4": "populate", "ext4-boot": "populate-boot", "btrfs": "populate-btrfs"}
+
+
+def layout(wanted: Recipe) -> str:
+    """The partition table, as sfdisk reads it."""
+    return _LAYOUT + (_BOOT_PARTITION if wanted.disk == "ext4-boot" else "")
+
+
+def _make_disk(work: pathlib.Path, disk: pathlib.Path, wanted: Recipe) -> None:
+    end = _BOOT_AT + (_BOOT_MIB if wanted.disk == "ext4-boot" else 0)
     with disk.open("wb") as file:
-        file.truncate((_ROOT_AT + _ROOT_MIB + 1) * _MIB)
+        file.truncate((end + 1) * _MIB)
     log = work / "disk.log"
-    _run(["sfdisk", "--quiet", str(disk)], log, stdin=_LAYOUT)
+    _run(["sfdisk", "--quiet", str(disk)], log, stdin=layout(wanted))
     esp = ["--offset", str(_ESP_AT * 2048), str(disk), str(_ESP_MIB * 1024)]
     _run(["mkfs.vfat", "-F", "32", "-i", recipe.ESP_SERIAL, "-n", "ESP", "--mbr=n", *esp], log)
     inside = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-auto", "--map-root-user", "--"]
-    environment = {"ROOT_ID": recipe.ROOT_ID, "OFFSET": str(_ROOT_AT * _MIB), "SIZE": f"{_ROOT_MIB}M"}
-    _run([*inside, str(STEPS / "populate"), str(work), str(disk)], log, environment)
+    environment = {
+        "ROOT_ID": recipe.ROOT_ID,
+        "OFFSET": str(_ROOT_AT * _MIB),
+        "SIZE": f"{_ROOT_MIB}M",
+        "BOOT_ID": recipe.BOOT_ID,
+        "BOOT_OFFSET": str(_BOOT_AT * _MIB),
+        "BOOT_SIZE": f"{_BOOT_MIB}M",
+    }
+    _run([*inside, str(STEPS / _POPULATE[wanted.disk]), str(work), str(disk)], log, environment)
+    if (work / "partition.raw").exists():  # by a program that makes file systems only at the beginning of a file
+        files.copy_sparsely(work / "partition.raw", disk, at=_ROOT_AT * _MIB)
 
 
 def _first_boot(work: pathlib.Path, image: Image, accelerated: str) -> None:

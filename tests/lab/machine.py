@@ -77,10 +77,15 @@ class Machine:
 
     # ------------------------------------------------------------------ power
 
-    def start(self, *, direct: command.DirectBoot | None = None, outlive: bool = False) -> None:
+    @property
+    def write_log(self) -> pathlib.Path:
+        """What start(logged=True) writes: each write and flush of the root disk since then."""
+        return self.folder / disks.WRITE_LOG
+
+    def start(self, *, direct: command.DirectBoot | None = None, outlive: bool = False, logged: bool = False) -> None:
         """Switch it on. Returns when QEMU runs; wait_for_ssh() waits for the system in it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        drives = disks.prepare(self.folder, self._spec, self.image)
+        drives = disks.prepare(self.folder, self._spec, self.image, logged)
         # Somebody else may take the port between our look and QEMU's: then look again.
         for attempt in range(5):
             port = files.free_port()

@@ -15,6 +15,7 @@ GUEST_FILES = pathlib.Path(__file__).parent / "guest"
 
 SUITES = ("trixie", "bookworm")
 BOOTS = ("uefi-grub", "bios-grub", "uefi-systemd-boot")
+DISKS = ("ext4", "ext4-boot", "btrfs")
 FLAVOURS = ("amd64", "cloud-amd64", "rt-amd64")
 
 # Everything with a date or an identity has this one, so that the same recipe and packages give the same files.
@@ -22,6 +23,7 @@ EPOCH = 1_750_000_000
 DISK_ID = "6c616276-6669-4f00-8000-000000000000"
 ESP_ID = "6c616276-6669-4f00-8000-000000000001"
 ROOT_ID = "6c616276-6669-4f00-8000-000000000002"
+BOOT_ID = "6c616276-6669-4f00-8000-000000000004"
 ESP_SERIAL = "6C616276"
 MACHINE_ID = "6c61627666694f008000000000000003"
 
@@ -83,17 +85,21 @@ class Recipe:
     """A Debian suite, a way to boot it, and the kernels in it; which of them starts is the boot loader's choice.
 
     With upgrade, a later suite's packages of all that is installed lie in the image: `apt-get full-upgrade` finds them.
+    The disk has a root file system of ext4, with another of /boot beside it (ext4-boot), or of btrfs.
     """
 
     suite: str = "trixie"
     boot: str = "uefi-grub"
     kernels: tuple[str, ...] = ("amd64",)
     upgrade: str | None = None
+    # Not in the representation, which is part of the identity: the images of old keep theirs.
+    disk: str = dataclasses.field(default="ext4", repr=False)
 
     def __post_init__(self) -> None:
         for value, known in (
             (self.suite, SUITES),
             (self.boot, BOOTS),
+            (self.disk, DISKS),
             *(((self.upgrade, SUITES),) if self.upgrade else ()),
             *((kernel, FLAVOURS) for kernel in self.kernels),
         ):
@@ -104,7 +110,8 @@ class Recipe:
     def name(self) -> str:
         """Short and readable: trixie-uefi-grub-amd64, bookworm-to-trixie-uefi-grub-amd64."""
         to = ("to", self.upgrade) if self.upgrade else ()
-        return "-".join((self.suite, *to, self.boot, *self.kernels))
+        disk = (self.disk,) if self.disk != "ext4" else ()
+        return "-".join((self.suite, *to, self.boot, *disk, *self.kernels))
 
     @property
     def uefi(self) -> bool:
@@ -121,11 +128,15 @@ class Recipe:
     def packages(self) -> tuple[str, ...]:
         """Every package that is asked for; what they depend on comes along."""
         kernels = tuple(f"linux-image-{kernel}" for kernel in self.kernels)
-        return tuple(sorted((*_PACKAGES, *_BOOT_PACKAGES[self.boot], *_SUITE_PACKAGES[self.suite], *kernels)))
+        tools = ("btrfs-progs",) if self.disk == "btrfs" else ()
+        return tuple(sorted((*_PACKAGES, *_BOOT_PACKAGES[self.boot], *_SUITE_PACKAGES[self.suite], *kernels, *tools)))
 
     def files(self, authorized_key: str, host_key: str, host_key_public: str) -> dict[str, tuple[int, str]]:
         """Path in the image -> mode and content."""
-        fstab = f"UUID={ROOT_ID} / ext4 errors=remount-ro 0 1\n"
+        root = "btrfs defaults 0 0" if self.disk == "btrfs" else "ext4 errors=remount-ro 0 1"
+        fstab = f"UUID={ROOT_ID} / {root}\n"
+        if self.disk == "ext4-boot":
+            fstab += f"UUID={BOOT_ID} /boot ext4 defaults 0 2\n"
         if self.uefi:
             fstab += f"UUID={ESP_SERIAL[:4]}-{ESP_SERIAL[4:]} /boot/efi vfat umask=0077 0 1\n"
         result = {

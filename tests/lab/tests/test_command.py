@@ -14,7 +14,7 @@ from tests.lab import Hardware, command, hardware, load
 
 
 def line(machine: Hardware, accelerator: str = "tcg") -> list[str]:
-    disks = {d.name: command.Disk(pathlib.Path(f"{d.name}.qcow2")) for d in machine.devices if d.kind == "nvme"}
+    disks = {d.name: command.Disk(pathlib.Path(f"{d.name}.qcow2")) for d in machine.devices if d.kind in hardware.DISKS}
     return command.arguments(machine, command.Wiring(disks, 2222, pathlib.Path("variables.fd")), accelerator)
 
 
@@ -49,3 +49,20 @@ def test_a_moved_device_is_behind_the_port_of_its_new_slot() -> None:
     assert next(d for d in devices if "id=second_nic," in d).split("bus=")[1].startswith("port_root_12,")
     assert any("id=port_root_12,bus=pcie.0,addr=0xc," in d for d in devices)
     assert not any("id=port_root_7," in d for d in devices)
+
+
+def test_a_logged_disk_is_behind_the_logger() -> None:
+    disks = {
+        "root_disk": command.Disk(pathlib.Path("root_disk.qcow2"), log=pathlib.Path("writes.log")),
+        "data_disk": command.Disk(pathlib.Path("data_disk.qcow2")),
+    }
+    arguments = command.arguments(load("desktop"), command.Wiring(disks, 2222, None), "tcg")
+    nodes = [dict(part.partition("=")[::2] for part in node.split(",")) for node in option(arguments, "-blockdev")]
+    by_name = {node["node-name"]: node for node in nodes}
+    logger = by_name["disk_root_disk"]
+    assert (logger["driver"], logger["log-sector-size"]) == ("blklogwrites", "512")
+    assert by_name[logger["file"]]["file.filename"] == "root_disk.qcow2"
+    assert by_name[logger["log"]]["filename"] == "writes.log"
+    assert any("drive=disk_root_disk," in device for device in option(arguments, "-device"))
+    assert [drive for drive in option(arguments, "-drive") if "data_disk" in drive]
+    assert not [drive for drive in option(arguments, "-drive") if "root_disk" in drive]

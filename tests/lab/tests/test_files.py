@@ -61,3 +61,20 @@ def test_a_killed_build_is_swept_away_by_the_next(tmp_path: pathlib.Path) -> Non
     with files.appearing(target) as draft:
         assert list(draft.iterdir()) == []
     assert [path.name for path in tmp_path.iterdir()] == ["image"]
+
+
+def test_a_sparse_copy_has_the_range_and_no_more_blocks(tmp_path: pathlib.Path) -> None:
+    mib = 1 << 20
+    source, target = tmp_path / "source", tmp_path / "target"
+    with source.open("wb") as file:
+        file.truncate(64 * mib)
+        file.seek(3 * mib)
+        file.write(b"a" * mib)
+        file.seek(40 * mib)
+        file.write(b"b" * mib)
+    files.copy_sparsely(source, target, start=3 * mib, size=60 * mib)
+    assert target.read_bytes() == source.read_bytes()[3 * mib : 63 * mib]
+    assert target.stat().st_blocks * 512 < 4 * mib
+    files.copy_sparsely(source, target, start=40 * mib, size=2 * mib, at=5 * mib)
+    assert target.read_bytes()[4 * mib : 7 * mib] == bytes(mib) + b"b" * mib + bytes(mib)
+    assert target.stat().st_size == 60 * mib

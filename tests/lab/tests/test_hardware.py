@@ -18,7 +18,7 @@ from tests.lab import Device, Hardware, LabError, Node, command, hardware, load
 def test_every_machine_can_be_reached_and_booted(name: str) -> None:
     machine = load(name)
     root = machine.holding("root")
-    assert root is not None and root.kind == "nvme"
+    assert root is not None and root.kind in hardware.DISKS
     assert [device.kind for device in machine.devices if device.network == "ssh"] == ["virtual_nic"]
 
 

@@ -10,7 +10,7 @@ import pathlib
 import pytest
 
 from tests.lab import LabError, Recipe
-from tests.lab.image import identity
+from tests.lab.image import identity, layout
 from tests.lab.keys import Keys
 
 
@@ -32,6 +32,8 @@ def test_other_recipes_and_other_keys_are_other_images(tmp_path: pathlib.Path) -
         Recipe("bookworm", upgrade="trixie"),
         Recipe(boot="bios-grub"),
         Recipe(kernels=("amd64", "cloud-amd64")),
+        Recipe(disk="ext4-boot"),
+        Recipe(disk="btrfs"),
     ]
     names = [identity(recipe, keys) for recipe in recipes]
     assert len(set(names)) == len({recipe.name for recipe in recipes}) == len(names)
@@ -43,3 +45,26 @@ def test_what_there_is_no_image_of_is_refused() -> None:
         Recipe("buster")
     with pytest.raises(LabError, match="no image with buster"):
         Recipe(upgrade="buster")
+    with pytest.raises(LabError, match="no image with zfs"):
+        Recipe(disk="zfs")
+
+
+@pytest.mark.parametrize(
+    ("disk", "partitions", "mounted", "tool"),
+    [
+        ("ext4", ["bios", "esp", "root"], {"/": "ext4", "/boot/efi": "vfat"}, None),
+        ("ext4-boot", ["bios", "esp", "root", "boot"], {"/": "ext4", "/boot": "ext4", "/boot/efi": "vfat"}, None),
+        ("btrfs", ["bios", "esp", "root"], {"/": "btrfs", "/boot/efi": "vfat"}, "btrfs-progs"),
+    ],
+)
+def test_each_disk_is_divided_and_mounted(
+    disk: str, partitions: list[str], mounted: dict[str, str], tool: str | None
+) -> None:
+    recipe = Recipe(disk=disk)
+    assert [line.rpartition("name=")[2] for line in layout(recipe).splitlines() if "name=" in line] == partitions
+    _mode, fstab = recipe.files("", "", "")["etc/fstab"]
+    lines = [line.split() for line in fstab.splitlines()]
+    assert {line[1]: line[2] for line in lines} == mounted
+    # What is mounted below another comes after it.
+    assert [line[1] for line in lines] == sorted(mounted)
+    assert tool is None or tool in recipe.packages()
