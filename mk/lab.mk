@@ -42,19 +42,23 @@ demo-clean: ## Remove the virtual workstation of make demo
 .PHONY: test-lab-quick
 test-lab-quick: lab-setup ## Run the tests on the default virtual workstation
 	@$(LAB_PYTHON) -m tests.lab build
-	@pytest -m "lab and not slow" tests/integration/lab
+	@pytest -m "lab and not slow" tests/integration/lab tests/power
 
 .PHONY: test-lab
 test-lab: lab-setup ## Run the tests on every virtual workstation, image and boot chain: takes long
 	@$(LAB_PYTHON) -m tests.lab build
-	@pytest -m lab tests/integration/lab
+	@pytest -m lab tests/integration/lab tests/power
 
 CUTS ?= 30
 SEED ?= 1
+EVERY ?=
+DISKS ?=
 
+# EVERY=1 covers every write of a change on the disks named in DISKS, and boots BOOTS states of each.
 .PHONY: test-power
-test-power: lab-setup ## Cut the power CUTS times at random moments (SEED) of a change: minutes per cut
-	@$(LAB_PYTHON) tests/integration/lab/power_cuts.py --cuts $(CUTS) --seed $(SEED)
+test-power: lab-setup ## Cut the power CUTS times at random moments (SEED) of a change; EVERY=1: at each write
+	@$(if $(EVERY),$(LAB_PYTHON) -m tests.power --seed $(SEED) $(if $(BOOTS),--boots $(BOOTS)) $(DISKS),\
+	  $(LAB_PYTHON) tests/integration/lab/power_cuts.py --cuts $(CUTS) --seed $(SEED))
 
 .PHONY: bench-lab
 bench-lab: lab-setup ## Boot the default virtual workstation twenty times, and measure
