@@ -283,6 +283,13 @@ options:
     type: list
     elements: str
     choices: [iommu, devices, hugepages, cpu_isolation, access, kvm, arguments]
+  local_command:
+    description:
+      - Whether the host has the command C(/usr/local/bin/vfio-workstation), which shows the state of the requests and
+        verifies it, without a controller.
+      - The host has it while a section is requested, in the version of this collection. V(false) removes it.
+    type: bool
+    default: true
 notes:
   - Keeps its records in C(/etc/vfio-workstation), and removes them with the last section.
 seealso:

@@ -30,7 +30,7 @@ class Role(t.NamedTuple):
 
 
 def _role(name: str, options: t.Mapping[str, str], own: t.Mapping[str, Option] | None = None) -> Role:
-    common = {f"{name}_{option}": option for option in ("accept", "conflicts", "state")}
+    common = {f"{name}_{option}": option for option in ("accept", "conflicts", "local_command", "state")}
     return Role({**options, **common}, own or {})
 
 

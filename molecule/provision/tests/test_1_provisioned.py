@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
@@ -62,6 +63,8 @@ FILES = {
     "./etc/vfio-workstation/initramfs.json",
     "./etc/vfio-workstation/initramfs/*-05-vfio-workstation.rules",
     "./etc/vfio-workstation/kernel-cmdline.json",
+    "./etc/vfio-workstation/request.json",
+    "./usr/local/bin/vfio-workstation",
     "./var/lib/vfio-workstation",
     "./var/lib/vfio-workstation/initramfs-listings.json",
 }
@@ -244,7 +247,30 @@ def test_what_needs_no_boot_is_in_place() -> None:
     assert host.run("systemd-analyze verify --man=no %s /etc/systemd/system/dev-hugepages1G.mount", unit).rc == 0
 
 
+def test_the_local_command_agrees_with_the_playbook(machine: str) -> None:
+    host = inside(machine)
+    again = returned(machine, "again")
+    status = json.loads(host.check_output("vfio-workstation status --json"))
+    assert status["verdict"] == "staged"
+    same = ("requests", "states", "findings", "notes", "steps", "reboot_required")
+    assert [status[key] for key in same] == [again[key] for key in same]
+    verified = host.run("vfio-workstation verify")
+    assert (verified.rc, verified.stderr) == (1, "")
+    assert verified.stdout.endswith(": configured and staged; reboot to activate\n")
+    assert " configured and staged; reboot to activate\n" in host.check_output("vfio-workstation status")
+    assert "  passthrough" in host.check_output("vfio-workstation report")
+
+
+def test_the_local_command_says_what_only_root_can_read() -> None:
+    host = inside("twin-gpus")
+    status = host.run("su nobody -s /bin/sh -c '/usr/local/bin/vfio-workstation status'")
+    assert (status.rc, status.stderr) == (0, "")
+    assert "Run this as root to read them." in status.stdout
+    assert host.run("su nobody -s /bin/sh -c '/usr/local/bin/vfio-workstation verify'").rc == 3
+
+
 @pytest.mark.parametrize("name", PROVISIONED)
 def test_root_owns_it_all(name: str) -> None:
-    listing = "find /etc /boot /var/lib/vfio-workstation -name '*vfio*' -not ( -user root -group root -not -perm /022 )"
+    folders = "/etc /boot /usr/local/bin /var/lib/vfio-workstation"
+    listing = f"find {folders} -name '*vfio*' -not ( -user root -group root -not -perm /022 )"
     assert inside(name).check_output(listing.replace("( ", "'(' ").replace(" )", " ')'")) == ""

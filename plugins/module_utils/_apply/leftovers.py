@@ -19,6 +19,7 @@ _DIRECTORIES = (
     "/etc/vfio-workstation",
     "/etc/vfio-workstation/initramfs",
     "/run/vfio-workstation",
+    "/usr/local/bin",
     "/etc/default",
     "/etc/default/grub.d",
     "/etc/grub.d",

@@ -24,6 +24,7 @@ from .._probe.tree import Tree
 from . import initramfs, kernel_cmdline
 from .host_outcome import Host, Parts, inspect_files, outcome, refused
 from .host_record import read_host_record
+from .local_files import LocalRequest, LocalSteps, local_steps
 from .outcome import Outcome
 from .since_boot import is_changed
 
@@ -37,6 +38,7 @@ class HostRun:
         replace: Whether conflicting kernel arguments and lines of others are set aside.
         caches: Whether to write the content of initramfs images to the cache for the next run.
         root: Folder of the machine's files; `/` except for captured trees and in tests.
+        local: The command on the host and its record; None leaves both as they are.
     """
 
     def __init__(
@@ -46,12 +48,14 @@ class HostRun:
         replace: bool = False,
         caches: bool = False,
         root: str = "/",
+        local: LocalRequest | None = None,
     ) -> None:
         self._desired = desired
         self._absent = absent
         self._replace = replace
         self._caches = caches
         self._root = root
+        self._local = local
         self._initramfs: initramfs.InitramfsRun | None = None
         #: The files that the last look could not read for lack of permission.
         self.unreadable: tuple[Unreadable, ...] = ()
@@ -76,6 +80,7 @@ class HostRun:
             images=self._inspect_images(host, plan),
             cmdline=self._inspect_cmdline(host, plan),
             files=inspect_files(tree, plan),
+            local=self._inspect_local(tree),
         )
         return outcome(host, plan, parts, self._desired if self._absent is None else None, findings)
 
@@ -98,6 +103,11 @@ class HostRun:
             is_changed=is_changed(host.tree, ()),
         )
         return tuple(finding for finding in findings if finding.code not in self._desired.accepted)
+
+    def _inspect_local(self, tree: Tree) -> LocalSteps:
+        if self._local is None:
+            return LocalSteps()
+        return local_steps(tree, self._local, self._desired, self._absent)
 
     def _inspect_images(self, host: Host, plan: HostPlan) -> Outcome | None:
         """Return the outcome for initramfs images; None where the plan leaves them alone."""

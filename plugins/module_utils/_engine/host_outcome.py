@@ -20,6 +20,7 @@ from .._plan.hugepages_files import shortfall
 from .._plan.request_states import CommandLines, Observed, all_active, request_states
 from .._probe.tree import FILE_LIMIT, Tree
 from .kernel_cmdline import CmdlineObservation
+from .local_files import LocalSteps
 from .outcome import Outcome
 from .running_system import RunningSystem
 from .since_boot import is_changed, note_steps
@@ -52,6 +53,7 @@ class Parts(NamedTuple):
     images: Outcome | None
     cmdline: CmdlineObservation | None
     files: SectionFiles
+    local: LocalSteps = LocalSteps()
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -62,7 +64,8 @@ class Parts(NamedTuple):
     @property
     def refusals(self) -> tuple[Refusal, ...]:
         """The refusals of all parts."""
-        return (*self.files.refusals, *(refusal for part in self.outcomes for refusal in part.refusals))
+        of_files = (*self.files.refusals, *self.local.refusals)
+        return (*of_files, *(refusal for part in self.outcomes for refusal in part.refusals))
 
     @property
     def arguments_active(self) -> bool:
@@ -146,14 +149,17 @@ def _steps(host: Host, plan: HostPlan, parts: Parts) -> tuple[Step, ...]:
     file_changes = parts.files.all_steps
     steps = (
         *running.steps_before_files(),
+        *parts.local.record,
         *_record_written(host.record, plan.record),
         *plan.foreign,
         *(step for step in file_changes if isinstance(step, RemoveFile)),
         *(parts.images.steps if parts.images is not None else ()),
         *(step for step in file_changes if not isinstance(step, RemoveFile)),
+        *parts.local.changes,
         *(parts.cmdline.outcome.steps if parts.cmdline is not None else ()),
         *running.steps_after_files(),
         *_record_removed(host.record, plan.record),
+        *parts.local.last,
     )
     return (*note_steps(host.tree, steps), *steps)
 

@@ -68,7 +68,7 @@ def _file_diffs(outcome: Outcome) -> list[dict[str, str]]:
 def _contents_after(tree: Tree, step: Step) -> Iterator[tuple[str, str]]:
     """Yield each file that a step changes, with its content afterwards; "" for one that is gone."""
     if isinstance(step, WriteFile):
-        yield step.path, step.content.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        yield step.path, _shown(step.content.encode("utf-8", "surrogateescape"))
     elif isinstance(step, (RemoveFile, MoveFile)):
         yield step.path, ""
     if isinstance(step, MoveFile):
@@ -76,5 +76,13 @@ def _contents_after(tree: Tree, step: Step) -> Iterator[tuple[str, str]]:
 
 
 def _shown_content(tree: Tree, path: str) -> str:
-    content = tree.data(path, FILE_LIMIT)
-    return "" if content is None else content.decode("utf-8", "replace")
+    return _shown(tree.data(path, FILE_LIMIT) or b"")
+
+
+def _shown(content: bytes) -> str:
+    """Return the text of a file; of a file that is not text, the lines that it begins with, and its size."""
+    text, nul, _rest = content.partition(b"\0")
+    if not nul:
+        return content.decode("utf-8", "replace")
+    lines = text[: text.rfind(b"\n") + 1].decode("utf-8", "replace")
+    return f"{lines}(binary, {len(content)} bytes)\n"

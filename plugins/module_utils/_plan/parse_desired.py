@@ -37,6 +37,7 @@ class HostOptions(NamedTuple):
     absent: tuple[str, ...] | None  # the sections to remove; None where the request is applied
     replace: bool  # whether conflicting arguments of others are set aside
     root: str
+    local_command: bool = True
 
 
 def parse_host(options: Mapping[str, Any], names: Mapping[str, str] = _NO_NAMES) -> HostOptions | list[str]:
@@ -66,6 +67,7 @@ def parse_host(options: Mapping[str, Any], names: Mapping[str, str] = _NO_NAMES)
         absent=(sections or tuple(SECTION_OPTIONS)) if values["state"] == ABSENT else None,
         replace=values["conflicts"] == REPLACE,
         root=str(values["root"]),
+        local_command=bool(values["local_command"]),
     )
 
 

@@ -123,6 +123,7 @@ HOST: Mapping[str, Option] = {
     "conflicts": Option(choices=(REFUSE, REPLACE), default=REFUSE),
     "state": Option(choices=(PRESENT, ABSENT), default=PRESENT),
     "sections": Option("list", elements="str", choices=tuple(SECTION_OPTIONS), comma_separated=True),
+    "local_command": Option("bool", default=True),
     "root": Option("path", default="/"),
 }
 

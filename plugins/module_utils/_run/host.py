@@ -10,6 +10,8 @@ import os
 from typing import NoReturn
 
 from .._engine.host import HostRun
+from .._engine.local_files import LocalRequest
+from .._local.archive import Archive
 from .._plan.parse_desired import parse_host
 from .._plan.request_spec import HOST, argument_spec
 from .converge import run_pass
@@ -25,5 +27,8 @@ def run_host() -> NoReturn:
     mistakes = [*(options if isinstance(options, list) else ()), *check_planned_root(root, module.check_mode)]
     if mistakes or isinstance(options, list):
         module.fail_json(msg="\n".join(mistakes))
-    run = HostRun(options.desired, options.absent, options.replace, caches=not module.check_mode, root=root)
+    # A captured tree is planned for; it has no place for the command.
+    command = Archive() if options.local_command else None
+    local = LocalRequest(module.options, command) if root == "/" else None
+    run = HostRun(options.desired, options.absent, options.replace, not module.check_mode, root, local)
     run_pass(module, run.observe, run.checks)

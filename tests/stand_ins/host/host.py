@@ -18,6 +18,7 @@ SECTIONS = ("iommu", "devices", "hugepages", "cpu_isolation", "access", "kvm", "
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **{name: {"type": "raw"} for name in (*SECTIONS, "accept")},
     "conflicts": {"type": "str", "choices": ["refuse", "replace"], "default": "refuse"},
+    "local_command": {"type": "raw", "default": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "sections": {"type": "list", "elements": "str"},
 }
