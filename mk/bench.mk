@@ -6,3 +6,4 @@ bench: venv ## Run the benchmarks; benchmarks/README.md has results
 	@PYTHONPATH="$(CURDIR)/.cache/collections:$(CURDIR)" python benchmarks/host_info.py
 	@PYTHONPATH="$(CURDIR)" python benchmarks/boot_configuration.py
 	@PYTHONPATH="$(CURDIR)" python benchmarks/provision.py
+	@PYTHONPATH="$(CURDIR)" python benchmarks/local_command.py

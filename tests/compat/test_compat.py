@@ -73,6 +73,13 @@ for name in found:
 print(len(found))
 """
 
+COMMAND = f"""
+import sys
+sys.path.insert(0, sys.argv[1])
+from {PACKAGE}._local.archive import Archive
+sys.stdout.buffer.write(Archive().content().encode("utf-8", "surrogateescape"))
+"""
+
 
 @pytest.fixture(scope="session")
 def collections() -> Path:
@@ -181,3 +188,29 @@ def plan_by(python: str, collections: Path, roots: list[str]) -> Any:
 def test_plans_the_same(version: str, collections: Path, trees: list[str], plans: Any) -> None:
     """The same requests come to the same on every described machine."""
     assert plan_by(PYTHONS[version], collections, trees) == plans
+
+
+def command_by(python: str, collections: Path, path: Path) -> Path:
+    """Write the local command as this Python makes it."""
+    done = subprocess.run([python, *BARE, "-c", COMMAND, collections], stdout=subprocess.PIPE, check=True, timeout=300)
+    path.write_bytes(done.stdout)
+    path.chmod(0o755)
+    return path
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_local_command_reads_the_same(
+    version: str, collections: Path, trees: list[str], readings: Any, tmp_path: Path
+) -> None:
+    command = command_by(PYTHONS[version], collections, tmp_path / "command")
+    assert json.loads(run(command, "report", "--json", "--root", trees[0])) == readings[0]
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_local_command_outlives_its_python(
+    version: str, collections: Path, trees: list[str], readings: Any, tmp_path: Path
+) -> None:
+    """Another Python, as after an upgrade of the distribution, compiles the sources."""
+    command = command_by(sys.executable, collections, tmp_path / "command")
+    printed = run(PYTHONS[version], *BARE, command, "report", "--json", "--root", trees[0])
+    assert json.loads(printed) == readings[0]

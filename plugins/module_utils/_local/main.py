@@ -10,7 +10,6 @@ import os
 import sys
 from typing import Sequence
 
-from .._probe.captured import check_root
 from .arguments import HELP, PROGRAM, Mistake, help_text, parse
 from .commands import ERROR, OK, CommandFailed, Option
 from .version import VERSION as NUMBER
@@ -40,6 +39,9 @@ def _carry_out(arguments: Sequence[str]) -> int:
     if isinstance(call, Option):
         print(help_text() if call == HELP else f"{PROGRAM} {NUMBER}")
         return OK
+    # Late: it brings the whole probe, which the help can do without.
+    from .._probe.captured import check_root
+
     mistakes = check_root(call.invocation.root)
     if mistakes:
         raise CommandFailed(f"--{mistakes[0]}")
