@@ -121,6 +121,6 @@ def _damaged(error: DamagedRecord) -> Refusal:
     return refuse(
         "record_damaged",
         f"{REQUEST_FILE} can't be read: {error}.",
-        danger="The command vfio-workstation could not tell what is requested of this host.",
+        danger="What is requested of this host would be unknown to the command vfio-workstation.",
         remedy="Remove the file, and run this again with all sections that the host is to have.",
     )
