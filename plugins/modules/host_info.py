@@ -672,6 +672,52 @@ unreadable:
       type: list
       elements: str
       sample: [boot.kernels]
+last_check:
+  description:
+    - What the host found when it checked itself, which it does at each boot; V(null) where it has not done so.
+    - P(vfio.workstation.host#module) installs the unit C(vfio-workstation-verify.service), which checks.
+  returned: success
+  type: dict
+  contains:
+    time:
+      description: Time of the check.
+      type: str
+      sample: "2026-11-29T07:30:12Z"
+    boot_id:
+      description: The kernel's identifier of the boot.
+      type: str
+      sample: 0e5bd1de-3c53-4e35-8fbb-6f8fb22e2b0c
+    verdict:
+      description: The verdict, a word of P(vfio.workstation.host_verdict#filter).
+      type: str
+      sample: refused
+    active:
+      description: Whether everything requested was active.
+      type: bool
+      sample: false
+    reason:
+      description: The reason, if not everything was active.
+      type: str
+      sample: "refused; nothing was changed. [iommu_disabled_by_firmware] The IOMMU is disabled in the firmware setup."
+    changes:
+      description: What changed since the last boot at which everything requested was active.
+      type: list
+      elements: dict
+      contains:
+        kind:
+          description:
+            - One of V(device_moved), V(device_gone), V(device_new), V(driver), V(group_merged), V(group_split),
+              V(firmware), V(virtualization), V(iommu), V(kernel) and V(cmdline).
+          type: str
+          sample: iommu
+        text:
+          description: The change.
+          type: str
+          sample: "IOMMU: enabled before, disabled by firmware now"
+    good_boot:
+      description: Time of the check at that boot; V(null) if there was none.
+      type: str
+      sample: "2026-11-28T06:58:40Z"
 """
 
 from ansible_collections.vfio.workstation.plugins.module_utils._run.info import run_info

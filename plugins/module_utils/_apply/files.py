@@ -17,7 +17,7 @@ from .checkpoint import flush_journal
 
 #: Directories of this collection, which are removed when they are empty.
 _MANAGED_DIRECTORY = "vfio-workstation"
-_DROP_IN_DIRECTORIES = ("sysinit.target.d",)
+_DROP_IN_DIRECTORIES = ("sysinit.target.d", "multi-user.target.d")
 _SELINUX_ATTRIBUTE = "security.selinux"
 #: Hashes and signatures of a file's content and metadata (ima(7), evm): the kernel makes new ones.
 _OF_THE_CONTENT = ("security.ima", "security.evm")

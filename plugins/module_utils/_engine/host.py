@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Sequence
 
 from .._apply.transaction import Check
-from .._machine import Unreadable
+from .._machine import Reading
 from .._machine.desired import Desired
 from .._machine.host_plan import HOST_RECORD_FILE, HostPlan
 from .._machine.plan import Refusal
@@ -57,15 +57,16 @@ class HostRun:
         self._root = root
         self._local = local
         self._initramfs: initramfs.InitramfsRun | None = None
-        #: The files that the last look could not read for lack of permission.
-        self.unreadable: tuple[Unreadable, ...] = ()
+        #: What the last look saw: the machine, and the files that it could not read for lack of permission.
+        self.seen: Reading | None = None
         #: The checks of drafts, by the names that steps refer to; inspections of images add theirs.
         self.checks: dict[str, Check] = dict(kernel_cmdline.draft_checks(root))
 
     def observe(self) -> Outcome:
         """Plan the request for the machine as it is."""
         tree = Tree(self._root)
-        machine, self.unreadable = read_machine(tree)
+        self.seen = read_machine(tree)
+        machine = self.seen.host
         try:
             record = read_host_record(tree)
         except DamagedRecord as error:

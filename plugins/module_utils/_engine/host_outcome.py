@@ -145,7 +145,8 @@ def _steps(host: Host, plan: HostPlan, parts: Parts) -> tuple[Step, ...]:
     images must not have those of the sections: they are removed before images are rebuilt, and written after. Foreign
     lines are changed before that, too, so that each image is rebuilt once.
     """
-    running = RunningSystem(host.tree, host.machine, plan, parts.files.steps)
+    all_files = {**parts.files.steps, "local_command": parts.local.changes}
+    running = RunningSystem(host.tree, host.machine, plan, all_files)
     file_changes = parts.files.all_steps
     steps = (
         *running.steps_before_files(),

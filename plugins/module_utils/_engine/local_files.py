@@ -10,8 +10,10 @@ from typing import Any, Iterator, Mapping, NamedTuple, Protocol, Sequence
 
 from .._machine.desired import Desired
 from .._machine.plan import RECORD, Refusal, RemoveFile, Step, WriteFile
-from .._plan.boot.cmdline_record import DamagedRecord
+from .._plan.file_steps import ExistingFile, file_steps, foreign_files
+from .._plan.local_files import COMMAND_FILE, STATE_FILES, UNIT_FILE, WANTS_FILE, unit_files
 from .._plan.own_files import is_ours
+from .._plan.record_text import DamagedRecord
 from .._plan.refusals import refuse
 from .._plan.request_record import (
     REQUEST_FILE,
@@ -24,9 +26,9 @@ from .._plan.request_record import (
 from .._plan.request_spec import SECTION_OPTIONS
 from .._probe.tree import FILE_LIMIT, Tree
 
-COMMAND_FILE = "/usr/local/bin/vfio-workstation"
 _MODE = 0o755
-_START = 200  # bytes of a file that tell whose it is
+_START = 200  # bytes of a file that say whose it is
+_SYSTEMD = ("/usr/lib/systemd/system", "/lib/systemd/system")
 
 
 class Command(Protocol):
@@ -75,11 +77,12 @@ def local_steps(tree: Tree, local: LocalRequest, desired: Desired, absent: Seque
     requests = update_requests(before, local.options, desired) if is_request else without_sections(before, absent or ())
     content = tree.data(COMMAND_FILE, FILE_LIMIT)
     command = local.command if requests else None
-    if command is not None and content is not None and not _is_ours(content):
-        return LocalSteps(refusals=(_foreign(content),))
+    refusals = tuple(_foreign_files(tree, content)) if command is not None else ()
+    if refusals:
+        return LocalSteps(refusals=refusals)
     return LocalSteps(
         record=tuple(_record_written(text, requests)),
-        changes=tuple(_command_changes(tree, command, content)),
+        changes=(*_command_changes(tree, command, content), *_unit_changes(tree, command is not None)),
         last=(RemoveFile(REQUEST_FILE, RECORD, "nothing is requested any more"),) if text and not requests else (),
     )
 
@@ -100,6 +103,33 @@ def _command_changes(tree: Tree, command: Command | None, content: bytes | None)
     if content is None or not is_executable or not command.is_current(content):
         verb = "install" if content is None else "update"
         yield WriteFile(COMMAND_FILE, command.content(), RECORD, f"{verb} the command vfio-workstation", _MODE)
+
+
+def _unit_changes(tree: Tree, is_wanted: bool) -> Iterator[Step]:
+    """Yield the steps for the unit that checks each boot; for what it wrote too, when it is removed."""
+    is_wanted = is_wanted and any(tree.exists(path) for path in _SYSTEMD)
+    files = unit_files() if is_wanted else ()
+    for step in file_steps("local_command", (UNIT_FILE, WANTS_FILE), files, _present_units(tree)):
+        yield step._replace(effect=RECORD)
+    if not is_wanted:
+        yield from (
+            RemoveFile(path, RECORD, "remove what the check at boot wrote") for path in STATE_FILES if tree.exists(path)
+        )
+
+
+def _present_units(tree: Tree) -> dict[str, ExistingFile]:
+    present = {}
+    for path in (UNIT_FILE, WANTS_FILE):
+        text, status = tree.exact(path, FILE_LIMIT), tree.status(path)
+        if status is not None:
+            present[path] = ExistingFile(text or "", status.st_mode & 0o7777)
+    return present
+
+
+def _foreign_files(tree: Tree, content: bytes | None) -> Iterator[Refusal]:
+    if content is not None and not _is_ours(content):
+        yield _foreign(content)
+    yield from foreign_files(unit_files(), _present_units(tree))
 
 
 def _is_ours(content: bytes) -> bool:

@@ -51,6 +51,7 @@ class Command(NamedTuple):
 
 
 JSON = Option("--json", "Print JSON.")
+RECORD = Option("--record", "Record the result and what changed; a unit does so at each boot.")
 ROOT = Option("--root", "Read a captured tree instead of this host.", "DIRECTORY")
 
 
@@ -74,6 +75,6 @@ def _report() -> Callable[[Invocation], int]:
 
 COMMANDS = (
     Command("status", "Print the state of each request: configured, staged, active.", _status, (JSON, ROOT)),
-    Command("verify", "Check whether everything requested is active; see the exit status.", _verify, (JSON, ROOT)),
+    Command("verify", "Check whether everything requested is active.", _verify, (JSON, RECORD, ROOT)),
     Command("report", "Print what this host offers for PCI passthrough.", _report, (JSON, ROOT)),
 )

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from .._engine.converge import predict
 from .._engine.host import HostRun
 from .._engine.outcome import result_values
-from .._machine.machine import Unreadable
+from .._machine.machine import Machine, Unreadable
 from .._plan.parse_desired import parse_desired
 from .._plan.record_text import DamagedRecord
 from .._plan.request_record import REQUEST_FILE, RecordedRequest, parse_requests, recorded_request
@@ -27,6 +27,7 @@ class Look(NamedTuple):
     word: str  # the verdict
     result: dict[str, Any]  # as the module host returns it in check mode
     unreadable: tuple[Unreadable, ...]
+    machine: Machine | None = None  # None where nothing is requested
 
     @property
     def is_certain(self) -> bool:
@@ -53,7 +54,9 @@ def look(root: str) -> Look:
         raise CommandFailed(f"{REQUEST_FILE} does not contain a valid request:\n{lines}\n{_REMEDY}")
     run = HostRun(desired, replace=request.replace, root=root)
     result = result_values(predict(run.observe))
-    return Look(verdict.verdict(result, predicted=True), result, run.unreadable)
+    seen = run.seen
+    word = verdict.verdict(result, predicted=True)
+    return Look(word, result, seen.unreadable if seen else (), seen.host if seen else None)
 
 
 _REMEDY = "Run the playbook provision again, which writes it again; or remove the file if nothing is configured."

@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 
 from .._machine import to_json
+from .._machine.boot_facts import BootCheck
 from .._text import verdict
+from .._text.boot_check import change_lines
 from .._text.tables import failure_text, host_table, sentence
-from .commands import ERROR, NOT_ACTIVE, NOTHING_REQUESTED, OK, CommandFailed, Invocation
+from .boot_check import check_boot, record_boot
+from .commands import ERROR, NOT_ACTIVE, NOTHING_REQUESTED, OK, RECORD, CommandFailed, Invocation
 from .look import Look, host_name, look, unreadable_text
 from .terminal import terminal_width
 
@@ -31,19 +35,25 @@ def status(invocation: Invocation) -> int:
 
 
 def verify(invocation: Invocation) -> int:
-    """Say in one line whether everything requested is active; the exit status says so too."""
+    """Say whether everything requested is active, and what changed since the last good boot."""
     seen = look(invocation.root)
     if not seen.is_certain and seen.word != verdict.ACTIVE:
         raise CommandFailed(unreadable_text(seen.unreadable))
+    is_recorded = RECORD.name in invocation.flags and seen.word != verdict.UNMANAGED
+    check = record_boot(seen, invocation.root) if is_recorded else check_boot(seen, invocation.root, time.time())
     if invocation.json:
-        _print_json(seen)
+        _print_json(seen, check)
     else:
         reason = failure_text(seen.result, predicted=True)
         print(f"{host_name(invocation.root)}: {reason or sentence(seen.word)}")
+        for line in change_lines(check):
+            print(line)
     return {verdict.ACTIVE: OK, verdict.UNMANAGED: NOTHING_REQUESTED, verdict.FAILED: ERROR}.get(seen.word, NOT_ACTIVE)
 
 
-def _print_json(seen: Look) -> None:
+def _print_json(seen: Look, check: BootCheck | None = None) -> None:
     document = {"verdict": seen.word, **seen.result, "unreadable": to_json(seen.unreadable)}
+    if check is not None:
+        document["check"] = to_json(check)
     json.dump(document, sys.stdout, indent=2, sort_keys=True)
     print()

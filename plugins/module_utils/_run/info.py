@@ -9,8 +9,11 @@ from __future__ import annotations
 from ansible.module_utils.basic import AnsibleModule
 
 from .._machine import to_json
+from .._machine.boot_facts import LAST_CHECK_FILE
+from .._plan.boot_records import parse_check
 from .._probe import probe
 from .._probe.captured import check_root
+from .._probe.tree import FILE_LIMIT, Tree
 
 
 def run_info() -> None:
@@ -19,7 +22,9 @@ def run_info() -> None:
     errors = check_root(module.params["root"])
     if errors:
         module.fail_json(msg="\n".join(errors))
-    module.exit_json(changed=False, **to_json(probe(module.params["root"])))
+    root = module.params["root"]
+    last_check = parse_check(Tree(root).exact(LAST_CHECK_FILE, FILE_LIMIT))
+    module.exit_json(changed=False, **to_json(probe(root)), last_check=to_json(last_check))
 
 
 def check_planned_root(root: str, check_mode: bool) -> list[str]:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,14 @@ import pytest
 import yaml
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine import to_json
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.boot_facts import (
+    IOMMU,
+    KINDS,
+    LAST_CHECK_FILE,
+    BootCheck,
+    Change,
+)
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot_records import render_check
 from ansible_collections.vfio.workstation.plugins.module_utils._probe import probe
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.captured import check_root
 from ansible_collections.vfio.workstation.plugins.modules import host_info
@@ -66,7 +75,7 @@ def documented_paths(documented: dict[str, Any], path: str) -> set[str]:
 
 
 def test_documentation_is_the_contract(readings: dict[str, Any]) -> None:
-    documented = yaml.safe_load(host_info.RETURN)
+    documented = {key: value for key, value in yaml.safe_load(host_info.RETURN).items() if key != "last_check"}
     covered: set[str] = set()
     wrong = {
         name: lines
@@ -77,6 +86,17 @@ def test_documentation_is_the_contract(readings: dict[str, Any]) -> None:
     uncovered = {path for key, value in documented.items() for path in documented_paths(value, key)} - covered
     # Files that are denied to a user are tested as a user, in tests/replay/test_described_machines.py.
     assert {path for path in uncovered if not path.startswith("unreadable")} == set()
+
+
+def test_the_last_check_is_documented() -> None:
+    changes = tuple(Change(kind, "text") for kind in KINDS)
+    check = BootCheck("2026-11-29T07:30:12Z", "0e5b", "active", True, "", changes, "2026-11-28T07:30:12Z")
+    documented = yaml.safe_load(host_info.RETURN)["last_check"]
+    covered: set[str] = set()
+    assert differences(documented, to_json(check), "last_check", covered) == []
+    assert documented_paths(documented, "last_check") - covered == set()
+    described = " ".join(documented["contains"]["changes"]["contains"]["kind"]["description"])
+    assert set(re.findall(r"V\((\w+)\)", described)) == set(KINDS)
 
 
 def test_samples_fit_their_types() -> None:
@@ -111,6 +131,16 @@ def test_a_real_run_changes_nothing_and_returns_the_contract(tmp_path: Path) -> 
     assert result["changed"] is False
     expected = to_json(probe(str(root)))
     assert {key: result[key] for key in expected} == json.loads(json.dumps(expected))
+    assert result["last_check"] is None
+
+
+def test_a_real_run_returns_the_last_check(tmp_path: Path) -> None:
+    root = build("twin-gpus", tmp_path / "twins")
+    check = BootCheck("2026-11-29T07:30:12Z", None, "staged", False, "a reason", (Change(IOMMU, "off"),), None)
+    path = Path(f"{root}{LAST_CHECK_FILE}")
+    path.parent.mkdir(parents=True)
+    path.write_text(render_check(check), "utf-8")
+    assert run_module("-a", f"root={root}")[1]["last_check"] == to_json(check)
 
 
 def test_check_mode_reads_too() -> None:

@@ -14,11 +14,17 @@ import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._apply.transaction import Transaction
 from ansible_collections.vfio.workstation.plugins.module_utils._engine.host import HostRun
-from ansible_collections.vfio.workstation.plugins.module_utils._engine.local_files import COMMAND_FILE, LocalRequest
+from ansible_collections.vfio.workstation.plugins.module_utils._engine.local_files import LocalRequest
 from ansible_collections.vfio.workstation.plugins.module_utils._engine.outcome import Outcome, with_file_diffs
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import Desired
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import RECORD, RemoveFile, WriteFile
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import SECTIONS
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.local_files import (
+    COMMAND_FILE,
+    STATE_FILES,
+    UNIT_FILE,
+    WANTS_FILE,
+)
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.request_record import REQUEST_FILE
 from tests.machines import build
@@ -161,3 +167,27 @@ def test_the_diff_shows_the_version_and_no_bytes(root: str) -> None:
     change = diff(run(root, access={"group": "kvm"}).observe())
     assert change["before"] == f"{START.replace('1.', '0.')}(binary, {len(START) + 3} bytes)\n"
     assert change["after"] == after
+
+
+def test_the_unit_comes_and_goes_with_the_command_and_with_what_it_wrote(root: str) -> None:
+    Path(root, "usr/lib/systemd/system").mkdir(parents=True)
+    before = files(root)
+    assert carried_out(root, access={"group": "kvm"})[-3:] == [COMMAND_FILE, UNIT_FILE, WANTS_FILE]
+    for path in STATE_FILES:
+        Path(root + path).parent.mkdir(parents=True, exist_ok=True)
+        Path(root + path).write_text("{}", "utf-8")
+    assert carried_out(root, access={"group": "kvm"}) == []
+    removed = carried_out(root, access={"group": "kvm"}, command=False)
+    assert removed == [COMMAND_FILE, UNIT_FILE, WANTS_FILE, *STATE_FILES]
+    carried_out(root, access={"group": "kvm"})
+    carried_out(root, absent=SECTIONS)
+    assert files(root) == before
+    assert not Path(root, "etc/systemd/system/multi-user.target.d").exists()
+    assert not Path(root, "var/lib/vfio-workstation").exists()
+
+
+def test_a_foreign_unit_is_refused(root: str) -> None:
+    Path(root + UNIT_FILE).parent.mkdir(parents=True)
+    Path(root + UNIT_FILE).write_text("[Unit]\n", "utf-8")
+    (refusal,) = run(root, access={"group": "kvm"}).observe().refusals
+    assert (refusal.code, UNIT_FILE in refusal.seen) == ("file_is_not_ours", True)
