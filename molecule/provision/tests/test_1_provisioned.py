@@ -64,6 +64,9 @@ FILES = {
     "./etc/vfio-workstation/initramfs/*-05-vfio-workstation.rules",
     "./etc/vfio-workstation/kernel-cmdline.json",
     "./etc/vfio-workstation/request.json",
+    "./etc/systemd/system/multi-user.target.d",
+    "./etc/systemd/system/multi-user.target.d/vfio-workstation-verify.conf",
+    "./etc/systemd/system/vfio-workstation-verify.service",
     "./usr/local/bin/vfio-workstation",
     "./var/lib/vfio-workstation",
     "./var/lib/vfio-workstation/initramfs-listings.json",
@@ -267,6 +270,18 @@ def test_the_local_command_says_what_only_root_can_read() -> None:
     assert (status.rc, status.stderr) == (0, "")
     assert "Run this as root to read them." in status.stdout
     assert host.run("su nobody -s /bin/sh -c '/usr/local/bin/vfio-workstation verify'").rc == 3
+
+
+def test_the_check_of_a_boot_is_recorded() -> None:
+    """The rollback removes what it wrote."""
+    host = inside("twin-gpus")
+    unit = "/etc/systemd/system/vfio-workstation-verify.service"
+    assert host.run("systemd-analyze verify --man=no %s", unit).stderr == ""
+    host.check_output("mkdir -p /run/motd.d")
+    assert host.run("vfio-workstation verify --record").rc == 1
+    check = json.loads(host.file("/var/lib/vfio-workstation/last-check.json").content_string)
+    assert (check["verdict"], check["active"], check["changes"]) == ("staged", False, [])
+    assert host.file("/run/motd.d/vfio-workstation").contains("reboot to activate")
 
 
 @pytest.mark.parametrize("name", PROVISIONED)
