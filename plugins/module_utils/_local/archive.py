@@ -26,6 +26,7 @@ from typing import Iterator, NamedTuple
 
 from .._plan.own_files import head
 from .commands import ERROR
+from .main import main
 from .version import VERSION
 
 #: The package in the archive that has the layers.
@@ -36,15 +37,16 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 #: Flags of compiled code: it has a hash of its source, which is not checked (PEP 552).
 _UNCHECKED = (0b01).to_bytes(4, "little")
 _DIGITS = 16
-_MAIN = """\
+# main is imported here, so that Ansible sends it, and what it imports, with the module.
+_MAIN = f"""\
 import sys
 
 if sys.version_info < (3, 8):
     sys.stderr.write("vfio-workstation: found Python %d.%d, expected 3.8 or later.\\n" % sys.version_info[:2])
     sys.exit(3)
-from vfio_workstation._local.main import main
+from {_PACKAGE}._local.main import {main.__name__}
 
-sys.exit(main(sys.argv[1:]))
+sys.exit({main.__name__}(sys.argv[1:]))
 """
 
 

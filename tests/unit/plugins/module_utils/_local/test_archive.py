@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
 import subprocess
@@ -19,8 +20,14 @@ import yaml
 from ansible_collections.vfio.workstation.plugins.module_utils._local import archive
 from ansible_collections.vfio.workstation.plugins.module_utils._local.archive import Archive
 from ansible_collections.vfio.workstation.plugins.module_utils._local.version import VERSION
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.request_record import (
+    REQUEST_FILE,
+    render_requests,
+)
+from tests.machines import build
 
 PYTHON = "/usr/bin/python3"
+PLUGINS = Path(__file__).resolve().parents[5] / "plugins"
 LAYERS = {"_machine", "_probe", "_plan", "_text", "_apply", "_engine", "_local"}
 
 
@@ -122,6 +129,49 @@ def test_any_change_of_the_code_makes_it_outdated(tmp_path: Path, monkeypatch: p
     text = (folder / "_probe/pci.py").read_text("utf-8")
     (folder / "_probe/pci.py").write_text(text.replace("a", "b", 1), "utf-8")
     assert not Archive(PYTHON).is_current(content)
+
+
+def sent(path: Path, paths: set[Path]) -> set[Path]:
+    """Add a file and what it imports, also in functions, to the paths, as Ansible does for a module."""
+    if path in paths:
+        return paths
+    paths.add(path)
+    for folder in path.parents:
+        if (folder / "__init__.py").is_file():
+            sent(folder / "__init__.py", paths)
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if not isinstance(node, ast.ImportFrom):
+            continue
+        folder = path.parents[node.level - 1] if node.level else PLUGINS
+        name = (node.module or "").removeprefix("ansible_collections.vfio.workstation.plugins.")
+        target = folder.joinpath(*name.split(".")) if name else folder
+        found = (target, *(target / alias.name for alias in node.names))
+        files = [file for one in found for file in (one.with_suffix(".py"), one / "__init__.py") if file.is_file()]
+        for file in files:
+            sent(file, paths)
+    return paths
+
+
+def test_what_ansible_sends_with_the_module_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "plugins"
+    for path in sent(PLUGINS / "modules/host.py", set()):
+        target = folder / path.relative_to(PLUGINS)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, target)
+    assert not (folder / "module_utils/_engine/driver_change.py").exists()  # of another module
+    monkeypatch.setattr(archive, "__file__", str(folder / "module_utils/_local/archive.py"))
+    command = tmp_path / "command"
+    command.write_bytes(data(Archive(sys.executable).content()))
+    root = build("twin-gpus", tmp_path / "desk")
+    assert run("sh", command, "--version") == f"vfio-workstation {VERSION}\n"
+    assert "passthrough" in run("sh", command, "report", "--root", root)
+    record = Path(f"{root}{REQUEST_FILE}")
+    record.parent.mkdir(parents=True)
+    record.write_text(
+        render_requests({"access": {"request": {"group": "kvm"}, "accept": [], "conflicts": "refuse"}}), "utf-8"
+    )
+    assert "access: group kvm" in run("sh", command, "status", "--root", root)
+    assert "changes pending" in run("sh", command, "verify", "--root", root, status=1)
 
 
 def test_the_code_may_come_in_an_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
