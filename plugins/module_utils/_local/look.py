@@ -59,7 +59,7 @@ def look(root: str) -> Look:
     return Look(word, result, seen.unreadable if seen else (), seen.host if seen else None)
 
 
-_REMEDY = "Run the playbook provision again, which writes it again; or remove the file if nothing is configured."
+_REMEDY = "Remove the file, and run the playbook provision with all sections that the host is to have."
 
 
 def read_request(root: str) -> RecordedRequest | None:

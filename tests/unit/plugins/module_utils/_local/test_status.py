@@ -98,7 +98,7 @@ def test_a_damaged_record_is_an_error(root: str, text: str, reason: str, capsys:
         assert printed.out == ""
         assert printed.err.startswith(f"vfio-workstation: {REQUEST_FILE}")
         assert reason in printed.err
-        assert "Run the playbook provision again" in printed.err
+        assert "Remove the file, and run the playbook provision" in printed.err
 
 
 def test_the_report_is_that_of_the_playbook(root: str, capsys: pytest.CaptureFixture[str]) -> None:
