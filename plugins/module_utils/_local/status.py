@@ -16,7 +16,7 @@ from .._text import verdict
 from .._text.boot_check import change_lines
 from .._text.tables import failure_text, host_table, sentence
 from .boot_check import check_boot, record_boot
-from .commands import ERROR, NOT_ACTIVE, NOTHING_REQUESTED, OK, RECORD, CommandFailed, Invocation
+from .commands import ERROR, NOT_ACTIVE, NOTHING_REQUESTED, OK, RECORD, ROOT, CommandFailed, Invocation
 from .look import Look, host_name, look, unreadable_text
 from .terminal import terminal_width
 
@@ -36,6 +36,8 @@ def status(invocation: Invocation) -> int:
 
 def verify(invocation: Invocation) -> int:
     """Say whether everything requested is active, and what changed since the last good boot."""
+    if RECORD.name in invocation.flags and ROOT.name in invocation.values:
+        raise CommandFailed(f"{RECORD.name} records boots of this host. Omit it, or {ROOT.name}.")
     seen = look(invocation.root)
     if not seen.is_certain and seen.word != verdict.ACTIVE:
         raise CommandFailed(unreadable_text(seen.unreadable))

@@ -119,6 +119,13 @@ def test_a_damaged_record_is_written_again(root: str, path: str) -> None:
     assert json.loads(Path(f"{root}{path}").read_text())["format"] == 1
 
 
+def test_a_captured_tree_is_not_written_to(root: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(Path(root).rglob("*"))
+    assert main(["verify", "--record", "--root", root]) == 3
+    assert "--record records boots of this host" in capsys.readouterr().err
+    assert sorted(Path(root).rglob("*")) == before
+
+
 def test_verify_without_record_writes_nothing(root: str) -> None:
     before = sorted(Path(root).rglob("*"))
     assert main(["verify", "--root", root]) == 0
