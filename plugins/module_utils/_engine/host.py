@@ -15,9 +15,11 @@ from .._machine.host_plan import HOST_RECORD_FILE, HostPlan
 from .._machine.plan import Refusal
 from .._plan.boot.cmdline_change import CmdlineRequest
 from .._plan.claims import host_findings
+from .._plan.foreign_lines import foreign_claims
 from .._plan.host_plan import DEVICES, OWN_FILES, owner_of, plan_absent, plan_host
 from .._plan.record_text import DamagedRecord
 from .._plan.refusals import refuse
+from .._plan.udev_rule import GATE
 from .._probe import read_machine
 from .._probe.host_context import read_host_context
 from .._probe.tree import Tree
@@ -72,7 +74,10 @@ class HostRun:
         except DamagedRecord as error:
             return refused(tree, (refuse("record_damaged", f"{HOST_RECORD_FILE} can't be read: {error}."),))
         own_files = [path for paths in OWN_FILES.values() for path in paths]
-        host = Host(tree, machine, record, read_host_context(tree, own_files))
+        context = read_host_context(tree, own_files)._replace(
+            removable_arguments=kernel_cmdline.read_removable_arguments(tree, machine.boot, foreign_claims(machine))
+        )
+        host = Host(tree, machine, record, context)
         plan = self._plan(host)
         findings = self._findings(host, plan)
         if not isinstance(plan, HostPlan):
@@ -125,5 +130,12 @@ class HostRun:
         if not plan.arguments:
             return None
         owners = [(owner_of(section), units) for section, units in plan.arguments.items()]
-        request = CmdlineRequest(*owners[0], self._replace, self._desired.accepted, tuple(owners[1:]))
+        request = CmdlineRequest(
+            *owners[0],
+            self._replace,
+            self._desired.accepted,
+            tuple(owners[1:]),
+            replaced=plan.replaced_arguments,
+            replaced_by=f"{GATE}=1",
+        )
         return kernel_cmdline.inspect(host.tree, request, host.machine.boot)

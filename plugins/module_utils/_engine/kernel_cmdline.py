@@ -15,12 +15,14 @@ from .._apply.draft_checks import CHECKS, TOOL_CHECKS
 from .._apply.transaction import Check
 from .._machine import Boot, cmdline
 from .._machine.boot_config import FALLBACK, NORMAL, RECORD_FILE, Change, CmdlineRecord, EntryLine
+from .._machine.claims import Claim
 from .._machine.plan import CONFIGURED, DRAFT, RECORD, STAGED, Refusal, RemoveFile, States, Step, WriteFile
 from .._plan.boot import cmdline_record as records
-from .._plan.boot.argument_rules import argument_notes
+from .._plan.boot.argument_rules import argument_notes, takes_functions
 from .._plan.boot.cmdline_change import CmdlineDecision, CmdlineRequest, decide, is_active, retired_units
 from .._plan.boot.loaders.choose import choose_loader
 from .._plan.boot.loaders.protocol import BootLoader, LoaderContext
+from .._plan.boot.removable import removable_arguments
 from .._plan.record_text import DamagedRecord
 from .._plan.refusals import refuse
 from .._probe.boot.boot_chain import read_boot
@@ -54,6 +56,23 @@ class CmdlineObservation(NamedTuple):
     entries: tuple[str, ...] = ()  # command lines of installed kernels, without those of fallback entries
 
 
+def read_removable_arguments(tree: Tree, boot: Boot, claims: Sequence[Claim]) -> frozenset[str]:
+    """Return the foreign arguments that take functions, and that can be removed wherever they are.
+
+    Args:
+        tree: The machine's files.
+        boot: The machine's boot configuration.
+        claims: The claims of others.
+    """
+    taking = [claim for claim in claims if claim.kind == "cmdline" and takes_functions(claim.text)]
+    loader = choose_loader(tree, boot.loader, _loader_context(tree, boot)) if taking else None
+    return frozenset() if loader is None or isinstance(loader, Refusal) else removable_arguments(loader, taking)
+
+
+def _loader_context(tree: Tree, boot: Boot) -> LoaderContext:
+    return LoaderContext(esp_mount_points(tree), tuple(kernel.version for kernel in boot.kernels), boot.secure_boot)
+
+
 def observe(tree: Tree, request: CmdlineRequest) -> Outcome:
     """Plan a request for the machine as it is."""
     return inspect(tree, request, read_boot(tree)).outcome
@@ -73,8 +92,7 @@ def inspect(tree: Tree, request: CmdlineRequest, boot: Boot) -> CmdlineObservati
     except DamagedRecord as error:
         damaged = refuse("record_damaged", f"{RECORD_FILE} can't be read: {error}.")
         return CmdlineObservation(Outcome(tree, (damaged,), (), States(False, False, None), values, (), ()))
-    context = LoaderContext(esp_mount_points(tree), tuple(kernel.version for kernel in boot.kernels), boot.secure_boot)
-    loader = choose_loader(tree, boot.loader, context)
+    loader = choose_loader(tree, boot.loader, _loader_context(tree, boot))
     if isinstance(loader, Refusal):
         if not request.all_units and not record.owners:  # there is nothing to remove
             return CmdlineObservation(Outcome(tree, (), (), States(True, True, True), values, (), ()))

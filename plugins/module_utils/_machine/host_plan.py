@@ -108,6 +108,7 @@ class HostContext(NamedTuple):
     crypttab: str | None = None  # /etc/crypttab
     modprobe: tuple[tuple[str, str], ...] = ()  # paths of modprobe.d files with their content
     foreign: tuple[tuple[str, str], ...] = ()  # paths of files in /etc whose lines can be set aside, with their content
+    removable_arguments: frozenset[str] = frozenset()  # kernel arguments of others that can be removed
 
 
 NO_CONTEXT = HostContext()
@@ -137,3 +138,4 @@ class HostPlan(NamedTuple):
     record: HostRecord
     notes: tuple[str, ...]  # for the user
     foreign: tuple[Step, ...] = ()  # changes of files of others: lines that are set aside, or put back
+    replaced_arguments: tuple[str, ...] = ()  # kernel arguments of others that are set aside

@@ -11,7 +11,7 @@ function to another driver once the host has booted.
 
 from __future__ import annotations
 
-from typing import AbstractSet, Iterator, Sequence
+from typing import AbstractSet, Iterable, Iterator, Sequence
 
 from .._machine import Machine
 from .._machine.claims import (
@@ -26,7 +26,7 @@ from .._machine.claims import (
 from .._machine.guest_drivers import driver_of, is_guest_driver
 from .._machine.host_plan import CpuPlan
 from .._machine.plan import Refusal
-from .foreign_lines import NO_LINES, ForeignLines
+from .foreign_lines import NO_LINES, ForeignLines, foreign_claims
 from .notation import numbers_text, parse_numbers
 from .refusals import refuse
 from .select import describe, is_endpoint, listed
@@ -128,8 +128,8 @@ def _note(claim: Claim, bound: AbstractSet[str], *, lasts: bool) -> str | None:
 
 def replaced_notes(lines: ForeignLines) -> Iterator[str]:
     """Yield which lines are set aside."""
-    for claim in lines.claims:
-        yield f"{_where([claim])}: `{claim.text}` is set aside; a rollback of the devices puts it back"
+    for places in _grouped(lines.claims):
+        yield f"{_where(places)}: `{places[0].text}` is set aside; a rollback of the devices puts it back"
 
 
 def host_findings(
@@ -159,12 +159,14 @@ def host_findings(
 
 def _by_text(machine: Machine) -> list[list[Claim]]:
     """Return the foreign claims, those of a command line and its copies (the same text in several places) together."""
-    groups: dict[tuple[str, str, tuple[str, ...]], dict[Claim, None]] = {}
-    of_functions = (claim for function in machine.pci.values() for claim in function.claims)
-    for claim in (*of_functions, *machine.claims):
-        if not claim.managed and claim.applies_to:
-            groups.setdefault((claim.kind, claim.text, claim.addresses), {})[claim] = None
-    return [list(claims) for claims in groups.values()]
+    return _grouped(claim for claim in foreign_claims(machine) if claim.applies_to)
+
+
+def _grouped(claims: Iterable[Claim]) -> list[list[Claim]]:
+    groups: dict[tuple[str, str, tuple[str, ...]], list[Claim]] = {}
+    for claim in claims:
+        groups.setdefault((claim.kind, claim.text, claim.addresses), []).append(claim)
+    return list(groups.values())
 
 
 def _lasts(places: Sequence[Claim]) -> bool:

@@ -6,7 +6,8 @@
 
 Set aside are claims that a request replaces (they take what it takes, too) or that it contradicts (they take what the
 host keeps, or give a requested function to another driver), in files of /etc whose format has comments: modprobe.d and
-the lists of modules of initramfs generators. An override of driverctl is a file of its own, which is renamed.
+the lists of modules of initramfs generators. An override of driverctl is a file of its own, which is renamed. A kernel
+argument is removed from its line and recorded, by boot/cmdline_change.py.
 
 A line stays where the host would lose what only that line says: a function that is on a driver for guests now, and that
 is not requested, would return to the host's driver, which may mount or configure it.
@@ -15,6 +16,7 @@ is not requested, would return to the host's driver, which may mount or configur
 from __future__ import annotations
 
 import functools
+import itertools
 import re
 from typing import AbstractSet, Iterator, Mapping, NamedTuple, Sequence
 
@@ -37,13 +39,14 @@ _DRIVERCTL = "/etc/driverctl.d/"
 _RENAMED = ".set-aside-by-vfio-workstation"
 _INITRAMFS_TOOLS = "/etc/initramfs-tools/modules"
 _MODULE_LISTS = "initramfs_modules"
+_ARGUMENT = "cmdline"
 #: Generators copy the files of these kinds into images.
 _IN_IMAGES = (
     *("modprobe_options", "modprobe_softdep", "modprobe_install", "modprobe_alias", "modprobe_blacklist"),
     _MODULE_LISTS,
 )
 _VFIO = "vfio-pci"
-_IDS = re.compile(r"[ \t]ids=\"?([^\"\s]*)")
+_IDS = re.compile(r"[ \t.]ids=\"?([^\"\s]*)")
 _ANY_ID = "ffffffff"
 #: Ends the text of a claim that is too long to be complete.
 _CUT = "..."
@@ -59,6 +62,11 @@ class ForeignLines(NamedTuple):
     blocks: Mapping[str, tuple[range, ...]]  # by path: the indexes of lines to set aside; none for a whole file
 
     @property
+    def arguments(self) -> tuple[str, ...]:
+        """The kernel arguments among them."""
+        return tuple(dict.fromkeys(claim.text for claim in self.claims if claim.kind == _ARGUMENT))
+
+    @property
     def concern_images(self) -> bool:
         """Whether initramfs images have copies of some of the lines."""
         return any(claim.kind in _IN_IMAGES for claim in self.claims)
@@ -67,13 +75,16 @@ class ForeignLines(NamedTuple):
 NO_LINES = ForeignLines((), {}, {})
 
 
-def foreign_lines(machine: Machine, bound: AbstractSet[str], files: Mapping[str, str]) -> ForeignLines:
+def foreign_lines(
+    machine: Machine, bound: AbstractSet[str], files: Mapping[str, str], arguments: AbstractSet[str] = frozenset()
+) -> ForeignLines:
     """Return which claims are set aside where conflicts are replaced.
 
     Args:
         machine: The machine.
         bound: Addresses of the functions that the request takes.
         files: The content of files that can be changed, by path.
+        arguments: The kernel arguments that can be removed.
     """
     rules = _Rules(machine, bound)
     places: dict[tuple[str, int], list[Claim]] = {}
@@ -81,7 +92,11 @@ def foreign_lines(machine: Machine, bound: AbstractSet[str], files: Mapping[str,
         path, line = configured_at(claim)
         if path in files and line is not None:
             places.setdefault((path, line), []).append(claim)
-    lost = {claim: rules.lost(claim) for claims in places.values() for claim in claims if rules.lost(claim)}
+    removable = [claim for claim in foreign_claims(machine) if claim.kind == _ARGUMENT and claim.text in arguments]
+    judged = (*itertools.chain.from_iterable(places.values()), *removable)
+    lost = {claim: rules.lost(claim) for claim in judged if rules.lost(claim)}
+    # A rollback puts them back when nothing is requested any more, so there must be something now.
+    on_command_lines = removable if bound and not lost.keys() & set(removable) else []
     chosen: dict[tuple[str, int], range] = {}
     for place, claims in places.items():
         block = None if lost.keys() & set(claims) else _block(files[place[0]], place[1], claims[0])
@@ -97,7 +112,7 @@ def foreign_lines(machine: Machine, bound: AbstractSet[str], files: Mapping[str,
     for path, line in sorted(chosen):
         blocks.setdefault(path, []).append(chosen[path, line])
     return ForeignLines(
-        tuple(claim for place in sorted(chosen) for claim in places[place]),
+        (*(claim for place in sorted(chosen) for claim in places[place]), *filter(rules.is_replaced, on_command_lines)),
         lost,
         {path: tuple(ranges) for path, ranges in blocks.items()},
     )
@@ -106,7 +121,9 @@ def foreign_lines(machine: Machine, bound: AbstractSet[str], files: Mapping[str,
 def without(machine: Machine, lines: ForeignLines) -> Machine:
     """Return the machine as it is once lines are set aside: an option that the last of them hid has an effect then."""
     removed = set(lines.claims)
-    live = {(claim.kind, claim.driver) for claim in _foreign(machine) if claim.applies_to and claim not in removed}
+    live = {
+        (claim.kind, claim.driver) for claim in foreign_claims(machine) if claim.applies_to and claim not in removed
+    }
 
     def remaining(claims: Sequence[Claim]) -> tuple[Claim, ...]:
         return tuple(
@@ -190,7 +207,7 @@ class _Rules:
 
     def _groups(self, claim: Claim) -> list[tuple[str, ...]]:
         """Return the functions of a claim as it names them: an id names all identical devices at once."""
-        match = _IDS.search(claim.text) if claim.kind in ("modprobe_options", _MODULE_LISTS) else None
+        match = _IDS.search(claim.text) if claim.kind in ("modprobe_options", _MODULE_LISTS, _ARGUMENT) else None
         if match is not None:
             entries = match.group(1).split(",")
             return [tuple(filter(functools.partial(self._has_ids, entry), claim.addresses)) for entry in entries]
@@ -214,14 +231,15 @@ class _Rules:
         return False  # a command may do more
 
 
-def _foreign(machine: Machine) -> tuple[Claim, ...]:
+def foreign_claims(machine: Machine) -> tuple[Claim, ...]:
+    """Return the claims of others, each once."""
     of_functions = (claim for function in machine.pci.values() for claim in function.claims)
     return tuple(dict.fromkeys(claim for claim in (*of_functions, *machine.claims) if not claim.managed))
 
 
 def _candidates(machine: Machine) -> Iterator[Claim]:
     """Yield the claims of the kinds that can be set aside, those included that have no effect for now."""
-    claims = _foreign(machine)
+    claims = foreign_claims(machine)
     live = {claim for claim in claims if claim.applies_to}
     for claim in claims:
         of_a_kind = claim.kind in _IN_IMAGES or claim.kind == "driverctl"

@@ -91,7 +91,11 @@ def plan_host(
     bound_now = frozenset(record.bound)
     # Where the request says nothing of devices, or none could be selected, nothing says which ones the host keeps.
     judges_claims = desired.devices is not None and bool(bound_now or not desired.devices)
-    lines = foreign_lines(machine, bound_now, dict(context.foreign)) if judges_claims else NO_LINES
+    lines = (
+        foreign_lines(machine, bound_now, dict(context.foreign), context.removable_arguments)
+        if judges_claims
+        else NO_LINES
+    )
     if replace and lines.concern_images:
         record = record._replace(set_aside=record.set_aside + 1)
     parts = list(_parts(machine, desired, context, devices, cpus, hugepages, record))
@@ -117,6 +121,7 @@ def plan_host(
             *(replaced_notes(lines) if replace else ()),
         ),
         foreign=tuple(set_aside_steps(lines, dict(context.foreign))) if replace else (),
+        replaced_arguments=lines.arguments if replace else (),
     )
 
 

@@ -14,6 +14,7 @@ import re
 from typing import NamedTuple, Sequence
 
 from ..._machine.cmdline import Argument, parse
+from ..._probe.claims.arguments import LAST_COUNTS
 
 LAST, FIRST, ADDS, WORDS = "last", "first", "adds", "words"
 
@@ -183,3 +184,8 @@ def _page_size(text: str | None) -> int | None:
     for digit in digits:
         size = (size * base + int(digit, 16)) % _OVERFLOW
     return (size << 10 * " kmgtpe".index(suffix.lower())) % _OVERFLOW
+
+
+def takes_functions(argument: str) -> bool:
+    """Tell whether an argument takes PCI functions for a driver for guests, such as vfio-pci.ids=10de:2684."""
+    return any(parsed.name in LAST_COUNTS for parsed in parse(argument).arguments)

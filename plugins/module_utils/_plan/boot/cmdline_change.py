@@ -27,7 +27,7 @@ from ..._machine.boot_config import (
 )
 from ..._machine.plan import Refusal
 from ..refusals import refuse
-from .argument_rules import contradiction
+from .argument_rules import contradiction, takes_functions
 
 _Item = TypeVar("_Item")
 # Boot loader specification, "Boot counting": the tries that are left, and those that failed.
@@ -45,6 +45,8 @@ class CmdlineRequest(NamedTuple):
     replace: bool = False  # whether foreign arguments that contradict these are set aside
     accepted: frozenset[str] = frozenset()  # codes of refusals to override
     others: tuple[tuple[str, tuple[str, ...]], ...] = ()  # further owners in the same request, each with its units
+    replaced: tuple[str, ...] = ()  # with `replace`, foreign arguments that are set aside too
+    replaced_by: str = ""  # the unit that keeps them set aside
 
     @property
     def units_by_owner(self) -> dict[str, tuple[str, ...]]:
@@ -100,7 +102,7 @@ def decide(
     lines = (*_source_lines(sources, record), *_entry_lines(entries, record))
     owners = {owner: units for owner, units in {**record.owners, **request.units_by_owner}.items() if units}
     requested = tuple(dict.fromkeys(unit for units in owners.values() for unit in units))
-    conflicts = tuple(_conflicts(requested, lines))
+    conflicts = (*_conflicts(requested, lines), *_replaced(request, requested, lines))
     refusals = [*_unbalanced(lines), *_owner_conflicts(request, owners)]
     if conflicts and not request.replace:
         refusals.extend(_conflict_refusals(conflicts))
@@ -204,6 +206,14 @@ def _conflicts(requested: Sequence[str], lines: Sequence[_StoredLine]) -> Iterat
                     break
 
 
+def _replaced(request: CmdlineRequest, requested: Sequence[str], lines: Sequence[_StoredLine]) -> Iterator[_Conflict]:
+    """Yield the arguments that the request replaces though they contradict no unit of it."""
+    for line in lines if request.replace and request.replaced_by in requested else ():
+        for argument in cmdline.units(cmdline.parse(line.foreign).texts):
+            if argument in request.replaced and not _contradicts_any(argument, requested):
+                yield _Conflict(line, argument, request.replaced_by, "the request replaces it")
+
+
 def _conflict_refusals(conflicts: Sequence[_Conflict]) -> Iterator[Refusal]:
     """Yield a refusal for each conflict, except in an entry whose argument comes from a source that is refused too."""
     in_sources = {conflict.argument for conflict in conflicts if not conflict.line.is_entry}
@@ -259,7 +269,7 @@ def _set_aside(
     conflicts: Sequence[_Conflict], lines: Sequence[_StoredLine], record: CmdlineRecord, requested: Sequence[str]
 ) -> tuple[tuple[ReplacedArgument, ...], dict[_StoredLine, str]]:
     """Return the arguments that are set aside after the change, and the foreign arguments of each line after it."""
-    restorable = [item for item in record.replaced if not _contradicts_any(item.argument, requested)]
+    restorable = [item for item in record.replaced if not _stays_aside(item, requested)]
     foreign = {line: _restored(line, restorable, lines) for line in lines}
     replaced = [item for item in record.replaced if item not in restorable]
     for conflict in conflicts:
@@ -270,6 +280,11 @@ def _set_aside(
         )
         foreign[line] = after
     return tuple(dict.fromkeys(replaced)), foreign
+
+
+def _stays_aside(item: ReplacedArgument, requested: Sequence[str]) -> bool:
+    replaces = takes_functions(item.argument) and item.unit in requested
+    return replaces or _contradicts_any(item.argument, requested)
 
 
 def _contradicts_any(argument: str, requested: Sequence[str]) -> bool:

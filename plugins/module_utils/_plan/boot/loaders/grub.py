@@ -25,7 +25,7 @@ from ...._probe.boot.grub_menu import kernel_arguments
 from ...._probe.boot.grub_script import Variables, commands
 from ...refusals import refuse
 from .grub_conflicts import conflicts_in_entries, conflicts_in_settings
-from .grub_entries import GrubEntries, is_normal, role
+from .grub_entries import GrubEntries, is_fallback, is_generated_by_linux_script, is_normal, role
 from .grub_files import DROP_IN, LINUX_SCRIPT, SCRIPT, SCRIPTS, UNSAFE, drop_in, script
 from .grub_settings import FILE_LIMIT, GrubSettings
 from .grub_shell import shell_refusals
@@ -131,6 +131,16 @@ class Grub:
             *conflicts_in_settings(self._settings, units),
             *conflicts_in_entries(self._settings, self.entries, own_values, units),
         )
+
+    def can_remove(self, argument: str, path: str, line: int | None, /) -> bool:
+        """Return whether an argument is in a plain setting, or in an entry that is generated from such a setting."""
+        if path != self._config:
+            return self._settings.can_remove(argument, path, line)
+        entries = [entry for entry in self._entries.all if entry.line == line]
+        from_settings = bool(entries) and all(
+            is_fallback(entry) or is_generated_by_linux_script(entry) for entry in entries
+        )
+        return from_settings and self._settings.can_remove(argument)
 
     def warnings(self) -> Sequence[str]:
         """Return a warning if GRUB_DEFAULT is a number, and may count past the submenu of fallback entries."""

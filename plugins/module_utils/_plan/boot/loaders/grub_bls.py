@@ -187,6 +187,10 @@ class GrubBls:
             ),
         )
 
+    def can_remove(self, _argument: str, _path: str, _line: int | None, /) -> bool:
+        """Return False: the arguments of entries may be in variables that several programs write."""
+        return False
+
     def warnings(self) -> Sequence[str]:
         """Return nothing: there is nothing to warn about."""
         return ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING, Iterator, NamedTuple
 
+from ...._machine import cmdline
 from ...._machine.boot_config import Change, LineChange, Source
 from ...._machine.plan import CONFIGURED, Refusal, Step, WriteFile
 from ...._probe.boot.grub_defaults import Assignment, assignments, replace_value
@@ -106,6 +107,20 @@ class GrubSettings:
             for assignment in assignments(text)
             if assignment.name == name
         ]
+
+    def can_remove(self, argument: str, path: str | None = None, line: int | None = None) -> bool:
+        """Return whether an argument can be removed from every setting that has it, of all or of one line."""
+        having = [
+            setting
+            for setting in self.effective
+            if cmdline.has(setting.assignment.text, argument)
+            and (path is None or (path, line) == (setting.path, setting.assignment.line))
+        ]
+        rests = [cmdline.without(setting.assignment.text, (argument,)) for setting in having]
+        return bool(having) and all(
+            replace_value(self.files[setting.path], setting.assignment, rest) is not None
+            for setting, rest in zip(having, rests)
+        )
 
     def refusals(self) -> Iterator[Refusal]:
         """Yield the settings because of which managed arguments would not reach the kernel."""

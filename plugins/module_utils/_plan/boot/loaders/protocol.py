@@ -42,6 +42,15 @@ class BootLoader(Protocol):
     def argument_refusals(self, units: Sequence[str]) -> Sequence[Refusal]:
         """Return which units this boot loader can't pass on to the kernel unchanged."""
 
+    def can_remove(self, argument: str, path: str, line: int | None, /) -> bool:
+        """Return whether a change can remove an argument from a line of a file, and from what is made from that line.
+
+        Args:
+            argument: The argument, as written there.
+            path: Of a source, or of the file of an entry.
+            line: In that file, counted from 1.
+        """
+
     def warnings(self) -> Sequence[str]:
         """Return what the user should know before a reboot, and what is no reason for a refusal."""
 

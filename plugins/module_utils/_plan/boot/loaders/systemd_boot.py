@@ -10,7 +10,7 @@ import functools
 import re
 from typing import TYPE_CHECKING, Iterator, Sequence
 
-from ...._machine.boot_config import NORMAL, Change, EntryLine, Source
+from ...._machine.boot_config import NORMAL, OTHER, Change, EntryLine, Source
 from ...._machine.plan import Refusal, Step
 from ...._probe.boot import uki
 from ...._probe.boot.image_headers import Sections
@@ -97,6 +97,11 @@ class SystemdBoot:
     def argument_refusals(self, units: Sequence[str]) -> Sequence[Refusal]:
         """Return which units kernel-install would change."""
         return white_space_refusals(units)
+
+    def can_remove(self, _argument: str, path: str, line: int | None, /) -> bool:
+        """Return whether a line is a source, or an entry that is changed with the sources."""
+        lines: list[Source | EntryLine] = [*self.sources, *(entry for entry in self.entries if entry.role != OTHER)]
+        return any((path, line) == (place.path, place.line) for place in lines)
 
     def warnings(self) -> Sequence[str]:
         """Return nothing: there is nothing to warn about."""

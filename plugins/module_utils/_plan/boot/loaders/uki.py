@@ -203,6 +203,10 @@ class Uki:
         """Return which units kernel-install would change."""
         return white_space_refusals(units)
 
+    def can_remove(self, _argument: str, _path: str, _line: int | None, /) -> bool:
+        """Return False: addons to images, and files of ukify, may have them as well."""
+        return False
+
     def warnings(self) -> Sequence[str]:
         """Return which images get arguments from addons, and which disks the TPM may no longer unlock."""
         return (*self._addon_warnings(), *self._measurement_warnings())

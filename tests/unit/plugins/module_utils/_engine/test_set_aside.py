@@ -215,3 +215,51 @@ def test_the_diff_shows_what_is_set_aside(host: Host) -> None:
     assert (diffs[f"/{OVERRIDE}"]["before"], diffs[f"/{OVERRIDE}"]["after"]) == ("vfio-pci\n", "")
     moved = "/etc/driverctl.d/.pci-0000:01:00.1.set-aside-by-vfio-workstation"
     assert (diffs[moved]["before"], diffs[moved]["after"]) == ("", "vfio-pci\n")
+
+
+IDS = "vfio-pci.ids=1002:731f"
+SETTINGS, MENU = "etc/default/grub", "boot/grub/grub.cfg"
+
+
+def on_the_command_line(host: Host, *, custom: str = "") -> None:
+    """Write an argument from a guide to GRUB's settings, and to the menu that is made from them."""
+    host.write(SETTINGS, f'GRUB_CMDLINE_LINUX_DEFAULT="quiet {IDS}"\n')
+    menu = (host.root / MENU).read_text("utf-8")
+    host.write(MENU, menu.replace("ro quiet", f"ro quiet {IDS}") + custom)
+    (host.root / OVERRIDE).unlink()
+
+
+def test_an_argument_is_removed_from_the_settings_and_put_back(host: Host) -> None:
+    on_the_command_line(host)
+    before = host.files()
+    notes = host.run(replace=False).observe().values["notes"]
+    assert any(IDS in note and note.endswith("`conflicts: replace` sets it aside") for note in notes)
+    run = host.run()
+    (entry,) = [line for line in run.observe().values["entries"] if line["role"] == "normal"]
+    assert IDS in entry["before"]
+    assert IDS not in entry["after"]
+    host.apply(run)
+    assert IDS not in (host.root / SETTINGS).read_text("utf-8")
+    # As grub-mkconfig does.
+    host.write(MENU, (host.root / MENU).read_text("utf-8").replace(f" {IDS}", ""))
+    assert IDS not in " ".join(host.run().observe().values["notes"])
+    host.apply(host.run(absent=True))
+    host.write(MENU, (host.root / MENU).read_text("utf-8").replace("ro quiet", f"ro quiet {IDS}"))
+    assert host.files() == before
+
+
+@pytest.mark.parametrize(
+    ("settings", "custom"),
+    [
+        # A shell computes the value, or an entry is of another script.
+        (f'ids={IDS}\nGRUB_CMDLINE_LINUX_DEFAULT="quiet $ids"\n', ""),
+        ("", f"menuentry 'mine' --id 'mine' {{\n\tlinux\t/boot/vmlinuz-6.1.0 root=UUID=a {IDS}\n}}\n"),
+    ],
+)
+def test_an_argument_that_is_elsewhere_too_is_left_alone(host: Host, settings: str, custom: str) -> None:
+    on_the_command_line(host, custom=custom)
+    if settings:
+        host.write(SETTINGS, settings)
+    outcome = host.run(replace=False).observe()
+    offers = [note for note in outcome.values["notes"] if IDS in note and note.endswith("sets it aside")]
+    assert offers == []

@@ -177,6 +177,30 @@ def test_replaced_arguments_return_to_their_position_after_removal() -> None:
     assert (sources, entries) == before
 
 
+def test_arguments_that_take_functions_are_replaced_while_the_unit_is_requested() -> None:
+    text = "ro vfio-pci.ids=10de:2684,10de:22ba quiet"
+    before = [source(text)], [entry("root=1 " + text)]
+    gate = CmdlineRequest(
+        "devices",
+        ("vfio_workstation=1",),
+        True,
+        replaced=("vfio-pci.ids=10de:2684,10de:22ba",),
+        replaced_by="vfio_workstation=1",
+    )
+    decision, sources, entries = converge(gate, records.EMPTY, *before)
+    assert [line.text for line in (*sources, *entries)] == [
+        "ro quiet vfio_workstation=1",
+        "root=1 ro quiet vfio_workstation=1",
+    ]
+    # Later runs find nothing to replace: not for the devices, and not for another owner.
+    decision, sources, entries = converge(gate._replace(replaced=()), decision.record, sources, entries)
+    decision, sources, entries = converge(IOMMU, decision.record, sources, entries)
+    assert "vfio-pci.ids" not in sources[0].text
+    decision, sources, entries = converge(CmdlineRequest("iommu", ()), decision.record, sources, entries)
+    _decision, sources, entries = converge(CmdlineRequest("devices", ()), decision.record, sources, entries)
+    assert (sources, entries) == before
+
+
 def test_replaced_arguments_return_for_a_kernel_installed_since_then() -> None:
     decision, sources, entries = converge(
         IOMMU._replace(replace=True), records.EMPTY, [source("ro iommu=off")], [entry("ro iommu=off")]
