@@ -30,7 +30,7 @@ description:
     C(/etc/initramfs-tools/modules), C(MODULES) of mkinitcpio, C(force_drivers) and C(add_drivers) of dracut, and
     overrides of driverctl. A line becomes a comment that says so, and its other options stay. An override is renamed.
     Initramfs images are rebuilt. An argument such as C(vfio-pci.ids) is removed from the kernel command line, with GRUB
-    and systemd-boot, if it is in no entry or value that somebody else writes. With O(state=absent), everything is put
+    and systemd-boot, if it is in no foreign entry. With O(state=absent), everything is put
     back.
   - Other claims are named only, such as those of scripts, udev rules, and files of packages.
     So is a line with a function that is on a driver for guests and is not requested, because the driver of the host

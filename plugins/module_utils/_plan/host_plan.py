@@ -19,7 +19,7 @@ from .cgroup_version import cgroup_notes
 from .claims import claim_notes, claim_refusals, replaced_notes
 from .cpus import CpuResult, plan_cpus
 from .devices import DevicesPlan, plan_devices
-from .foreign_lines import NO_LINES, foreign_lines, put_back_steps, set_aside_steps, without
+from .foreign_lines import NO_LINES, ForeignLines, foreign_lines, put_back_steps, set_aside_steps, without
 from .hugepages import HugePagesResult, plan_hugepages
 from .hugepages_files import HUGE_PAGE_SIZES_KB, TMPFILES_FILE, WANTS_FILE, hugepages_files, mount_unit_path
 from .iommu import iommu_arguments, iommu_refusals, virtualization_refusals
@@ -89,19 +89,13 @@ def plan_host(
         near = (*near_devices, *_nodes_of_cpus(machine, record.cpus))
         hugepages = plan_hugepages(machine, desired.hugepages, near, desired.memory_for_host)
     bound_now = frozenset(record.bound)
-    # Where the request says nothing of devices, or none could be selected, nothing says which ones the host keeps.
-    judges_claims = desired.devices is not None and bool(bound_now or not desired.devices)
-    lines = (
-        foreign_lines(machine, bound_now, dict(context.foreign), context.removable_arguments)
-        if judges_claims
-        else NO_LINES
-    )
+    lines = _foreign_lines(machine, desired, bound_now, context)
     if replace and lines.concern_images:
         record = record._replace(set_aside=record.set_aside + 1)
     parts = list(_parts(machine, desired, context, devices, cpus, hugepages, record))
     refusals = [*_host_refusals(machine, desired), *(refusal for part in parts for refusal in part.refusals)]
     remaining = without(machine, lines) if replace else machine
-    if judges_claims:
+    if _judges_claims(desired, bound_now):
         refusals.extend(claim_refusals(remaining, bound_now, lines))
     refused = tuple(dict.fromkeys(refusal for refusal in refusals if refusal.code not in desired.accepted))
     if refused:
@@ -123,6 +117,17 @@ def plan_host(
         foreign=tuple(set_aside_steps(lines, dict(context.foreign))) if replace else (),
         replaced_arguments=lines.arguments if replace else (),
     )
+
+
+def _judges_claims(desired: Desired, bound: frozenset[str]) -> bool:
+    """Return whether the request says which devices the host keeps: not without any device, and not if all are missing."""
+    return desired.devices is not None and bool(bound or not desired.devices)
+
+
+def _foreign_lines(machine: Machine, desired: Desired, bound: frozenset[str], context: HostContext) -> ForeignLines:
+    if not _judges_claims(desired, bound):
+        return NO_LINES
+    return foreign_lines(machine, bound, dict(context.foreign), context.removable_arguments)
 
 
 def _host_refusals(machine: Machine, desired: Desired) -> Iterator[Refusal]:
