@@ -120,7 +120,7 @@ def plan_host(
 
 
 def _judges_claims(desired: Desired, bound: frozenset[str]) -> bool:
-    """Return whether the request says which devices the host keeps: not without any device, and not if all are missing."""
+    """Return whether the request says which devices the host keeps: it does not if all that it selects are missing."""
     return desired.devices is not None and bool(bound or not desired.devices)
 
 
