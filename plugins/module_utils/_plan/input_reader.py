@@ -103,7 +103,11 @@ class InputReader:
     def _report_unknown(self, path: str, key: Any, value: Any, options: Mapping[str, Option]) -> None:
         meant = nearest(key, options) if isinstance(key, str) else None
         remedy = f"Did you mean {meant}?" if meant else "Check the spelling, or remove it."
-        self.report(path, value, f"one of the keys {', '.join(options)}", remedy)
+        expected = f"one of the keys {', '.join(options)}"
+        if any(option.no_log for option in options.values()):
+            self.report_sentence(path, f"found a value that may be a secret, expected {expected}. {remedy}")
+        else:
+            self.report(path, value, expected, remedy)
 
     def _default(self, path: str, option: Option) -> Any:
         if option.required:

@@ -47,6 +47,7 @@ class Option(NamedTuple):
     comma_separated: bool = False  # whether a list may be written as text, as values on a command line are
     nullable: bool = False  # null is a value of its own, rather than the same as omitted
     expected: str = ""  # what a value is, for messages
+    no_log: bool | None = None  # whether it is a secret; False where only its name looks like one
 
 
 _KEYS_OF_SELECT = (
@@ -145,4 +146,6 @@ def _as_argument(option: Option) -> dict[str, Any]:
         argument["choices"] = list(option.choices)
     if option.options:
         argument["options"] = argument_spec(option.options)
+    if option.no_log is not None:
+        argument["no_log"] = option.no_log
     return argument
