@@ -91,6 +91,103 @@ options:
     type: list
     elements: path
     default: []
+  install:
+    description:
+      - Install the system unattended, at the first start of a new guest. Makes a medium with the answers, and attaches
+        it together with the media that are needed. An existing domain is never installed again.
+      - Once the guest agent reports that the system is installed, the next run takes the media out of the guest and
+        removes the medium with the answers. Omit this option to remove it without that report.
+      - An existing system on a disk needs no installation. Request its C(disk), and omit this option.
+    type: dict
+    suboptions:
+      user:
+        description:
+          - The name of the account that is created, an administrator. Required.
+        type: str
+      ssh_keys:
+        description:
+          - Public keys of OpenSSH that may log in to the account, each on one line.
+        type: list
+        elements: str
+        default: []
+      computer_name:
+        description:
+          - The name of the computer. By default C(name).
+        type: str
+      locale:
+        description:
+          - The language of formats, such as V(de-DE) for Windows and V(de_DE.UTF-8) for Linux. By default V(en-US) for
+            Windows, and what the image has for Linux.
+        type: str
+      keyboard:
+        description:
+          - The layout of the keyboard. For Windows a locale or a layout such as V(0407:00000407), by default that of
+            C(locale). For Linux a layout of X, such as V(de).
+        type: str
+      time_zone:
+        description:
+          - The time zone, such as V(Europe/Berlin). For Windows, also a name as V(W. Europe Standard Time). By default
+            V(UTC) for Windows, and what the image has for Linux.
+        type: str
+      iso:
+        description:
+          - The absolute path of a medium with Windows. Required for Windows.
+        type: path
+      drivers:
+        description:
+          - The absolute path of the medium C(virtio-win.iso), with the drivers for disk, network and guest agent.
+            Required for Windows.
+        type: path
+      disk:
+        description:
+          - The disk whose content Setup of Windows erases, as the path of C(disk) or the name of one of C(devices).
+            Required unless the guest has a single disk that is an empty image.
+          - Other disks are added to the guest when Windows is installed.
+        type: str
+      password:
+        description:
+          - The password of the account. Required for Windows.
+        type: str
+      edition:
+        description:
+          - The edition of Windows, such as V(Home), V(Pro), V(Education) or V(Enterprise). By default V(Pro).
+        type: str
+      image:
+        description:
+          - The name of the image on the medium, instead of C(edition), such as V(Windows 11 Enterprise LTSC).
+            C(dism /Get-ImageInfo) lists them.
+        type: str
+      product_key:
+        description:
+          - The product key. By default the generic key of the edition, which chooses it and activates nothing.
+        type: str
+      language:
+        description:
+          - The display language of Windows. The medium must have it. By default that of C(locale).
+        type: str
+      remote_access:
+        description:
+          - How Ansible reaches Windows. V(ssh) installs the OpenSSH server, for which the guest needs the Internet.
+            V(winrm) is on port 5985 with NTLM, for the local subnet. By default V(ssh).
+        type: str
+        choices: [ssh, winrm, none]
+      password_hash:
+        description:
+          - The hash of the password of the account, as C(mkpasswd) and the filter
+            P(ansible.builtin.password_hash#filter) make it. Linux requires it or C(ssh_keys). Without it,
+            C(sudo) asks for no password.
+        type: str
+      packages:
+        description:
+          - Packages that cloud-init installs besides the guest agent.
+        type: list
+        elements: str
+        default: []
+      network:
+        description:
+          - The network configuration of cloud-init, as a mapping. By default, cloud-init uses DHCP on the first
+            interface that is connected.
+        type: raw
   network:
     description:
       - The network of libvirt that the guest is in, or V(none). By default V(default). Mutually exclusive with
@@ -162,9 +259,14 @@ options:
 requirements:
   - libvirt 7.2 or later with virsh, on the managed host
   - QEMU for x86, OVMF; for a TPM, swtpm with swtpm_setup
+  - xorriso, genisoimage or mkisofs for O(install)
 notes:
-  - Windows itself was not run with the domains that this module defines. They were validated and defined by libvirt.
-  - Keeps no files. The domain itself has the record, in C(<metadata>).
+  - Windows itself was not run with the domains that this module defines, and Setup of Windows was not run with its
+    answers. The domains were validated and defined by libvirt. The answers have only settings of Microsoft's
+    reference, and public answer files that work use each of them.
+  - Keeps no files but C(/var/lib/libvirt/images/vfio-workstation-NAME.iso), until the system is installed. It contains
+    the password, so that only root can read it, and QEMU, which libvirt makes its owner when the guest starts. The
+    record is in C(<metadata>) of the domain.
   - libvirt gives a new domain its UUID and the MAC address of its network interface. They stay, as does the version of
     the machine type. Windows notices other values, and may have to be activated again.
 seealso:
@@ -197,6 +299,37 @@ EXAMPLES = r"""
       path: /dev/disk/by-id/nvme-WD_BLACK_SN850X_1234-part3
     bridge: br0
     display: none
+  become: true
+
+- name: Install Windows 11 unattended
+  vfio.workstation.guest:
+    name: windows
+    os: windows11
+    devices: [gpu]
+    disk:
+      path: /var/lib/libvirt/images/windows.qcow2
+    install:
+      iso: /srv/iso/windows-11.iso
+      drivers: /srv/iso/virtio-win.iso
+      user: dev
+      password: "{{ vault_windows_password }}"
+      locale: de-DE
+      language: en-US
+      time_zone: Europe/Berlin
+  become: true
+
+- name: Configure a cloud image of Linux at its first boot
+  vfio.workstation.guest:
+    name: build
+    os: linux
+    memory: 8G
+    disk:
+      path: /var/lib/libvirt/images/build.qcow2  # a copy of the image
+    install:
+      user: dev
+      ssh_keys:
+        - "{{ lookup('ansible.builtin.file', '~/.ssh/id_ed25519.pub') }}"
+      packages: [build-essential]
   become: true
 
 - name: Show what tuning a guest of virt-manager would change

@@ -31,7 +31,7 @@ LAYERS = ("_machine", "_probe", "_plan", "_text", "_apply", "_engine", "_local",
 PURE_MODULES = {
     *("__future__", "abc", "bisect", "collections", "copy", "dataclasses", "enum", "fnmatch", "functools", "hashlib"),
     *("itertools", "json", "math", "operator", "posixpath", "re", "shlex", "string", "textwrap", "typing", "types"),
-    "xml",
+    *("base64", "xml"),
 }
 PURE_LAYERS = ("_machine", "_plan", "_text")
 # Boot loaders and initramfs generators ask the machine's files as they plan, through the Tree that they are given.

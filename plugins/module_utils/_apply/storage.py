@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Sequence, Union
 
 from .._machine.plan import (
     GenerateFile,
+    MakeMedium,
     MoveFile,
     Refusal,
     RemoveFile,
+    RemoveMedium,
     RunTool,
     Step,
     WriteAttribute,
@@ -29,8 +31,10 @@ if TYPE_CHECKING:
 MARGIN = 1 << 20
 #: Bytes by which a regenerated file is assumed to grow at most: modules and their firmware in an initramfs.
 _GROWTH = 10 << 20
+#: Bytes of an ISO 9660 file system without content: volume descriptors, directories, padding.
+_MEDIUM_SIZE = 1 << 20
 
-_FileStep = Union[WriteFile, RemoveFile, MoveFile, GenerateFile]
+_FileStep = Union[WriteFile, RemoveFile, MoveFile, GenerateFile, MakeMedium, RemoveMedium]
 
 
 def storage_refusals(tree: Tree, steps: Sequence[Step]) -> tuple[Refusal, ...]:
@@ -77,6 +81,8 @@ def _added_bytes(step: Step) -> int:
     """Return how many bytes a step adds to those in use, until all steps are done."""
     if isinstance(step, WriteFile):
         return len(step.content) + 4096
+    if isinstance(step, MakeMedium):
+        return _MEDIUM_SIZE + sum(len(text) for _path, text in step.content)
     if isinstance(step, RemoveFile) and is_draft(os.path.basename(step.path)):
         return -_size(step.path)  # drafts are removed before anything is written, and are not restored on failure
     return 0

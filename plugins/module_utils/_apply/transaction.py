@@ -13,17 +13,20 @@ from types import TracebackType
 from typing import Callable, Mapping, NamedTuple, Sequence
 
 from .._machine.plan import (
+    CONTENT,
     DRAFT,
     GenerateFile,
+    MakeMedium,
     MoveFile,
     RemoveFile,
+    RemoveMedium,
     RunTool,
     Step,
     WriteAttribute,
     WriteFile,
     is_draft,
 )
-from . import files
+from . import files, medium
 from .commands import ToolFailed, run, tool_name
 
 #: Inspects a draft, and returns its problems, each as a clause such as "it has no root=".
@@ -135,7 +138,7 @@ class Transaction:
             files.write(self._prefix + step.path, step.content.encode("utf-8", "surrogateescape"), step.mode, previous)
             self._note_result(step.path)
             self._written.append(step.path)
-        elif isinstance(step, RemoveFile):
+        elif isinstance(step, (RemoveFile, RemoveMedium)):
             if not is_draft(os.path.basename(step.path)):  # a leftover draft is not worth restoring
                 self._take_snapshot(step.path)
             files.remove(self._prefix + step.path)
@@ -148,7 +151,9 @@ class Transaction:
         elif isinstance(step, MoveFile):
             self._move_file(step)
         elif isinstance(step, GenerateFile):
-            self._generate_file(step)
+            self._generate(step.path, step.argv, self._checks[step.check], step.reason)
+        elif isinstance(step, MakeMedium):
+            self._make_medium(step)
         elif isinstance(step, WriteAttribute):
             self._write_attribute(step)
         else:
@@ -163,27 +168,47 @@ class Transaction:
         self._written.append(step.to)
         self._removed.append(step.path)
 
-    def _generate_file(self, step: GenerateFile) -> None:
-        previous = self._take_snapshot(step.path)
-        destination = files.resolve_links(self._prefix + step.path)
+    def _generate(
+        self, path: str, argv: Sequence[str], check: Check, reason: str, *, prepare: Callable[[str], None] | None = None
+    ) -> None:
+        """Have a tool write a draft, check it, and replace the file with it.
+
+        Args:
+            path: The file.
+            argv: The tool and its arguments.
+            check: Inspects the draft.
+            reason: Of the step, for messages.
+            prepare: Creates the draft, where the tool must not choose its mode.
+        """
+        previous = self._take_snapshot(path)
+        destination = files.resolve_links(self._prefix + path)
         draft = files.draft_path(destination)
         files.remove_draft(draft)
         self._make_parent_directories(destination)
         try:
-            self._run_tool([argument.replace(DRAFT, draft) for argument in step.argv])
+            if prepare is not None:
+                prepare(draft)
+            self._run_tool([argument.replace(DRAFT, draft) for argument in argv])
             if not os.path.isfile(draft) or not stat.S_ISREG(os.lstat(draft).st_mode):
-                raise ApplyFailed(f"{step.reason}: {tool_name(step.argv)} reported success, but wrote no file")
-            problems = self._checks[step.check](draft[len(self._prefix) :])
+                raise ApplyFailed(f"{reason}: {tool_name(argv)} reported success, but wrote no file")
+            problems = check(draft[len(self._prefix) :])
             if problems:
-                tool = tool_name(step.argv)
-                raise ApplyFailed(f"{step.reason}: the file that {tool} wrote is rejected: {'; '.join(problems)}")
+                raise ApplyFailed(f"{reason}: the file that {tool_name(argv)} wrote is rejected: {'; '.join(problems)}")
             if previous.content is not None:
                 files.copy_metadata(previous, draft)
             files.replace_durably(draft, destination)
         finally:
             files.remove_draft(draft)
-        self._note_result(step.path)
-        self._written.append(step.path)
+        self._note_result(path)
+        self._written.append(path)
+
+    def _make_medium(self, step: MakeMedium) -> None:
+        def check(draft: str) -> Sequence[str]:
+            return medium.problems(self._prefix + draft, step.content)
+
+        with medium.content_directory(self._prefix + medium.STAGING, step.content) as directory:
+            argv = [argument.replace(CONTENT, directory) for argument in step.argv]
+            self._generate(step.path, argv, check, step.reason, prepare=medium.create_private)
 
     def _write_attribute(self, step: WriteAttribute) -> None:
         path = self._prefix + step.path

@@ -6,11 +6,18 @@
 
 from __future__ import annotations
 
+import base64
+import json
+from typing import Any
+
 from .commands import ToolFailed, query
 
 #: Seconds. The first question to a daemon has it start QEMU to ask for its capabilities.
 _LIMIT = 120.0
 _KEEP_TPM = "--keep-tpm"
+#: Seconds that a guest agent has for an answer, and bytes of a file that it may return.
+_AGENT_LIMIT = "5"
+_FILE_LIMIT = 65536
 
 
 class Virsh:
@@ -64,3 +71,33 @@ class Virsh:
             if _KEEP_TPM not in str(error).partition("\n")[2]:
                 raise
             self._query(*arguments)
+
+    def eject(self, name: str, path: str) -> None:
+        """Take a medium out of the drive of a running guest, also where the guest has locked it."""
+        self._query("change-media", "--domain", name, "--path", path, "--eject", "--live", "--force")
+
+    def agent_answers(self, name: str) -> bool:
+        """Return whether the guest agent of a domain answers."""
+        try:
+            self._agent(name, "guest-ping")
+        except ToolFailed:
+            return False
+        return True
+
+    def guest_file(self, name: str, path: str) -> str:
+        """Return the content of a small file in a guest, through its agent."""
+        handle = self._agent(name, "guest-file-open", path=path, mode="r")
+        try:
+            content = self._agent(name, "guest-file-read", handle=handle, count=_FILE_LIMIT)
+        finally:
+            self._agent(name, "guest-file-close", handle=handle)
+        return base64.b64decode(content["buf-b64"]).decode("utf-8", "replace")
+
+    def _agent(self, name: str, command: str, **arguments: object) -> Any:
+        """Return what the guest agent answers to a command (QEMU, docs/interop/qemu-ga-ref)."""
+        request = json.dumps({"execute": command, **({"arguments": arguments} if arguments else {})})
+        answer = self._query("qemu-agent-command", "--domain", name, "--timeout", _AGENT_LIMIT, request)
+        try:
+            return json.loads(answer)["return"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ToolFailed(f"the guest agent of {name} answered {command} with {answer.strip()!r}") from error

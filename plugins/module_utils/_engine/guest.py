@@ -6,25 +6,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 from typing import Iterator, NamedTuple
 
-from .._apply import ApplyFailed, ToolFailed
+from .._apply import ApplyFailed, ToolFailed, Transaction
 from .._apply.virsh import Virsh
 from .._machine.guest import Capabilities, Domain, GuestRequest, HostFiles, Networks, Setting
+from .._machine.guest_install import GuestReport
 from .._machine.host_plan import HOST_RECORD_FILE
 from .._machine.plan import Refusal
 from .._machine.xml_element import Element, XmlError, parse_xml, render
 from .._plan.guest.domain import DomainChange, Host, plan_absent, plan_present
+from .._plan.guest.install import TOOLS, marker_of, media, medium_path, read_marker
+from .._plan.guest.install_plan import InstallFacts, InstallPlan, plan_install, plan_no_install
 from .._plan.guest.mark import with_mark
 from .._plan.guest.merge import merge
 from .._plan.record_text import DamagedRecord
 from .._plan.refusals import refuse
 from .._probe import probe
 from .._probe.guest.capabilities import read_capabilities
+from .._probe.guest.disk_content import is_blank
 from .._probe.guest.domain import read_domain, read_networks
 from .._probe.guest.host_files import read_host_files
-from .._probe.tree import Tree
+from .._probe.tree import FILE_LIMIT, Tree
 from .host_record import read_host_record
 
 #: Attribute of a display (libvirt, formatdomain).
@@ -38,13 +43,19 @@ class Observation(NamedTuple):
     """A guest as it is, and the change that is due."""
 
     change: DomainChange
+    install: InstallPlan
     is_running: bool
     restart_required: bool  # whether the running guest differs from what is planned for its next start
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
         """Why nothing is changed."""
-        return self.change.refusals
+        return (*self.install.refusals, *self.change.refusals)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether the run changes anything."""
+        return not self.refusals and (self.change.is_due or self.install.is_due)
 
 
 class GuestRun:
@@ -70,16 +81,43 @@ class GuestRun:
         except ToolFailed as error:
             return self._refused(refuse("libvirt_absent", f"{self._request.name}: {error}"))
         if self._absent:
-            return self._observation(plan_absent(self._request.name, domain), domain)
+            install = plan_no_install(self._request, has_medium=Tree(self._root).exists(self._medium))
+            return self._observation(plan_absent(self._request.name, domain), install, domain)
         host = self._host()
         if not isinstance(host, Host):
             return self._refused(host)
-        return self._observation(plan_present(host, self._request, domain), domain)
+        is_running = domain.is_running if domain is not None else None
+        install = plan_install(host, self._request, is_running=is_running, facts=self._install_facts(domain))
+        return self._observation(plan_present(host, install.request, domain), install, domain)
 
-    def _observation(self, change: DomainChange, domain: Domain | None) -> Observation:
+    def _observation(self, change: DomainChange, install: InstallPlan, domain: Domain | None) -> Observation:
         is_running = domain is not None and domain.is_running
         restart = is_running and not change.refusals and (change.is_due or self._is_outdated(change))
-        return Observation(change, is_running, restart)
+        return Observation(change, install, is_running, restart)
+
+    def _install_facts(self, domain: Domain | None) -> InstallFacts:
+        tree, disk = Tree(self._root), self._request.disk
+        has_medium = tree.exists(self._medium)
+        return InstallFacts(
+            has_medium=has_medium,
+            content=tree.data(self._medium, FILE_LIMIT),
+            is_blank=is_blank(tree, disk.path) if disk is not None and domain is None else None,
+            report=self._report() if has_medium and domain is not None and domain.is_running else None,
+        )
+
+    def _report(self) -> GuestReport | None:
+        """Return what the installed system reports; None where its guest agent does not answer."""
+        name, install = self._request.name, self._request.install
+        if install is None or not self._virsh.agent_answers(name):
+            return None
+        try:
+            return read_marker(install, self._virsh.guest_file(name, marker_of(install)))
+        except ToolFailed:  # there is no such file yet, or the agent does not open files for the host
+            return read_marker(install, None)
+
+    @property
+    def _medium(self) -> str:
+        return medium_path(self._request.name)
 
     def _is_outdated(self, change: DomainChange) -> bool:
         """Tell whether the running guest was started before its definition was changed."""
@@ -91,9 +129,9 @@ class GuestRun:
             return False
         return merge(running, tuple(filter(_is_shown, change.plan.settings))) != running
 
-    @staticmethod
-    def _refused(refusal: Refusal) -> Observation:
-        return Observation(DomainChange(None, None, (refusal,)), is_running=False, restart_required=False)
+    def _refused(self, refusal: Refusal) -> Observation:
+        change, install = DomainChange(None, None, (refusal,)), InstallPlan(self._request)
+        return Observation(change, install, is_running=False, restart_required=False)
 
     def _domain(self) -> Domain | None:
         name = self._request.name
@@ -130,6 +168,8 @@ class GuestRun:
     def _files(self, tree: Tree) -> HostFiles:
         request = self._request
         paths = [*request.isos, *request.evdev]
+        if request.install is not None:
+            paths += [*media(request.name, request.install), *TOOLS]
         return read_host_files(tree, [*paths, request.disk.path] if request.disk is not None else paths)
 
     def _networks(self) -> Networks:
@@ -141,24 +181,41 @@ class GuestRun:
             return _NO_NETWORKS
 
     def apply(self, observation: Observation) -> Observation:
-        """Define or undefine the domain, and return the state after it.
+        """Define or undefine the domain, with the media that it needs, and return the state after it.
 
         Raises:
-            ApplyFailed: libvirt refused it, or stored something else. The domain is as it was before.
+            ApplyFailed: libvirt refused it, or stored something else. The domain and the media are as they were before.
         """
-        name, change = self._request.name, observation.change
+        install = observation.install
+        with Transaction({}, self._root) as transaction:
+            transaction.apply([install.make] if install.make is not None else [])
+            self._define(observation.change)
+            if install.remove is not None:
+                self._remove_medium(observation)
+                transaction.apply([install.remove])
+            last = self.observe()
+            due = _still_due(last)
+            if due:
+                text = f"{self._request.name}: libvirt does not show the result. {due}"
+                raise ApplyFailed(f"{text}{self._restored(observation.change)}")
+        return last
+
+    def _define(self, change: DomainChange) -> None:
+        if not change.is_due:
+            return
         try:
             if change.after is None:
-                self._virsh.undefine(name)
+                self._virsh.undefine(self._request.name)
             else:
                 self._virsh.define(render(change.after))
         except ToolFailed as error:
-            raise ApplyFailed(f"{name}: {error}") from error
-        last = self.observe()
-        due = _still_due(last)
-        if due:
-            raise ApplyFailed(f"{name}: libvirt does not show the result. {due}{self._restored(change)}")
-        return last
+            raise ApplyFailed(f"{self._request.name}: {error}") from error
+
+    def _remove_medium(self, observation: Observation) -> None:
+        """Take the medium out of the drive of a running guest, which could read the answers otherwise."""
+        if observation.is_running:
+            with contextlib.suppress(ToolFailed):  # somebody has taken it out already
+                self._virsh.eject(self._request.name, self._medium)
 
     def _restored(self, change: DomainChange) -> str:
         """Give the domain its former definition back, and return the sentence that says so."""
@@ -182,7 +239,7 @@ def _still_due(last: Observation) -> str:
     """Return what is left to do after a change; "" if nothing is."""
     if last.refusals:
         return "; ".join(refusal.seen for refusal in last.refusals)
-    return f"Still due:\n{''.join(difference(last.change))}" if last.change.is_due else ""
+    return f"Still due:\n{''.join(difference(last.change))}" if last.is_due else ""
 
 
 def difference(change: DomainChange) -> Iterator[str]:

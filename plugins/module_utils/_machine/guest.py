@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Mapping, NamedTuple
 
+from .guest_install import InstallRequest
 from .xml_element import Element
 
 #: GuestRequest.os
@@ -45,6 +46,7 @@ class GuestRequest(NamedTuple):
     evdev: tuple[str, ...] = ()  # input devices of the host, by path
     virtualization_based_security: bool = False
     xml: Element | None = None  # a <domain> with elements to merge
+    install: InstallRequest | None = None
     adopt: bool = False
     domain_type: str = KVM
     accepted: frozenset[str] = frozenset()  # codes of refusals to override

@@ -75,15 +75,33 @@ class WriteAttribute(NamedTuple):
     reason: str
 
 
-#: Placeholder in the arguments of a tool: the path that it writes to.
-DRAFT = "{draft}"
+class MakeMedium(NamedTuple):
+    """Have a tool make a medium of files with secrets. Neither is shown in a diff, and only root can read them."""
+
+    path: str
+    content: tuple[tuple[str, str], ...]  # paths on the medium, and texts
+    argv: tuple[str, ...]  # DRAFT stands for the draft's path, CONTENT for the directory with the files
+    effect: str
+    reason: str
+
+
+class RemoveMedium(NamedTuple):
+    """Remove such a medium."""
+
+    path: str
+    effect: str
+    reason: str
+
+
+#: Placeholders in the arguments of a tool: the path that it writes to, and the directory that it reads.
+DRAFT, CONTENT = "{draft}", "{content}"
 
 #: Suffix of a draft's name. The name begins with a dot, so that no tool takes the draft for one of its files.
 DRAFT_END = ".vfio-workstation~"
 #: Suffix that grub-mkconfig appends to the name of its output file for a draft of its own.
 TOOLS_DRAFT_END = ".new"
 
-Step = Union[WriteFile, RemoveFile, MoveFile, GenerateFile, RunTool, WriteAttribute]
+Step = Union[WriteFile, RemoveFile, MoveFile, GenerateFile, RunTool, WriteAttribute, MakeMedium, RemoveMedium]
 
 
 class Refusal(NamedTuple):

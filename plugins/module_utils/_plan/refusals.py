@@ -250,6 +250,26 @@ GUEST_CODES = {
         "libvirt could not start the guest.",
         "Request another display, or install the module of QEMU for it: qemu-system-modules-spice (Debian).",
     ),
+    "iso_missing": (
+        "Setup could not start, or would find no disk: Windows has no drivers for the disk and network of the guest.",
+        "Download the medium, put it there, or correct the path.",
+    ),
+    "iso_tool_absent": (
+        "Without the medium with the answers, Setup would wait for somebody to answer its questions.",
+        "Install the package xorriso (Debian, Ubuntu, Fedora, openSUSE) or libisoburn (Arch Linux).",
+    ),
+    "install_disk_absent": (
+        "There is nothing to install the system on.",
+        "Request a disk for the guest; install.disk names one of its disks.",
+    ),
+    "several_disks": (
+        "Setup numbers disks in an order that is not known beforehand: it could erase the other one.",
+        "Name one of them in install.disk: the others are added to the guest when the system is installed.",
+    ),
+    "disk_not_empty": (
+        "Setup would erase all content of the disk.",
+        "Name the disk in install.disk to erase it, or omit install to use the system that it has.",
+    ),
 }
 
 CODES = {**HOST_CODES, **GUEST_CODES}

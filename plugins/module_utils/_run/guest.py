@@ -41,7 +41,7 @@ def run_guest() -> NoReturn:
     try:
         with locked():
             observation = run.observe()
-            last = run.apply(observation) if observation.change.is_due else observation
+            last = run.apply(observation) if observation.is_due else observation
     except (ApplyFailed, Busy) as error:
         module.fail_json(msg=str(error), refusals=[])
     _exit(module, observation, last)
@@ -50,16 +50,16 @@ def run_guest() -> NoReturn:
 def _exit(module: AnsibleModule, observation: Observation, last: Observation) -> NoReturn:
     change = observation.change
     values = {
-        "refusals": to_json(change.refusals),
+        "refusals": to_json(observation.refusals),
         "running": observation.is_running,
         "restart_required": last.restart_required,
-        **_plan_values(change.plan, change.notes),
+        **_plan_values(change.plan, (*change.notes, *last.install.notes)),
     }
-    if change.refusals:
-        module.fail_json(msg=refusal_text(change.refusals), **values)
+    if observation.refusals:
+        module.fail_json(msg=refusal_text(observation.refusals), **values)
     end = change.after if module.check_mode or change.after is None else last.change.before
     module.exit_json(
-        changed=change.is_due,
+        changed=observation.is_due,
         uuid=_uuid(end or change.before),
         definition=shown(end),
         diff=[_diff(module, observation)] if change.is_due else [],

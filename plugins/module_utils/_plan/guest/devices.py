@@ -22,6 +22,7 @@ from ..select import describe, identity_of
 
 #: Model of the controllers that devices are plugged into: to a guest, a slot of its board.
 _ROOT_PORT, _EXPANDER_BUS = "pcie-root-port", "pcie-expander-bus"
+_STORAGE = "01"  # class of functions
 
 
 class GuestDevices(NamedTuple):
@@ -129,8 +130,22 @@ class Ports:
         return self.used[use]
 
 
+def storage_devices(machine: Machine, functions: Mapping[str, Sequence[str]]) -> frozenset[str]:
+    """Return the names of devices that are disks or have some."""
+    return frozenset(
+        name for name, addresses in functions.items() if any(_is_storage(machine, address) for address in addresses)
+    )
+
+
+def _is_storage(machine: Machine, address: str) -> bool:
+    return (machine.pci[address].class_ or "").startswith(_STORAGE)
+
+
 def device_settings(
-    machine: Machine, functions: Mapping[str, Sequence[str]], ports: Ports, cell_of: Mapping[int, int]
+    machine: Machine,
+    functions: Mapping[str, Sequence[str]],
+    ports: Ports,
+    cell_of: Mapping[int, int],
 ) -> Iterator[Setting]:
     """Yield the root ports and the functions behind them.
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 from typing import Iterator
 
 from ..._machine.guest import GuestRequest, HostFiles, Setting
+from ..._machine.guest_install import LinuxInstall
 from ..._machine.plan import Refusal
 from ..._machine.xml_element import element
 from ..refusals import refuse
 from .existing import Existing
+from .install import media, medium_path
 
 BLOCK, FILE = "block", "file"
+_SEED = "vdb"
 
 
 def disk_refusals(request: GuestRequest, files: HostFiles) -> Iterator[Refusal]:
@@ -23,8 +26,9 @@ def disk_refusals(request: GuestRequest, files: HostFiles) -> Iterator[Refusal]:
         seen = f"{request.name}: the disk {request.disk.path} does not exist, or is neither a file nor a block device"
         remedy = f"Create it, such as with `qemu-img create -f qcow2 {request.disk.path} 200G`, or correct the path."
         yield refuse("image_absent", seen, remedy=remedy)
+    own = media(request.name, request.install) if request.install is not None else ()  # see install_refusals
     for path in request.isos:
-        if files.paths.get(path) is None:
+        if path not in own and files.paths.get(path) is None:
             yield refuse("image_absent", f"{request.name}: the medium {path} does not exist on this host")
 
 
@@ -48,18 +52,11 @@ def disk_settings(request: GuestRequest, files: HostFiles) -> Iterator[Setting]:
         target = element("target", dev="vda", bus="virtio")
         disk = element("disk", driver, source, target, type=kind, device="disk")
         yield Setting(("devices",), element("disk", target._replace(attributes=(("dev", "vda"),))), disk)
-    for number, path in enumerate(request.isos):
-        name = f"sd{chr(ord('a') + number)}"
-        medium = element(
-            "disk",
-            element("driver", name="qemu", type="raw"),
-            element("source", file=path),
-            element("target", dev=name, bus="sata"),
-            element("readonly"),
-            type=FILE,
-            device="cdrom",
-        )
-        yield Setting(("devices",), element("disk", element("target", dev=name)), medium)
+    seed = medium_path(request.name) if isinstance(request.install, LinuxInstall) else None
+    for number, path in enumerate(path for path in request.isos if path != seed):
+        yield _drive(number, path)
+    if seed in request.isos:
+        yield _seed(seed)
 
 
 def boot_settings(existing: Existing) -> Iterator[Setting]:
@@ -73,3 +70,31 @@ def boot_settings(existing: Existing) -> Iterator[Setting]:
         return
     for kind in ("hd", "cdrom"):
         yield Setting(("os",), element("boot", dev=kind), element("boot", dev=kind))
+
+
+def _drive(number: int, path: str) -> Setting:
+    name = f"sd{chr(ord('a') + number)}"
+    medium = element(
+        "disk",
+        element("driver", name="qemu", type="raw"),
+        element("source", file=path),
+        element("target", dev=name, bus="sata"),
+        element("readonly"),
+        type=FILE,
+        device="cdrom",
+    )
+    return Setting(("devices",), element("disk", element("target", dev=name)), medium)
+
+
+def _seed(path: str) -> Setting:
+    """Return the medium with answers for Linux: a disk, as Debian's kernels for clouds have no driver for SATA."""
+    medium = element(
+        "disk",
+        element("driver", name="qemu", type="raw"),
+        element("source", file=path),
+        element("target", dev=_SEED, bus="virtio"),
+        element("readonly"),
+        type=FILE,
+        device="disk",
+    )
+    return Setting(("devices",), element("disk", element("target", dev=_SEED)), medium)

@@ -14,6 +14,7 @@ from typing import Mapping
 
 from ..._machine.guest import KVM, LINUX, NO_DISPLAY, QEMU, SPICE, VNC, WINDOWS10, WINDOWS11
 from ..request_spec import ABSENT, PRESENT, Option
+from .install_spec import INSTALL
 
 SYSTEM_URI = "qemu:///system"
 QCOW2, RAW = "qcow2", "raw"
@@ -34,6 +35,7 @@ REQUEST: Mapping[str, Option] = {
     "tpm": Option("bool"),
     "disk": Option("dict", options=DISK),
     "isos": Option("list", elements="path", default=(), expected="the absolute path of an image"),
+    "install": Option("dict", options=INSTALL),
     "network": Option(),
     "bridge": Option(),
     "display": Option(choices=(VNC, SPICE, NO_DISPLAY)),

@@ -11,12 +11,15 @@ from types import MappingProxyType
 from typing import Any, Mapping, NamedTuple
 
 from ..._machine.guest import LINUX, DiskRequest, GuestRequest
+from ..._machine.guest_install import InstallRequest
 from ..._machine.xml_element import Element, XmlError, parse_xml
 from ..input_reader import InputReader
 from ..notation import parse_numbers
 from ..refusals import CODES
 from ..request_spec import ABSENT
 from .guest_spec import GUEST, REQUEST
+from .install import media
+from .parse_install import parse_install
 
 #: libvirt names files after a domain.
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,62}", re.ASCII)
@@ -77,10 +80,21 @@ def _request(reader: InputReader, values: Mapping[str, Any]) -> GuestRequest:
         evdev=_paths(reader, "evdev", values["evdev"], _INPUT),
         virtualization_based_security=values["virtualization_based_security"],
         xml=_xml(reader, values["xml"]),
+        install=_install(reader, values),
         adopt=values["adopt"],
         domain_type=values["type"],
         accepted=_accepted(reader, values["accept"]),
     )
+
+
+def _install(reader: InputReader, values: Mapping[str, Any]) -> InstallRequest | None:
+    name = str(values["name"])
+    install = parse_install(reader, "install", values["os"] or LINUX, name, values["install"])
+    needed = len(media(name, install)) if install is not None else 0
+    if needed and len(values["isos"]) + needed > _MOST_ISOS:
+        expected = f"up to {_MOST_ISOS - needed}, because the installation needs {needed} more media"
+        reader.report("isos", f"{len(values['isos'])} paths", expected, "Remove some of them.")
+    return install
 
 
 def _matching(reader: InputReader, path: str, value: Any, pattern: re.Pattern[str], expected: str) -> str | None:

@@ -29,6 +29,8 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.xml_elem
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.domain import plan_absent, plan_present
 from ansible_collections.vfio.workstation.tests.guests.hosts import DISK, MEDIUM
+from ansible_collections.vfio.workstation.tests.guests.install import LINUX as CLOUD_IMAGE
+from ansible_collections.vfio.workstation.tests.guests.install import WINDOWS
 
 from .test_domain import foreign, host
 
@@ -55,6 +57,7 @@ REQUESTS = st.builds(
     tpm=st.sampled_from([None, True, False]),
     disk=st.sampled_from([None, DiskRequest(DISK)]),
     isos=st.sampled_from([(), (MEDIUM,)]),
+    install=st.sampled_from([None, WINDOWS, CLOUD_IMAGE]),  # the media are added by plan_install
     network=st.sampled_from([None, NO_NETWORK, "default"]),
     bridge=st.sampled_from([None, "br0"]),
     display=st.sampled_from([None, SPICE, NO_DISPLAY]),

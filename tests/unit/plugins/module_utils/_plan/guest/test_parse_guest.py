@@ -19,9 +19,11 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest im
     DiskRequest,
     GuestRequest,
 )
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest_install import LinuxInstall
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.xml_element import element
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.guest_spec import GUEST
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.parse_guest import GuestOptions, parse_guest
+from ansible_collections.vfio.workstation.tests.guests.install import PASSWORD_HASH
 
 LEAST = {"name": "g", "os": "linux"}
 
@@ -141,3 +143,26 @@ def test_all_mistakes_at_once_by_variable() -> None:
 @given(st.fixed_dictionaries({}, optional={name: st.from_type(object) | st.text() for name in GUEST}))
 def test_no_value_raises(options: dict[str, Any]) -> None:
     parse_guest(options)
+
+
+def test_an_installation_is_part_of_the_request() -> None:
+    install = {"user": "dev", "password_hash": PASSWORD_HASH}
+    assert isinstance(parsed(install=install).request.install, LinuxInstall)
+    text = mistakes_in(install={"user": "dev"})
+    assert text == ["install.ssh_keys: ssh_keys or password_hash is required: nobody could log in. Add one of them."]
+
+
+def test_the_media_of_an_installation_need_drives() -> None:
+    install = {"user": "dev", "password": "x", "iso": "/srv/w.iso", "drivers": "/srv/v.iso"}
+    isos = [f"/srv/{number}.iso" for number in range(4)]
+    assert parsed(os="windows11", install=install, isos=isos[:3]).request.install is not None
+    (text,) = mistakes_in(os="windows11", install=install, isos=isos)
+    assert text == (
+        "isos: found '4 paths', expected up to 3, because the installation needs 3 more media. Remove some of them."
+    )
+
+
+def mistakes_in(**options: Any) -> list[str]:
+    result = parse_guest({**LEAST, **options})
+    assert isinstance(result, list), result
+    return result
