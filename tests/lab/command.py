@@ -119,6 +119,8 @@ def _board(hardware: Hardware, accelerator: str) -> list[str]:
         "-action",
         "panic=pause,reboot=reset,shutdown=poweroff",
     ]
+    if hardware.firmware:
+        result += ["-smbios", f"type=0,vendor=lab,version={hardware.firmware},date=11/29/2026,uefi=on"]
     if hardware.iommu == "intel":
         result += ["-device", VT_D]
     return result

@@ -67,6 +67,7 @@ class Hardware:
     cores: int = 2
     threads: int = 2
     iommu: str | None = "intel"
+    firmware: str | None = None  # the version that it reports; None: its own
     nodes: tuple[Node, ...] = ()
     buses: tuple[Bus, ...] = ()
     devices: tuple[Device, ...] = ()
@@ -114,6 +115,10 @@ class Hardware:
     def with_iommu(self, iommu: str | None) -> Hardware:
         """With another IOMMU, or none."""
         return dataclasses.replace(self, iommu=iommu)
+
+    def with_firmware(self, version: str) -> Hardware:
+        """With firmware that reports another version, as after an update."""
+        return dataclasses.replace(self, firmware=version)
 
     def with_nodes(self, nodes: typing.Iterable[Node], sockets: int | None = None) -> Hardware:
         """With another NUMA layout; the memory is that of the nodes."""
