@@ -17,7 +17,7 @@ from .checkpoint import flush_journal
 
 #: Directories of this collection, which are removed when they are empty.
 _MANAGED_DIRECTORY = "vfio-workstation"
-_DROP_IN_DIRECTORIES = ("sysinit.target.d", "multi-user.target.d")
+_DROP_IN_DIRECTORIES = ("sysinit.target.d", "multi-user.target.d", "system.conf.d")
 _SELINUX_ATTRIBUTE = "security.selinux"
 #: Hashes and signatures of a file's content and metadata (ima(7), evm): the kernel makes new ones.
 _OF_THE_CONTENT = ("security.ima", "security.evm")
@@ -95,6 +95,26 @@ def write(path: str, content: bytes, mode: int | None, previous: Snapshot) -> No
         replace_durably(draft, destination)
     finally:
         remove_draft(draft)
+
+
+def overwrite(path: str, content: bytes) -> None:
+    """Write over a file's content in place; on return, it is on the disk.
+
+    Raises:
+        OSError: The file is missing, or has another size: it would get new blocks, or lose some.
+    """
+    destination = resolve_links(path)
+    descriptor = os.open(destination, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        if os.fstat(descriptor).st_size != len(content):
+            raise OSError(errno.EINVAL, f"its size is not {len(content)} bytes", path)
+        os.pwrite(descriptor, content, 0)
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    if _BOOT in destination:
+        # With data=journal, the content is in the journal too.
+        flush_journal(os.path.dirname(destination))
 
 
 def remove(path: str) -> None:

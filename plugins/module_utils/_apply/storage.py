@@ -13,6 +13,7 @@ from .._machine.plan import (
     GenerateFile,
     MakeMedium,
     MoveFile,
+    OverwriteFile,
     Refusal,
     RemoveFile,
     RemoveMedium,
@@ -34,7 +35,7 @@ _GROWTH = 10 << 20
 #: Bytes of an ISO 9660 file system without content: volume descriptors, directories, padding.
 _MEDIUM_SIZE = 1 << 20
 
-_FileStep = Union[WriteFile, RemoveFile, MoveFile, GenerateFile, MakeMedium, RemoveMedium]
+_FileStep = Union[WriteFile, OverwriteFile, RemoveFile, MoveFile, GenerateFile, MakeMedium, RemoveMedium]
 
 
 def storage_refusals(tree: Tree, steps: Sequence[Step]) -> tuple[Refusal, ...]:

@@ -18,6 +18,7 @@ from .._machine.plan import (
     GenerateFile,
     MakeMedium,
     MoveFile,
+    OverwriteFile,
     RemoveFile,
     RemoveMedium,
     RunTool,
@@ -71,6 +72,7 @@ class Transaction:
         self._runner = runner
         self._since = since
         self._results: dict[str, tuple[int, ...] | None] = {}  # what stat(2) says of each file as we left it
+        self._overwritten: set[str] = set()  # in place, so that they are restored in place
         self._snapshots: list[files.Snapshot] = []
         self._created_directories: list[str] = []
         self._previous_attributes: list[tuple[str, str]] = []  # paths and values
@@ -122,7 +124,10 @@ class Transaction:
                 failures.append(f"{snapshot.path}: another program has changed it meanwhile, and its version is kept")
                 continue
             try:
-                files.restore(snapshot)
+                if snapshot.path in self._overwritten and snapshot.content is not None:
+                    files.overwrite(snapshot.path, snapshot.content)
+                else:
+                    files.restore(snapshot)
                 self._results.pop(snapshot.path, None)
             except OSError as error:
                 failures.append(f"{snapshot.path}: {error.strerror}")
@@ -150,6 +155,8 @@ class Transaction:
             self._removed.append(step.path)
         elif isinstance(step, MoveFile):
             self._move_file(step)
+        elif isinstance(step, OverwriteFile):
+            self._overwrite_file(step)
         elif isinstance(step, GenerateFile):
             self._generate(step.path, step.argv, self._checks[step.check], step.reason)
         elif isinstance(step, MakeMedium):
@@ -167,6 +174,13 @@ class Transaction:
         self._note_result(step.to)
         self._written.append(step.to)
         self._removed.append(step.path)
+
+    def _overwrite_file(self, step: OverwriteFile) -> None:
+        self._take_snapshot(step.path)
+        self._overwritten.add(self._prefix + step.path)
+        files.overwrite(self._prefix + step.path, step.content.encode("utf-8", "surrogateescape"))
+        self._note_result(step.path)
+        self._written.append(step.path)
 
     def _generate(
         self, path: str, argv: Sequence[str], check: Check, reason: str, *, prepare: Callable[[str], None] | None = None

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Iterator, Mapping, NamedTuple
 
 from .._machine import to_json
-from .._machine.plan import MoveFile, Refusal, RemoveFile, States, Step, WriteFile
+from .._machine.plan import MoveFile, OverwriteFile, Refusal, RemoveFile, States, Step, WriteFile
 from .._probe.tree import FILE_LIMIT, Tree
 
 
@@ -67,7 +67,7 @@ def _file_diffs(outcome: Outcome) -> list[dict[str, str]]:
 
 def _contents_after(tree: Tree, step: Step) -> Iterator[tuple[str, str]]:
     """Yield each file that a step changes, with its content afterwards; "" for one that is gone."""
-    if isinstance(step, WriteFile):
+    if isinstance(step, (WriteFile, OverwriteFile)):
         yield step.path, _shown(step.content.encode("utf-8", "surrogateescape"))
     elif isinstance(step, (RemoveFile, MoveFile)):
         yield step.path, ""

@@ -31,6 +31,19 @@ class WriteFile(NamedTuple):
     mode: int | None = None  # None: keep the mode; 0644 for a new file
 
 
+class OverwriteFile(NamedTuple):
+    """Write over a file's content in place, with content of the same size.
+
+    A boot loader that writes to the file's blocks must find them where the file is: a file that replaces another has
+    new ones, which are in the journal only for a while. A power cut must not tear the difference: it is in one sector.
+    """
+
+    path: str
+    content: str
+    effect: str
+    reason: str
+
+
 class RemoveFile(NamedTuple):
     """Remove a file."""
 
@@ -101,7 +114,17 @@ DRAFT_END = ".vfio-workstation~"
 #: Suffix that grub-mkconfig appends to the name of its output file for a draft of its own.
 TOOLS_DRAFT_END = ".new"
 
-Step = Union[WriteFile, RemoveFile, MoveFile, GenerateFile, RunTool, WriteAttribute, MakeMedium, RemoveMedium]
+Step = Union[
+    WriteFile,
+    OverwriteFile,
+    RemoveFile,
+    MoveFile,
+    GenerateFile,
+    RunTool,
+    WriteAttribute,
+    MakeMedium,
+    RemoveMedium,
+]
 
 
 class Refusal(NamedTuple):

@@ -96,3 +96,27 @@ def test_a_replaced_file_inherits_nothing_that_it_did_not_have(tmp_path: Path) -
     subprocess.run(["setfacl", "--default", "--modify", "u:1234:rw", tmp_path], check=True)
     files.write(str(path), b"new", None, files.take_snapshot(str(path)))
     assert described(path) == before
+
+
+def test_a_file_is_overwritten_in_place(tmp_path: Path) -> None:
+    path, link = tmp_path / "block", tmp_path / "link"
+    path.write_text("armed")
+    link.symlink_to(path)
+    inode = path.stat().st_ino
+    files.overwrite(str(link), b"stock")
+    assert (path.read_text(), path.stat().st_ino, link.is_symlink()) == ("stock", inode, True)
+
+
+@pytest.mark.parametrize("content", [b"", b"four", b"longer"])
+def test_no_file_gets_another_size_in_place(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "block"
+    path.write_text("armed")
+    with pytest.raises(OSError, match="size"):
+        files.overwrite(str(path), content)
+    assert path.read_text() == "armed"
+
+
+def test_a_missing_file_is_not_created_in_place(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        files.overwrite(str(tmp_path / "block"), b"armed")
+    assert list(tmp_path.iterdir()) == []

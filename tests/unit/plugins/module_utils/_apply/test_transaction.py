@@ -31,6 +31,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan imp
     STAGED,
     GenerateFile,
     MoveFile,
+    OverwriteFile,
     RemoveFile,
     RunTool,
     Step,
@@ -302,3 +303,13 @@ def test_a_file_that_loses_the_second_name_of_a_killed_run_is_ours_to_change(roo
     with Transaction(PASSING, str(root), since=since) as transaction:
         transaction.apply([RemoveFile("/boot/grub/" + leftover.name, CONFIGURED, "remove a leftover"), generate()])
     assert menu.read_text() == "menuentry new {\n}\n"
+
+
+def test_a_file_that_was_overwritten_in_place_is_restored_in_place(root: Path) -> None:
+    path = root / "etc/default/grub"
+    before = path.stat().st_ino
+    with pytest.raises(ApplyFailed, match="size"), Transaction({}, str(root)) as transaction:
+        transaction.apply([OverwriteFile("/etc/default/grub", "GRUB_TIMEOUT=0\n", STAGED, "wait less")])
+        assert path.read_text() == "GRUB_TIMEOUT=0\n"
+        transaction.apply([OverwriteFile("/etc/default/grub", "", STAGED, "wait")])
+    assert (path.read_text(), path.stat().st_ino) == ("GRUB_TIMEOUT=5\n", before)
