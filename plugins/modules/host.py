@@ -261,6 +261,23 @@ options:
       - They belong to the owner C(bootloader) of M(vfio.workstation.kernel_cmdline).
     type: list
     elements: str
+  trial:
+    description:
+      - Whether a changed configuration is booted on trial. The next boot is the trial. The boot after it is the one
+        without VFIO, unless the trial was confirmed.
+      - The host confirms the trial by itself when everything requested is active. After a reboot by the role
+        C(vfio.workstation.workstation), the controller confirms it.
+      - If the kernel panics, the machine hangs with a watchdog, or the trial is not confirmed in time, the host reboots
+        into the entry without VFIO, and reports why with the code V(trial_returned).
+      - Requires GRUB with its menu in C(grub.cfg), and a file system that GRUB can write to. Otherwise, the run is
+        refused with the code V(trial_unsupported).
+      - By default, it stays as an earlier run left it. V(false) removes it.
+    type: bool
+  trial_timeout:
+    description:
+      - Seconds after the boot until which a trial has to be confirmed.
+    type: int
+    default: 600
   memory_for_host:
     description:
       - The memory that huge pages must leave to the host, such as V(4G).
@@ -478,6 +495,32 @@ cpus:
       sample: >-
         CPUs 8-11 are for guests: 2 whole cores, in one L3 cache of 32 MiB, on the devices' node 1, and the host keeps
         2 cores, CPUs 0,1 among them.
+trial:
+  description: The last trial boot. V(null) if trial boots are off.
+  returned: success, and when refused
+  type: dict
+  contains:
+    phase:
+      description: V(staged), V(started), V(confirmed) or V(returned).
+      type: str
+      sample: confirmed
+    kernel:
+      description: The kernel whose entry without VFIO is the default until the trial is confirmed.
+      type: str
+      sample: 6.12.38+deb13-amd64
+    timeout:
+      description: Seconds after the boot until which the trial has to be confirmed.
+      type: int
+      sample: 600
+    reason:
+      description: Why the trial returned.
+      type: str
+      sample: no controller has confirmed it within 600 s of the boot
+    journal:
+      description: The last errors in the journal of the boot that failed.
+      type: list
+      elements: str
+      sample: []
 findings:
   description:
     - Functions that the host should have (the boot display, and every function that is not requested) but that are on a

@@ -11,24 +11,29 @@ from typing import Sequence
 from .._apply.transaction import Check
 from .._machine import Reading
 from .._machine.desired import Desired
-from .._machine.host_plan import HOST_RECORD_FILE, HostPlan
+from .._machine.host_plan import HOST_RECORD_FILE, HostPlan, RequestState
 from .._machine.plan import Refusal
-from .._plan.boot.cmdline_change import CmdlineRequest
+from .._machine.trial import TRIAL_FILE
+from .._plan.boot.cmdline_change import KEEP_TRIAL, CmdlineRequest
 from .._plan.claims import host_findings
 from .._plan.foreign_lines import foreign_claims
 from .._plan.host_plan import DEVICES, OWN_FILES, owner_of, plan_absent, plan_host
 from .._plan.record_text import DamagedRecord
 from .._plan.refusals import refuse
+from .._plan.request_states import all_active
+from .._plan.trial import TRIAL, TrialSituation, configuration_digest, decide_trial
 from .._plan.udev_rule import GATE
 from .._probe import read_machine
 from .._probe.host_context import read_host_context
+from .._probe.network import has_default_route
 from .._probe.tree import Tree
 from . import initramfs, kernel_cmdline
-from .host_outcome import Host, Parts, inspect_files, outcome, refused
+from .host_outcome import Host, Parts, inspect_files, outcome, refused, states_of_requests
 from .host_record import read_host_record
 from .local_files import LocalRequest, LocalSteps, local_steps
 from .outcome import Outcome
 from .since_boot import is_changed
+from .trial import TrialPart, boot_id, is_running, read_record, removed_part, trial_part
 
 
 class HostRun:
@@ -69,15 +74,18 @@ class HostRun:
         tree = Tree(self._root)
         self.seen = read_machine(tree)
         machine = self.seen.host
+        path = HOST_RECORD_FILE
         try:
             record = read_host_record(tree)
+            path = TRIAL_FILE
+            trial = read_record(tree)
         except DamagedRecord as error:
-            return refused(tree, (refuse("record_damaged", f"{HOST_RECORD_FILE} can't be read: {error}."),))
-        own_files = [path for paths in OWN_FILES.values() for path in paths]
+            return refused(tree, (refuse("record_damaged", f"{path} can't be read: {error}."),))
+        own_files = [TRIAL_FILE, *(path for paths in OWN_FILES.values() for path in paths)]
         context = read_host_context(tree, own_files)._replace(
             removable_arguments=kernel_cmdline.read_removable_arguments(tree, machine.boot, foreign_claims(machine))
         )
-        host = Host(tree, machine, record, context)
+        host = Host(tree, machine, record, context, trial)
         plan = self._plan(host)
         findings = self._findings(host, plan)
         if not isinstance(plan, HostPlan):
@@ -88,7 +96,10 @@ class HostRun:
             files=inspect_files(tree, plan),
             local=self._inspect_local(tree),
         )
-        return outcome(host, plan, parts, self._desired if self._absent is None else None, findings)
+        requests = states_of_requests(host, plan, parts, self._desired) if self._absent is None else ()
+        part = self._inspect_trial(host, plan, parts, requests, findings)
+        states = (*requests, part.state) if part.state is not None else requests
+        return outcome(host, plan, parts._replace(trial=part), states, findings)
 
     def _plan(self, host: Host) -> HostPlan | tuple[Refusal, ...]:
         if self._absent is not None:
@@ -138,4 +149,45 @@ class HostRun:
             replaced=plan.replaced_arguments,
             replaced_by=f"{GATE}=1",
         )
+        request = request._replace(trial=self._trial_kernel(host, plan, request))
         return kernel_cmdline.inspect(host.tree, request, host.machine.boot)
+
+    def _trial_kernel(self, host: Host, plan: HostPlan, request: CmdlineRequest) -> str | None:
+        """Return the kernel whose entry without VFIO is the default until the trial is confirmed, as Change.trial."""
+        if TRIAL not in plan.files:
+            return KEEP_TRIAL
+        if not plan.files[TRIAL]:
+            return None
+        digest = configuration_digest(kernel_cmdline.managed_units(host.tree, request), plan.record.bound)
+        if host.trial is not None and host.trial.configuration == digest:
+            return host.trial.kernel
+        return host.machine.boot.running.version
+
+    def _inspect_trial(
+        self,
+        host: Host,
+        plan: HostPlan,
+        parts: Parts,
+        requests: Sequence[RequestState],
+        findings: Sequence[Refusal],
+    ) -> TrialPart:
+        """Return the part about trial boots; nothing of it where command lines are left alone."""
+        if parts.cmdline is None or parts.refusals:
+            return TrialPart()
+        if not parts.cmdline.is_tried or parts.cmdline.trial is None:
+            return removed_part(host.tree, parts.cmdline.trial)
+        running = host.machine.boot.running
+        situation = TrialSituation(
+            record=host.trial,
+            choice=parts.cmdline.trial.choice,
+            configuration=configuration_digest(parts.cmdline.owners_after, plan.record.bound),
+            kernel=running.version or "",
+            boot=boot_id(host.tree),
+            timeout=self._desired.trial_timeout if TRIAL in plan.files else None,
+            is_routed=has_default_route(host.tree),
+            is_running=is_running(running.cmdline, parts.cmdline.owners_after),
+            is_active=all_active(requests, parts.arguments_active) is not False and not findings,
+            is_changed=parts.cmdline.is_changed or bool(parts.images is not None and parts.images.steps),
+            is_accepted="trial_returned" in self._desired.accepted,
+        )
+        return trial_part(host.tree, parts.cmdline.trial, situation, decide_trial(situation))

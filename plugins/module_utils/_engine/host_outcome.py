@@ -13,6 +13,7 @@ from .._machine.cmdline import carries
 from .._machine.desired import Desired
 from .._machine.host_plan import HOST_RECORD_FILE, HostContext, HostPlan, HostRecord, RequestState
 from .._machine.plan import CONFIGURED, RECORD, STAGED, Refusal, RemoveFile, States, Step, WriteAttribute, WriteFile
+from .._machine.trial import TrialRecord
 from .._plan.file_steps import ExistingFile, file_steps, foreign_files
 from .._plan.host_plan import DEVICES, OWN_FILES
 from .._plan.host_record import render_host_record
@@ -24,6 +25,7 @@ from .local_files import LocalSteps
 from .outcome import Outcome
 from .running_system import RunningSystem
 from .since_boot import is_changed, note_steps
+from .trial import TrialPart
 
 
 class Host(NamedTuple):
@@ -33,6 +35,7 @@ class Host(NamedTuple):
     machine: Machine
     record: HostRecord
     context: HostContext
+    trial: TrialRecord | None = None
 
 
 class SectionFiles(NamedTuple):
@@ -54,6 +57,7 @@ class Parts(NamedTuple):
     cmdline: CmdlineObservation | None
     files: SectionFiles
     local: LocalSteps = LocalSteps()
+    trial: TrialPart = TrialPart()
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -64,7 +68,7 @@ class Parts(NamedTuple):
     @property
     def refusals(self) -> tuple[Refusal, ...]:
         """The refusals of all parts."""
-        of_files = (*self.files.refusals, *self.local.refusals)
+        of_files = (*self.trial.refusals, *self.files.refusals, *self.local.refusals)
         return (*of_files, *(refusal for part in self.outcomes for refusal in part.refusals))
 
     @property
@@ -73,8 +77,13 @@ class Parts(NamedTuple):
         return self.cmdline is None or self.cmdline.outcome.states.active is not False
 
 
+def states_of_requests(host: Host, plan: HostPlan, parts: Parts, desired: Desired) -> tuple[RequestState, ...]:
+    """Return the states of each request but that for trial boots."""
+    return tuple(request_states(host.machine, desired, plan, _observed(host, plan, parts)))
+
+
 def outcome(
-    host: Host, plan: HostPlan, parts: Parts, desired: Desired | None, findings: tuple[Refusal, ...] = ()
+    host: Host, plan: HostPlan, parts: Parts, requests: Sequence[RequestState], findings: tuple[Refusal, ...] = ()
 ) -> Outcome:
     """Return the outcome of a plan.
 
@@ -82,11 +91,9 @@ def outcome(
         host: The host.
         plan: The plan.
         parts: The outcome of its parts.
-        desired: The request; None where sections are removed.
+        requests: The states of all requests; none where sections are removed.
         findings: What the host has lost to others.
     """
-    observed = _observed(host, plan, parts)
-    requests = tuple(request_states(host.machine, desired, plan, observed)) if desired is not None else ()
     steps = _steps(host, plan, parts)
     return Outcome(
         tree=host.tree,
@@ -96,7 +103,7 @@ def outcome(
         values=_values(plan, parts),
         diffs=tuple(diff for part in parts.outcomes for diff in part.diffs),
         warnings=_warnings(host, plan, parts, steps),
-        live={"requests": to_json(requests), "findings": to_json(findings)},
+        live={"requests": to_json(requests), "findings": to_json(findings), "trial": parts.trial.value},
         reboot_helps=is_changed(host.tree, steps) or not parts.arguments_active,
     )
 
@@ -112,7 +119,7 @@ def refused(tree: Tree, refusals: tuple[Refusal, ...], findings: tuple[Refusal, 
         values,
         (),
         (),
-        live={"requests": [], "findings": to_json(findings)},
+        live={"requests": [], "findings": to_json(findings), "trial": None},
     )
 
 
@@ -141,14 +148,15 @@ def _steps(host: Host, plan: HostPlan, parts: Parts) -> tuple[Step, ...]:
     """Return all steps in the order in which they are carried out.
 
     Kernel arguments come last: all else has no effect at boot without them, so a run that is killed before them leaves
-    a machine that boots as before. Generators copy udev rules and modprobe.d of the running system into images, and
-    images must not have those of the sections: they are removed before images are rebuilt, and written after. Foreign
-    lines are changed before that, too, so that each image is rebuilt once.
+    a machine that boots as before. Arming a trial boot comes after all of it. Generators copy udev rules and modprobe.d
+    of the running system into images, and images must not have those of the sections: they are removed before images
+    are rebuilt, and written after. Foreign lines are changed before that, too, so that each image is rebuilt once.
     """
     all_files = {**parts.files.steps, "local_command": parts.local.changes}
     running = RunningSystem(host.tree, host.machine, plan, all_files)
     file_changes = parts.files.all_steps
     steps = (
+        *parts.trial.before,
         *running.steps_before_files(),
         *parts.local.record,
         *_record_written(host.record, plan.record),
@@ -161,6 +169,7 @@ def _steps(host: Host, plan: HostPlan, parts: Parts) -> tuple[Step, ...]:
         *running.steps_after_files(),
         *_record_removed(host.record, plan.record),
         *parts.local.last,
+        *parts.trial.after,
     )
     return (*note_steps(host.tree, steps), *steps)
 
@@ -176,7 +185,8 @@ def _record_removed(before: HostRecord, after: HostRecord) -> Iterator[Step]:
 
 
 def _states(plan: HostPlan, parts: Parts, requests: Sequence[RequestState]) -> States:
-    is_ready = not parts.refusals and not parts.files.all_steps and not plan.foreign
+    is_armed = all(step.effect != STAGED for step in parts.trial.after)
+    is_ready = not parts.refusals and not parts.files.all_steps and not plan.foreign and is_armed
     return States(
         configured=is_ready and all(part.states.configured for part in parts.outcomes),
         staged=is_ready and all(part.states.staged for part in parts.outcomes),
@@ -220,7 +230,7 @@ def _values(plan: HostPlan, parts: Parts) -> dict[str, Any]:
     values: dict[str, Any] = {"loader": None, "entries": [], "generator": None, "images": []}
     for part in parts.outcomes:
         values.update(part.values)
-    values["notes"] = list(plan.notes)
+    values["notes"] = [*plan.notes, *parts.trial.notes]
     values["devices"] = to_json(plan.bindings)
     values["cpus"] = to_json(plan.cpus)
     return values

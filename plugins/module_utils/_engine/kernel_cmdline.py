@@ -19,9 +19,16 @@ from .._machine.claims import Claim
 from .._machine.plan import CONFIGURED, DRAFT, RECORD, STAGED, Refusal, RemoveFile, States, Step, WriteFile
 from .._plan.boot import cmdline_record as records
 from .._plan.boot.argument_rules import argument_notes, takes_functions
-from .._plan.boot.cmdline_change import CmdlineDecision, CmdlineRequest, decide, is_active, retired_units
+from .._plan.boot.cmdline_change import (
+    KEEP_TRIAL,
+    CmdlineDecision,
+    CmdlineRequest,
+    decide,
+    is_active,
+    retired_units,
+)
 from .._plan.boot.loaders.choose import choose_loader
-from .._plan.boot.loaders.protocol import BootLoader, LoaderContext
+from .._plan.boot.loaders.protocol import BootLoader, LoaderContext, TrialBoots
 from .._plan.boot.removable import removable_arguments
 from .._plan.record_text import DamagedRecord
 from .._plan.refusals import refuse
@@ -54,6 +61,10 @@ class CmdlineObservation(NamedTuple):
     outcome: Outcome
     owners: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # owner -> its argument units, from the record
     entries: tuple[str, ...] = ()  # command lines of installed kernels, without those of fallback entries
+    trial: TrialBoots | None = None  # None if the boot loader is unsupported
+    owners_after: Mapping[str, tuple[str, ...]] = MappingProxyType({})  # owners, after the steps
+    is_tried: bool = False  # whether changes are tried, after the steps
+    is_changed: bool = False  # whether a line has to be changed
 
 
 def read_removable_arguments(tree: Tree, boot: Boot, claims: Sequence[Claim]) -> frozenset[str]:
@@ -92,12 +103,13 @@ def inspect(tree: Tree, request: CmdlineRequest, boot: Boot) -> CmdlineObservati
     except DamagedRecord as error:
         damaged = refuse("record_damaged", f"{RECORD_FILE} can't be read: {error}.")
         return CmdlineObservation(Outcome(tree, (damaged,), (), States(False, False, None), values, (), ()))
-    loader = choose_loader(tree, boot.loader, _loader_context(tree, boot))
+    loader = read_loader(tree, boot)
     if isinstance(loader, Refusal):
         if not request.all_units and not record.owners:  # there is nothing to remove
             return CmdlineObservation(Outcome(tree, (), (), States(True, True, True), values, (), ()))
         return CmdlineObservation(Outcome(tree, (loader,), (), States(False, False, None), values, (), ()))
     decision = decide(request, record, loader.sources, loader.entries)
+    decision = decision._replace(change=decision.change._replace(trial=_trial(request, loader, decision.change)))
     refusals = _refusals(loader, decision, request, record)
     loader_steps = () if refusals else tuple(loader.steps(decision.change))
     retired = records.parse_retired(tree.text(RETIRED_FILE))
@@ -122,7 +134,38 @@ def inspect(tree: Tree, request: CmdlineRequest, boot: Boot) -> CmdlineObservati
         outcome,
         record.owners,
         tuple(entry.text for entry in loader.entries if entry.role == NORMAL),
+        loader.trial,
+        decision.record.owners,
+        decision.change.trial is not None,
+        bool(decision.change.entries or decision.change.sources),
     )
+
+
+def read_loader(tree: Tree, boot: Boot) -> BootLoader | Refusal:
+    """Return the host's boot loader, or why it is not supported."""
+    return choose_loader(tree, boot.loader, _loader_context(tree, boot))
+
+
+def managed_units(tree: Tree, request: CmdlineRequest | None = None) -> dict[str, tuple[str, ...]]:
+    """Return the units of each owner, after a request if there is one; of the request alone if the record is damaged.
+
+    Args:
+        tree: The machine's files.
+        request: The request.
+    """
+    try:
+        owners = records.parse(_text(tree, RECORD_FILE)).owners
+    except DamagedRecord:
+        owners = {}
+    requested = request.units_by_owner if request is not None else {}
+    return {owner: units for owner, units in {**owners, **requested}.items() if units}
+
+
+def _trial(request: CmdlineRequest, loader: BootLoader, change: Change) -> str | None:
+    """Return the kernel of Change.trial; None where nothing is managed, and where the user accepts to have none."""
+    if not change.new or (request.trial != KEEP_TRIAL and loader.trial.refusals()):
+        return None
+    return loader.trial.kernel if request.trial == KEEP_TRIAL else request.trial
 
 
 def _refusals(
@@ -132,10 +175,18 @@ def _refusals(
         return ()  # nothing is managed and nothing is requested, so the oddities of this boot loader do not matter
     of_loader = tuple(
         refusal
-        for refusal in (*loader.refusals(), *loader.argument_refusals(request.all_units))
+        for refusal in (
+            *loader.refusals(),
+            *loader.argument_refusals(request.all_units),
+            *_trial_refusals(loader, request),
+        )
         if refusal.code not in request.accepted
     )
     return (*of_loader, *decision.refusals)
+
+
+def _trial_refusals(loader: BootLoader, request: CmdlineRequest) -> Sequence[Refusal]:
+    return loader.trial.refusals() if request.trial not in (KEEP_TRIAL, None) else ()
 
 
 def _states(request: CmdlineRequest, steps: Sequence[Step], gone: Sequence[str], boot: Boot, refused: bool) -> States:

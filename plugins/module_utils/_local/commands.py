@@ -73,8 +73,22 @@ def _report() -> Callable[[Invocation], int]:
     return report
 
 
+def _run_trial() -> Callable[[Invocation], int]:
+    from .trial import run
+
+    return run
+
+
+def _await_controller() -> Callable[[Invocation], int]:
+    from .trial import await_controller
+
+    return await_controller
+
+
 COMMANDS = (
     Command("status", "Print the state of each request: configured, staged, active.", _status, (JSON, ROOT)),
     Command("verify", "Check whether everything requested is active.", _verify, (JSON, RECORD, ROOT)),
     Command("report", "Print what this host offers for PCI passthrough.", _report, (JSON, ROOT)),
+    Command("trial run", "Confirm a trial boot, or return from it; run by a unit at boot.", _run_trial, ()),
+    Command("trial await-controller", "Have a controller confirm the next trial boot.", _await_controller, ()),
 )

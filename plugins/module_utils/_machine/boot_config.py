@@ -58,6 +58,7 @@ class Change(NamedTuple):
     fallback: bool  # whether every kernel needs an entry without managed units as well
     sources: tuple[LineChange, ...]  # only those that change
     entries: tuple[LineChange, ...]  # only those that change
+    trial: str | None = None  # with trial boots, the kernel whose fallback entry boots until they are confirmed
 
 
 class ReplacedArgument(NamedTuple):

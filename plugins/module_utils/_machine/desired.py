@@ -98,5 +98,7 @@ class Desired(NamedTuple):
     access: AccessRequest | None = None
     kvm: KvmRequest | None = None
     arguments: tuple[str, ...] | None = None  # additional units for the kernel command line
+    trial: bool | None = None  # whether a change is booted on trial first; None: as an earlier run left it
+    trial_timeout: int = 600  # seconds after which a trial boot that was not confirmed returns
     memory_for_host: int | None = None  # bytes that huge pages must leave; None: the rule of _plan.hugepages
     accepted: frozenset[str] = frozenset()  # codes of refusals to override

@@ -14,6 +14,7 @@ from .._machine.desired import AccessRequest, Desired, KvmRequest
 from .._machine.host_plan import NO_CONTEXT, Binding, HostContext, HostPlan, HostRecord
 from .._machine.initramfs import File, InitramfsRequest
 from .._machine.plan import Refusal
+from .._machine.trial import TRIAL_FILE
 from .access import ACCESS_FILES, access_files, access_notes, access_refusals
 from .cgroup_version import cgroup_notes
 from .claims import claim_notes, claim_refusals, replaced_notes
@@ -27,6 +28,8 @@ from .isolation import SCRIPT_FILE, UNIT_FILE, isolation_files
 from .keyboards import keyboard_refusals
 from .kvm_options import KVM_FILE, kvm_arguments, kvm_files, kvm_now, kvm_overridden, kvm_refusals, kvm_remedies
 from .root_causes import with_root_causes
+from .trial import TRIAL, panic_arguments
+from .trial_files import TRIAL_FILES, trial_files
 from .udev_rule import DRIVER, RULE_FILE, rule_text
 
 IOMMU, DEVICES, HUGEPAGES, CPU_ISOLATION = "iommu", "devices", "hugepages", "cpu_isolation"
@@ -40,6 +43,7 @@ OWN_FILES: Mapping[str, tuple[str, ...]] = {
     CPU_ISOLATION: (UNIT_FILE, SCRIPT_FILE),
     ACCESS: ACCESS_FILES,
     KVM: (KVM_FILE,),
+    TRIAL: TRIAL_FILES,
 }
 
 
@@ -92,7 +96,8 @@ def plan_host(
     lines = _foreign_lines(machine, desired, bound_now, context)
     if replace and lines.concern_images:
         record = record._replace(set_aside=record.set_aside + 1)
-    parts = list(_parts(machine, desired, context, devices, cpus, hugepages, record))
+    sections = _parts(machine, desired, context, devices, cpus, hugepages, record)
+    parts = _with_trial(machine, desired.trial, context, tuple(sections))
     refusals = [*_host_refusals(machine, desired), *(refusal for part in parts for refusal in part.refusals)]
     remaining = without(machine, lines) if replace else machine
     if _judges_claims(desired, bound_now):
@@ -230,6 +235,18 @@ def _kvm_part(machine: Machine, request: KvmRequest, context: HostContext) -> _P
     )
 
 
+def _with_trial(
+    machine: Machine, is_requested: bool | None, context: HostContext, parts: tuple[_Part, ...]
+) -> tuple[_Part, ...]:
+    """Return the parts of all sections with that of trial boots, if these are requested or have to be removed."""
+    if not is_requested:
+        is_present = bool(context.own_files.intersection((*TRIAL_FILES, TRIAL_FILE)))
+        return (*parts, _Part(TRIAL, arguments=(), files=())) if is_requested is False and is_present else parts
+    managed = [unit for part in parts for unit in part.arguments or ()]
+    lines = (machine.boot.running.cmdline, *(kernel.cmdline for kernel in machine.boot.kernels))
+    return (*parts, _Part(TRIAL, arguments=panic_arguments(managed, lines), files=trial_files()))
+
+
 def plan_absent(record: HostRecord, sections: Collection[str], context: HostContext = NO_CONTEXT) -> HostPlan:
     """Return the desired state of the host without these sections; there is no reason to refuse it.
 
@@ -242,8 +259,10 @@ def plan_absent(record: HostRecord, sections: Collection[str], context: HostCont
         record = record._replace(devices=(), bound=(), set_aside=0)
     if CPU_ISOLATION in sections:
         record = record._replace(cpus=())
+    if set(SECTIONS) <= set(sections):
+        sections = (*sections, TRIAL)  # nothing is left that could be tried
     return HostPlan(
-        arguments={section: () for section in SECTIONS if section in sections and section != ACCESS},
+        arguments={section: () for section in (*SECTIONS, TRIAL) if section in sections and section != ACCESS},
         initramfs={DEVICES: InitramfsRequest()} if DEVICES in sections else {},
         files={section: () for section in OWN_FILES if section in sections},
         bindings=() if DEVICES in sections else None,

@@ -59,6 +59,12 @@ def parse_host(options: Mapping[str, Any], names: Mapping[str, str] = _NO_NAMES)
         )
     if values["state"] == PRESENT and values["sections"] is not None:
         reader.report_sentence("sections", "applies to state=absent only. Omit it, or set state=absent.")
+    if values["trial"] and not values["local_command"]:
+        reader.report_sentence(
+            "trial",
+            "requires the command on the host, and local_command is false. Set local_command to true, or trial to "
+            "false.",
+        )
     if reader.mistakes:
         return reader.mistakes
     sections = tuple(section for _path, section in values["sections"] or ())
@@ -87,6 +93,8 @@ def _desired(reader: InputReader, values: Mapping[str, Any]) -> Desired:
         access=parse_access(reader, values["access"]),
         kvm=parse_kvm(values["kvm"]),
         arguments=parse_arguments(reader, values["arguments"]),
+        trial=values["trial"],
+        trial_timeout=values["trial_timeout"],
         memory_for_host=reader.size("memory_for_host", values["memory_for_host"]),
         accepted=_accepted(reader, values["accept"]),
     )

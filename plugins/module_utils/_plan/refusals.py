@@ -186,6 +186,14 @@ HOST_CODES = {
         "The file would not be replaced, or not as a whole.",
         "Remove the protection, if nobody needs it, and run this again.",
     ),
+    "trial_unsupported": (
+        "A configuration that does not start would be started again at each boot, until somebody intervenes.",
+        "Set trial to false: then the entry without VFIO is the way back, by hand. Or remove the named cause.",
+    ),
+    "trial_returned": (
+        "The next reboot would try the same configuration again, and return again.",
+        "Remove the cause, or change the request. accept: [trial_returned] tries the same configuration again.",
+    ),
     "record_damaged": (
         "What is managed by this collection and what is foreign could no longer be distinguished.",
         "Restore the file from a backup; or move it away, remove the managed arguments by hand, and run this again.",

@@ -114,6 +114,8 @@ SECTION_OPTIONS: Mapping[str, Option] = {
 #: What a request consists of.
 REQUEST: Mapping[str, Option] = {
     **SECTION_OPTIONS,
+    "trial": Option("bool"),
+    "trial_timeout": Option("int", default=600, least=60),
     "memory_for_host": Option(),
     "accept": Option("list", elements="str", default=(), comma_separated=True),
 }

@@ -19,7 +19,9 @@ _STACKED = re.compile(r"(?:dm-|md|bcache)[0-9]")
 _MOST_LAYERS = 16
 
 
-class _Mount(NamedTuple):
+class Mount(NamedTuple):
+    """A mount."""
+
     number: str  # MAJOR:MINOR; the major is 0 for file systems that span devices
     inside: str  # the folder of the file system that is mounted
     point: str
@@ -100,7 +102,7 @@ class BlockDevices:
 
 def read_storage_uses(tree: Tree, devices: BlockDevices) -> Iterator[tuple[Use, set[str]]]:
     """Yield each use of storage with the sysfs paths of the devices under it."""
-    mounts = _mounts(tree)
+    mounts = read_mounts(tree)
     taken: set[str] = set()
     for mount in _distinct(mounts):
         for device in _devices_of(tree, devices, mount):
@@ -119,7 +121,7 @@ def read_storage_uses(tree: Tree, devices: BlockDevices) -> Iterator[tuple[Use, 
             yield Use("mapping", label, name), devices.paths(path)
 
 
-def _mounts(tree: Tree) -> list[_Mount]:
+def read_mounts(tree: Tree) -> list[Mount]:
     """Return the mounts from mountinfo (proc_pid_mountinfo(5)), or from the older table where a capture lacks it."""
     mounts = []
     text = tree.text("/proc/self/mountinfo", FILE_LIMIT)
@@ -127,17 +129,17 @@ def _mounts(tree: Tree) -> list[_Mount]:
         before, _dash, after = line.partition(" - ")
         left, right = before.split(" "), after.split(" ")
         if len(left) >= 6 and len(right) >= 2:
-            mounts.append(_Mount(left[2], _plain(left[3]), _plain(left[4]), right[0], _plain(right[1])))
+            mounts.append(Mount(left[2], _plain(left[3]), _plain(left[4]), right[0], _plain(right[1])))
     if text is None:
         older = tree.text("/proc/self/mounts", FILE_LIMIT) or tree.text("/proc/mounts", FILE_LIMIT) or ""
         for line in older.splitlines():
             words = line.split(" ")
             if len(words) >= 3:
-                mounts.append(_Mount("0:0", "/", _plain(words[1]), words[2], _plain(words[0])))
+                mounts.append(Mount("0:0", "/", _plain(words[1]), words[2], _plain(words[0])))
     return mounts
 
 
-def _distinct(mounts: list[_Mount]) -> Iterator[_Mount]:
+def _distinct(mounts: list[Mount]) -> Iterator[Mount]:
     """Yield each mount once, without bind mounts of it: containers create hundreds."""
     known: set[tuple[str, str, str]] = set()
     for mount in mounts:
@@ -147,7 +149,7 @@ def _distinct(mounts: list[_Mount]) -> Iterator[_Mount]:
             yield mount
 
 
-def _devices_of(tree: Tree, devices: BlockDevices, mount: _Mount) -> list[str]:
+def _devices_of(tree: Tree, devices: BlockDevices, mount: Mount) -> list[str]:
     if not mount.number.startswith("0:"):
         device = devices.by_number(mount.number) or devices.by_node(mount.source)
         return [device] if device else []
@@ -165,7 +167,7 @@ def _devices_of(tree: Tree, devices: BlockDevices, mount: _Mount) -> list[str]:
     return present
 
 
-def _swaps(tree: Tree, devices: BlockDevices, mounts: list[_Mount]) -> Iterator[tuple[str, list[str]]]:
+def _swaps(tree: Tree, devices: BlockDevices, mounts: list[Mount]) -> Iterator[tuple[str, list[str]]]:
     for line in (tree.text("/proc/swaps") or "").splitlines()[1:]:
         words = line.split()
         if len(words) < 2:

@@ -41,6 +41,12 @@ def read_network_uses(tree: Tree) -> Iterator[tuple[Use, set[str]]]:
             yield Use("ssh_session", session_interface, session_interface), _devices(tree, session_interface)
 
 
+def has_default_route(tree: Tree) -> bool:
+    """Tell whether the host reaches other networks, by IPv4 or IPv6."""
+    v4 = any(route.network.prefixlen == 0 for route in _routes(tree))
+    return v4 or any(True for _interface in _default_interfaces_v6(tree))
+
+
 def _devices(tree: Tree, interface: str) -> set[str]:
     """Return the sysfs paths of the devices below an interface, through bonds, bridges and VLANs."""
     paths: set[str] = set()

@@ -101,6 +101,19 @@ def test_the_role_workstation_has_all_sections_in_one_call(fleet: Fleet) -> None
     assert call["accept"] == ["device_in_use"]
 
 
+@pytest.mark.parametrize("trial", [True, None])
+def test_a_trial_waits_for_the_controller_which_confirms_it(fleet: Fleet, trial: bool | None) -> None:
+    fleet.add("ws1", {"workstation_iommu": {}, "workstation_trial": trial})
+    play = playbook(fleet, {"role": "vfio.workstation.workstation"})
+    run = fleet.run(play, workstation_reboot="when_required", workstation_reboot_timeout=2)
+    assert run.status == 0, run.output
+    state = fleet.state("ws1")
+    assert state["reboots"] == 1
+    assert (state.get("awaited"), state.get("confirmed")) == ((0, True) if trial else (None, None))
+    calls = [(call["check"], call["trial"]) for call in fleet.calls("ws1")]
+    assert calls == ([(False, True), (False, True), (True, True)] if trial else [(False, None), (True, None)])
+
+
 @pytest.mark.parametrize("consent", ["never", "when_required"])
 def test_the_role_alone_reboots_with_consent(fleet: Fleet, consent: str) -> None:
     fleet.add("ws1")

@@ -17,6 +17,8 @@ SECTIONS = ("iommu", "devices", "hugepages", "cpu_isolation", "access", "kvm", "
 # What of the real module's argument spec the roles rely on.
 ARGUMENTS: dict[str, dict[str, Any]] = {
     **{name: {"type": "raw"} for name in (*SECTIONS, "accept")},
+    "trial": {"type": "raw"},
+    "trial_timeout": {"type": "raw"},
     "conflicts": {"type": "str", "choices": ["refuse", "replace"], "default": "refuse"},
     "local_command": {"type": "raw", "default": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
@@ -50,6 +52,13 @@ def converge(module: AnsibleModule, folder: Path, machine: dict[str, Any], asked
     there = machine["files"] == goal or not (asked or not goal)
     active = machine["running"] == goal or not (asked or not goal)
     states = {"configured": there, "staged": there, "active": active}
+    trial = None
+    if module.params["trial"] and asked:
+        if active and not module.check_mode:
+            machine["confirmed"] = True
+            (folder / "machine.json").write_text(json.dumps(machine), encoding="utf-8")
+        phase = "started" if active else "staged"
+        trial = {"phase": "confirmed" if machine.get("confirmed") else phase}
     change = {"before_header": "/etc/it", "after_header": "/etc/it", "before": "old\n", "after": "new\n"}
     module.exit_json(
         changed=due,
@@ -59,6 +68,7 @@ def converge(module: AnsibleModule, folder: Path, machine: dict[str, Any], asked
             {"section": name, "name": "it", "requested": "to be configured", "now": "", **states} for name in asked
         ],
         refusals=[],
+        trial=trial,
         notes=[],
         steps=[{"kind": "WriteFile", "path": "/etc/it", "reason": "bring it about"}] if due else [],
         tools=[],

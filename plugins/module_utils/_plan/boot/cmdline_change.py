@@ -36,6 +36,9 @@ _TRIES = re.compile(r"\+[0-9]+(?:-[0-9]+)?(?=\.(?:conf|efi)$)")
 #: COMMAND_LINE_SIZE of x86 and arm64 without the terminating zero, less what GRUB puts first: BOOT_IMAGE= and a path.
 MOST_CHARACTERS = 2047 - 128
 
+#: No version of a kernel.
+KEEP_TRIAL = ""
+
 
 class CmdlineRequest(NamedTuple):
     """The units that an owner requests on the command line of every kernel."""
@@ -47,6 +50,7 @@ class CmdlineRequest(NamedTuple):
     others: tuple[tuple[str, tuple[str, ...]], ...] = ()  # further owners in the same request, each with its units
     replaced: tuple[str, ...] = ()  # with `replace`, foreign arguments that are set aside too
     replaced_by: str = ""  # the unit that keeps them set aside
+    trial: str | None = KEEP_TRIAL  # as Change.trial; KEEP_TRIAL: as an earlier run left it
 
     @property
     def units_by_owner(self) -> dict[str, tuple[str, ...]]:

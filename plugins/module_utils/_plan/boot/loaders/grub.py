@@ -29,6 +29,7 @@ from .grub_entries import GrubEntries, is_fallback, is_generated_by_linux_script
 from .grub_files import DROP_IN, LINUX_SCRIPT, SCRIPT, SCRIPTS, UNSAFE, drop_in, script
 from .grub_settings import FILE_LIMIT, GrubSettings
 from .grub_shell import shell_refusals
+from .grub_trial import GrubTrial
 
 if TYPE_CHECKING:
     from ...._probe.tree import Tree
@@ -60,6 +61,7 @@ class Grub:
         self._settings = GrubSettings(tree, self._has_drop_ins)
         self._config, self._menu = grub.read_config(tree, context.esps)
         self._entries = GrubEntries(tree, self._menu, context.kernels)
+        self.trial = GrubTrial(tree, self._config, context.esps)
 
     @property
     def sources(self) -> Sequence[Source]:
@@ -164,6 +166,7 @@ class Grub:
         """Return the steps that make a change: in this collection's own files, in settings, then the menu, once."""
         steps = [*self._own_file_steps(change), *self._settings.steps(change)]
         reason = self._entries.reason_to_regenerate(change, self._added_units(change))
+        reason = reason or self.trial.reason_to_regenerate(change.trial)
         if reason is not None and self._tool is not None and self._config is not None:
             argv = (*self._environment(self._config), self._tool, "-o", DRAFT)
             steps.append(GenerateFile(self._config, argv, "grub.cfg", STAGED, reason))
@@ -189,7 +192,9 @@ class Grub:
         return ("/usr/bin/env", *unset, *(f"{name}={value}" for name, value in variables.items()))
 
     def _own_file_steps(self, change: Change) -> Iterator[Step]:
-        files = [(SCRIPT, script(self._added_units(change)), 0o755, "generate an entry without VFIO for every kernel")]
+        trial = self.trial.script(change.trial) if change.trial is not None else ""
+        text = script(self._added_units(change), trial)
+        files = [(SCRIPT, text, 0o755, "generate an entry without VFIO for every kernel")]
         if self._has_drop_ins:
             files.insert(0, (DROP_IN, drop_in(change.new), 0o644, "add the arguments to every menu that is generated"))
         for path, text, mode, reason in files:

@@ -26,6 +26,7 @@ from .grub_conflicts import contradictions
 from .grub_files import UNSAFE
 from .grub_settings import DEFAULTS, FILE_LIMIT, Setting
 from .kernel_install import EARLY_PLUGIN, cmdline_refusals, cmdline_source, cmdline_steps, plugin_steps
+from .no_trial import NoTrial
 from .type1_entries import GRUB, Type1Entries
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class GrubBls:
 
     def __init__(self, tree: Tree, context: LoaderContext) -> None:
         self._tree = tree
+        self.trial = NoTrial("Trial boots are not supported with boot loader specification entries of GRUB.")
         directories = reversed(grub.DIRECTORIES)
         self._directory = next((directory for directory in directories if tree.exists(directory + "/grubenv")), "")
         environment = grub.environment(tree, self._directory)

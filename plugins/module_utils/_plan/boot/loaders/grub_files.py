@@ -32,15 +32,16 @@ def drop_in(units: Sequence[str]) -> str:
 """
 
 
-def script(units: Sequence[str]) -> str:
+def script(units: Sequence[str], trial: str = "") -> str:
     """Return the script's text.
 
     Args:
         units: The units to remove from the command line of fallback entries.
+        trial: The lines that generate the choice of a trial boot.
     """
     # From the right, as for any command line: managed units are after those of others.
     calls = "\n".join(f'remove "{_in_double_quotes([unit])}"' for unit in reversed(units))
-    return _SCRIPT.replace("@REMOVE@", calls).replace("@ID@", FALLBACK_ID)
+    return _SCRIPT.replace("@REMOVE@", calls).replace("@ID@", FALLBACK_ID) + trial
 
 
 def _in_double_quotes(units: Sequence[str]) -> str:

@@ -13,6 +13,31 @@ if TYPE_CHECKING:
     from ...._machine.plan import Refusal, Step
 
 
+class TrialBoots(Protocol):
+    """The trial boots of a boot loader: what it boots by itself, which can be changed in one step at any time."""
+
+    @property
+    def kernel(self) -> str | None:
+        """The version of the kernel whose fallback entry is the default until a trial is confirmed; None if off."""
+
+    @property
+    def choice(self) -> str | None:
+        """What the boot loader boots by itself: ARMED, STOCK or FINAL of `_machine.trial`; None if not set up."""
+
+    def refusals(self) -> Sequence[Refusal]:
+        """Return why this host can't have trial boots; nothing if it can."""
+
+    def steps(self, choice: str | None, present: str | None) -> Sequence[Step]:
+        """Return the steps that have the boot loader boot a choice by itself.
+
+        The last step takes effect at once or not at all. Before it, the boot loader boots what it did, or STOCK.
+
+        Args:
+            choice: The choice; None for no trial boots.
+            present: The choice before these steps: `choice`, unless earlier steps change it.
+        """
+
+
 class BootLoader(Protocol):
     """A host's boot loader with its configuration, read once from a Tree. Its methods never write or run anything.
 
@@ -27,6 +52,10 @@ class BootLoader(Protocol):
     @property
     def has_fallback(self) -> bool:
         """Whether the boot loader can have fallback entries."""
+
+    @property
+    def trial(self) -> TrialBoots:
+        """The trial boots."""
 
     @property
     def sources(self) -> Sequence[Source]:

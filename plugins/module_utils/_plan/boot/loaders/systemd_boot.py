@@ -17,6 +17,7 @@ from ...._probe.boot.image_headers import Sections
 from ...._probe.boot.systemd_boot import boot_partitions
 from ...refusals import refuse
 from .kernel_install import PLUGIN, cmdline_refusals, cmdline_source, cmdline_steps, plugin_steps, white_space_refusals
+from .no_trial import NoTrial
 from .type1_entries import SYSTEMD_BOOT, Type1Entries
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class SystemdBoot:
 
     def __init__(self, tree: Tree, context: LoaderContext) -> None:
         self._tree = tree
+        self.trial = NoTrial("Trial boots are not supported with systemd-boot.")
         self._context = context
         self._partitions = boot_partitions(context.esps)
         directories = [partition + _ENTRIES for partition in self._partitions]

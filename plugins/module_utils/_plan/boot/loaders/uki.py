@@ -18,6 +18,7 @@ from ...._probe.boot.kernels import has_modules
 from ...._probe.boot.systemd_boot import boot_partitions
 from ...refusals import refuse
 from .kernel_install import cmdline_refusals, cmdline_source, cmdline_steps, read_setting, white_space_refusals
+from .no_trial import NoTrial
 
 if TYPE_CHECKING:
     from ...._probe.boot.entry import Entry
@@ -63,6 +64,7 @@ class Uki:
 
     def __init__(self, tree: Tree, context: LoaderContext) -> None:
         self._tree = tree
+        self.trial = NoTrial("Trial boots are not supported with unified kernel images.")
         self._context = context
         self._tool = next((tool for tool in _TOOLS if tree.exists(tool)), None)
         self._images = uki.read_entries(tree, boot_partitions(context.esps))

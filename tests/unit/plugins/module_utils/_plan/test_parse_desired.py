@@ -314,6 +314,8 @@ def test_options_besides_the_request(options: dict[str, Any], expected: HostOpti
     [
         ({"state": "absent", "devices": []}, "state: absent removes sections, and devices is requested"),
         ({"sections": ["devices"]}, "sections: applies to state=absent only"),
+        ({"trial": True, "local_command": False}, "trial: requires the command on the host"),
+        ({"trial_timeout": 59}, "trial_timeout: found 59"),
         ({"state": "gone"}, "state: found 'gone', expected one of present, absent"),
         ({"conflicts": True}, "conflicts: found True, expected one of refuse, replace"),
         ({"state": "absent", "sections": ["gpu"]}, "sections[0]: found 'gpu', expected one of iommu, devices"),
