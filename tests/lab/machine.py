@@ -143,6 +143,10 @@ class Machine:
         if self.boot_id() == before:
             raise BootFailed(f"{self.name} answers, but did not reboot", self.serial_tail())
 
+    def reboot_after_panics(self) -> None:
+        """Let the kernel go on after a panic, as on a real machine, until the power is cut."""
+        self._qmp().execute("set-action", panic="none")
+
     def let_go(self) -> None:
         """Leave it as it is, running or not, and hold no connection to it; attach() takes it up again."""
         if self._monitor is not None:
