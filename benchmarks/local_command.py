@@ -28,7 +28,7 @@ IMPORT = "import sys; sys.path.insert(0, sys.argv[1]); import vfio_workstation._
 def measured(title: str, action: Callable[[], object], runs: int = RUNS) -> None:
     """Print the wall time and the processor time of an action."""
     walls, processors = [], []
-    for _ in range(runs):
+    for _run in range(runs):
         before, start = used(), time.perf_counter()
         action()
         walls.append((time.perf_counter() - start) * 1000)

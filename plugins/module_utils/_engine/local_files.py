@@ -36,11 +36,9 @@ class Command(Protocol):
 
     def is_current(self, content: bytes) -> bool:
         """Return whether a file's content is the command."""
-        ...
 
     def content(self) -> str:
         """Return the content of the file."""
-        ...
 
 
 class LocalRequest(NamedTuple):

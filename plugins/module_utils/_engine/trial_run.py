@@ -86,9 +86,8 @@ class TrialRun:
 
     def confirm(self) -> None:
         """Make the running configuration the default."""
-        assert self.record is not None
         more = tuple(watchdog_removal(self._tree))
-        self._store(confirmed(self.record, self._boot), choice=FINAL, more=more)
+        self._store(confirmed(self._present(), self._boot), choice=FINAL, more=more)
 
     def give_up(self, reason: str) -> None:
         """Record why the next boot is the one without VFIO.
@@ -96,9 +95,13 @@ class TrialRun:
         Args:
             reason: The reason, as a clause.
         """
-        assert self.record is not None
-        record = self.record._replace(phase=RETURNED, boot=self._boot, reason=reason, journal=journal_of(0))
+        record = self._present()._replace(phase=RETURNED, boot=self._boot, reason=reason, journal=journal_of(0))
         self._store(record, choice=STOCK)
+
+    def _present(self) -> TrialRecord:
+        if self.record is None:
+            raise AssertionError("there is no record of a trial")
+        return self.record
 
     def _store(self, record: TrialRecord, choice: str | None = None, more: Sequence[Step] = ()) -> None:
         steps: list[Step] = []

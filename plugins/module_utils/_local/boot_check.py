@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 
 from .._apply.boot_check import write_journal, write_metrics, write_motd, write_text
@@ -22,6 +21,7 @@ from .._text.tables import failure_text, sentence
 from .._text.verdict import requests_of
 from .commands import CommandFailed
 from .look import Look
+from .output import complain
 
 
 def check_boot(seen: Look, root: str, now: float) -> BootCheck:
@@ -84,7 +84,7 @@ def _say(check: BootCheck) -> None:
     """Write the entry to the journal, or to standard error where there is no journal."""
     entry = journal_entry(check)
     if not write_journal(entry):
-        print(dict(entry)["MESSAGE"], file=sys.stderr)
+        complain(dict(entry)["MESSAGE"])
 
 
 def _reason(seen: Look) -> str:

@@ -12,6 +12,7 @@ from typing import Sequence
 
 from .arguments import HELP, PROGRAM, Mistake, help_text, parse
 from .commands import ERROR, OK, CommandFailed, Option
+from .output import complain, say
 from .version import VERSION as NUMBER
 
 
@@ -24,7 +25,7 @@ def main(arguments: Sequence[str]) -> int:
     try:
         return _carry_out(arguments)
     except CommandFailed as error:
-        print(f"{PROGRAM}: {error}", file=sys.stderr)
+        complain(f"{PROGRAM}: {error}")
         return ERROR
     except BrokenPipeError:
         # The program that reads the output has ended. At exit, Python would fail to write the rest, and report that.
@@ -37,7 +38,7 @@ def _carry_out(arguments: Sequence[str]) -> int:
     if isinstance(call, Mistake):
         raise CommandFailed(f"{call.text} {PROGRAM} {HELP.name} lists all.")
     if isinstance(call, Option):
-        print(help_text() if call == HELP else f"{PROGRAM} {NUMBER}")
+        say(help_text() if call == HELP else f"{PROGRAM} {NUMBER}")
         return OK
     # Late: it brings the whole probe, which the help can do without.
     from .._probe.captured import check_root

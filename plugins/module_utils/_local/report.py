@@ -15,6 +15,7 @@ from .._text.passthrough import gpus
 from .._text.report import report_lines
 from .commands import OK, Invocation
 from .look import host_name
+from .output import say
 from .terminal import terminal_width
 
 
@@ -24,8 +25,8 @@ def report(invocation: Invocation) -> int:
     document = to_json(reading)
     if invocation.json:
         json.dump(document, sys.stdout, indent=2, sort_keys=True)
-        print()
+        say()
         return OK
     for line in report_lines(document, gpus(reading.host), host_name(invocation.root), terminal_width()):
-        print(line)
+        say(line)
     return OK

@@ -18,6 +18,7 @@ from .._text.tables import failure_text, host_table, sentence
 from .boot_check import check_boot, record_boot
 from .commands import ERROR, NOT_ACTIVE, NOTHING_REQUESTED, OK, RECORD, ROOT, CommandFailed, Invocation
 from .look import Look, host_name, look, unreadable_text
+from .output import say
 from .terminal import terminal_width
 
 
@@ -28,9 +29,9 @@ def status(invocation: Invocation) -> int:
         _print_json(seen)
     else:
         for line in host_table(host_name(invocation.root), seen.result, predicted=True, width=terminal_width()):
-            print(line)
+            say(line)
         if seen.unreadable:
-            print(f"  {unreadable_text(seen.unreadable)}")
+            say(f"  {unreadable_text(seen.unreadable)}")
     return OK
 
 
@@ -47,9 +48,9 @@ def verify(invocation: Invocation) -> int:
         _print_json(seen, check)
     else:
         reason = failure_text(seen.result, predicted=True)
-        print(f"{host_name(invocation.root)}: {reason or sentence(seen.word)}")
+        say(f"{host_name(invocation.root)}: {reason or sentence(seen.word)}")
         for line in change_lines(check):
-            print(line)
+            say(line)
     return {verdict.ACTIVE: OK, verdict.UNMANAGED: NOTHING_REQUESTED, verdict.FAILED: ERROR}.get(seen.word, NOT_ACTIVE)
 
 
@@ -58,4 +59,4 @@ def _print_json(seen: Look, check: BootCheck | None = None) -> None:
     if check is not None:
         document["check"] = to_json(check)
     json.dump(document, sys.stdout, indent=2, sort_keys=True)
-    print()
+    say()

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Callable, NamedTuple
 
@@ -18,6 +17,7 @@ from .._plan.record_text import DamagedRecord
 from .._text import verdict
 from .commands import OK, CommandFailed, Invocation
 from .look import look
+from .output import say
 
 #: Seconds since the boot until which modules may be loading and networks be coming up.
 _GRACE = 120.0
@@ -68,13 +68,13 @@ def conduct(trial: TrialRun, watch: Watch) -> None:
         trial.refresh()
         record = trial.record
         if record is None or not trial.is_trial:
-            _print("The trial boot was confirmed by a controller.")
+            say("The trial boot was confirmed by a controller.")
             return
         problem = watch.judge() or ("the host has lost its default route" if trial.lacks_route() else "")
         if not problem and not record.controller:
             with locked():
                 trial.confirm()
-            _print("The configuration is active: the trial boot is confirmed.")
+            say("The configuration is active: the trial boot is confirmed.")
             return
         reason = _failure(record, problem, watch.uptime())
         if reason:
@@ -82,7 +82,7 @@ def conduct(trial: TrialRun, watch: Watch) -> None:
                 trial.refresh()
                 if trial.is_trial:
                     trial.give_up(reason)
-                    _print(f"The trial boot failed: {reason}. Rebooting: {_DEFAULT}.")
+                    say(f"The trial boot failed: {reason}. Rebooting: {_DEFAULT}.")
                     watch.reboot()
             return
         watch.sleep(_INTERVAL)
@@ -124,8 +124,3 @@ def _reboot() -> None:
         run_tool(("systemctl", "reboot"))
     except ToolFailed as error:
         raise CommandFailed(f"{error}. Reboot this host: {_DEFAULT}.") from error
-
-
-def _print(text: str) -> None:
-    print(text)
-    sys.stdout.flush()

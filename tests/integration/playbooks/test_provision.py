@@ -54,7 +54,7 @@ def test_twenty_machines_of_which_some_cannot(fleet: Fleet) -> None:
     run = fleet.run(PROVISION, workstation_serial=5, **REBOOTS)
     assert run.status != 0
 
-    refusals, _, table = run.printed(SUMMARY).partition("\n\n")
+    refusals, _blank, table = run.printed(SUMMARY).partition("\n\n")
     assert "ws02, ws03:\n" in refusals  # what is the same stands there once
     assert refusals.count("[device_in_use] gpu: 0000:01:00.0 is in use") == 1
     assert "What to do: Move it to a device" in refusals

@@ -62,8 +62,7 @@ def _at(element: Element, path: Sequence[str], setting: Setting) -> Element:
     if path[0] not in names:
         return element._replace(children=(*element.children, _at(Element(path[0]), path[1:], setting)))
     index = names.index(path[0])
-    child = element.children[index]
-    assert isinstance(child, Element)
+    child = _element_at(element, index)
     return _with_child(element, index, _at(child, path[1:], setting))
 
 
@@ -71,8 +70,7 @@ def _set(parent: Element, setting: Setting) -> Element:
     index = _find(parent, setting.key)
     if index is None:
         return parent._replace(children=(*parent.children, setting.element))
-    current = parent.children[index]
-    assert isinstance(current, Element)
+    current = _element_at(parent, index)
     if covers(current, setting.element, setting.exclusive):
         return parent
     return _with_child(parent, index, setting.element if setting.exclusive else overlay(current, setting.element))
@@ -83,6 +81,13 @@ def _find(parent: Element, key: Element) -> int | None:
         if isinstance(child, Element) and covers(child, key):
             return index
     return None
+
+
+def _element_at(parent: Element, index: int) -> Element:
+    child = parent.children[index]
+    if not isinstance(child, Element):
+        raise AssertionError(f"child {index} of <{parent.name}> is no element")
+    return child
 
 
 def _with_child(parent: Element, index: int, child: Element | None) -> Element:
@@ -104,8 +109,7 @@ def overlay(current: Element, requested: Element) -> Element:
             matched.add(len(result.children) - 1)
             continue
         matched.add(index)
-        other = result.children[index]
-        assert isinstance(other, Element)
+        other = _element_at(result, index)
         result = _with_child(result, index, child if child.name in _WHOLE else overlay(other, child))
     return result
 
@@ -169,14 +173,12 @@ def _restored(element: Element, path: Sequence[str], prior: PriorSetting) -> Ele
         index = _same_name(element, path[0], set())
         if index is None:
             return element if prior.prior is None else _at(element, path, Setting(*prior[:2], prior.prior, True))
-        child = element.children[index]
-        assert isinstance(child, Element)
+        child = _element_at(element, index)
         return _with_child(element, index, _restored(child, path[1:], prior))
     index = _find(element, prior.key)
     if index is None:
         return element if prior.prior is None else element._replace(children=(*element.children, prior.prior))
-    current = element.children[index]
-    assert isinstance(current, Element)
+    current = _element_at(element, index)
     if prior.prior is None:
         # A container stays as long as it contains something of others.
         is_used_container = prior.element is None and bool(current.children)
@@ -202,8 +204,7 @@ def _undone(current: Element, requested: Element, prior: Element) -> Element:
         if index is None:
             result = result._replace(children=(*result.children, *([earlier] if earlier else [])))
             continue
-        other = result.children[index]
-        assert isinstance(other, Element)
+        other = _element_at(result, index)
         whole = earlier is None or child.name in _WHOLE
         result = _with_child(result, index, earlier if whole or earlier is None else _undone(other, child, earlier))
     return result
