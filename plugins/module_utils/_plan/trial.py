@@ -179,6 +179,7 @@ def parse_trial(text: str | None) -> TrialRecord | None:
 def _value(name: str, value: Any) -> Any:
     type_ = {"timeout": int, "controller": bool, "routed": bool, "journal": list}.get(name, str)
     items = value if type_ is list and isinstance(value, list) else ()
-    if type(value) is not type_ or any(not isinstance(item, str) for item in items):
+    is_of_type = isinstance(value, type_) and (type_ is not int or not isinstance(value, bool))
+    if not is_of_type or any(not isinstance(item, str) for item in items):
         raise TypeError(f"{name} is {value!r}")
     return tuple(items) if type_ is list else value

@@ -104,7 +104,7 @@ class GrubTrial:
             choice: The choice.
             present: The choice before these steps.
         """
-        if self.path is None or choice == present is not None:
+        if self.path is None or (present is not None and choice == present):
             return ()
         steps: list[Step] = []
         if choice is None:
