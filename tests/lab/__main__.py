@@ -17,11 +17,11 @@ import time
 import types
 import typing
 
-from . import files, hardware, image, inner, small_initramfs
+from . import files, hardware, image, libvirt_guest, small_initramfs
 from .errors import LabError
 from .lab import CACHE, Lab
 from .machine import Machine
-from .recipe import BOOTS, DISKS, FLAVOURS, SUITES
+from .recipe import BOOTS, DISKS, FLAVOURS, SOFTWARE, SUITES
 
 LOG = logging.getLogger("lab")
 
@@ -53,7 +53,8 @@ def _build(lab: Lab, options: argparse.Namespace) -> None:
 
 
 def _image(lab: Lab, options: argparse.Namespace, fresh: bool = False) -> image.Image:
-    return lab.image(options.suite, options.boot, options.kernel or ("amd64",), options.upgrade, fresh, options.disk)
+    kernels, software = options.kernel or ("amd64",), options.software or ()
+    return lab.image(options.suite, options.boot, kernels, options.upgrade, fresh, options.disk, software)
 
 
 def _start(lab: Lab, options: argparse.Namespace) -> None:
@@ -98,17 +99,24 @@ def _running(lab: Lab, name: str) -> Machine:
     return machine
 
 
+def _guest_files(lab: Lab, options: argparse.Namespace) -> None:
+    machine = _running(lab, options.name)
+    LOG.info("making the kernel, the initramfs and the disk of a guest inside %s", options.name)
+    libvirt_guest.make_files(machine)
+    machine.let_go()
+    request = {f"guest_{key}": value for key, value in libvirt_guest.request(options.device).items()}
+    files.write(options.request, json.dumps(request, indent=2) + "\n")
+
+
 def _guest(lab: Lab, options: argparse.Namespace) -> None:
     machine = _running(lab, options.name)
-    listing = machine.ssh("cd /sys/bus/pci/drivers/vfio-pci 2>/dev/null && ls -d ????:??:??.? || true").stdout
-    addresses = options.address or listing.split()
-    if not addresses:
-        raise LabError(f"no function of {options.name} is on vfio-pci; make demo gives some to guests")
-    LOG.info("starting a guest inside %s that owns %s", options.name, ", ".join(addresses))
-    report = inner.run(machine, addresses)
+    LOG.info("starting the guest %s inside %s with virsh", libvirt_guest.NAME, options.name)
+    report = libvirt_guest.start(machine)
     machine.let_go()
-    print("The guest inside reports what it owns, each with the guest's own driver:")
+    print("The guest inside reports its functions, each with the guest's own driver:")
     for function in report.functions:
+        if function.pci_class.startswith("06"):  # bridges, which are QEMU's
+            continue
         print(f"  {function.vendor}:{function.device} class {function.pci_class}  {function.driver or '-'}")
     for nic in report.nics:
         print(f"  network: {nic.driver} brought up {nic.mac}")
@@ -153,6 +161,7 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--boot", choices=BOOTS, default="uefi-grub")
     what.add_argument("--disk", choices=DISKS, default="ext4", help="file systems; default: %(default)s")
     what.add_argument("--kernel", choices=FLAVOURS, action="append", help="more than once for more kernels")
+    what.add_argument("--software", choices=SOFTWARE, action="append", help="have that in it, beside the usual")
     what.add_argument("--upgrade", choices=SUITES, help="have that suite's packages in it, for an upgrade to it")
 
     build = commands.add_parser("build", parents=[what], help="build an image, unless it is there")
@@ -171,9 +180,13 @@ def _parser() -> argparse.ArgumentParser:
     small.add_argument("name")
     small.add_argument("module", nargs="*", help="what they hold beside what the machine needs to come up")
     small.set_defaults(run=_small_initramfs)
-    guest = commands.add_parser("guest", help="start a guest in it that owns what is on vfio-pci, and say what it sees")
+    guest_files = commands.add_parser("guest-files", help="make what a guest of libvirt in it starts from")
+    guest_files.add_argument("name")
+    guest_files.add_argument("--request", type=pathlib.Path, required=True, help="write the role's variables there")
+    guest_files.add_argument("device", nargs="*", help="the names of the devices that the guest gets")
+    guest_files.set_defaults(run=_guest_files)
+    guest = commands.add_parser("guest", help="start the guest that libvirt in it has, and say what it sees")
     guest.add_argument("name")
-    guest.add_argument("address", nargs="*", help="functions; default: all that are on vfio-pci")
     guest.set_defaults(run=_guest)
     stop = commands.add_parser("stop", help="shut it down; its disks stay")
     stop.add_argument("name")

@@ -40,9 +40,10 @@ class Lab:
         upgrade: str | None = None,
         fresh: bool = False,
         disk: str = "ext4",
+        software: typing.Sequence[str] = (),
     ) -> Image:
         """That image, from the cache or newly built."""
-        return image.obtain(self.cache, Recipe(suite, boot, tuple(kernels), upgrade, disk), fresh)
+        return image.obtain(self.cache, Recipe(suite, boot, tuple(kernels), upgrade, disk, tuple(software)), fresh)
 
     def machine(self, spec: str | Hardware = "desktop", disk: Image | None = None, name: str | None = None) -> Machine:
         """A machine, switched off, with new disks; its name is its run folder's."""

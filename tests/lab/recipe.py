@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import pathlib
 
 from .command import SSH_MAC
@@ -67,6 +68,23 @@ _BOOT_PACKAGES = {
 # Debian 13 moved virt-host-validate.
 _SUITE_PACKAGES = {"trixie": ("libvirt-daemon-common",), "bookworm": ("libvirt-clients",)}
 
+# What an image may have beside that: libvirt with all that a guest of it needs, and the agent that the guest runs.
+_SOFTWARE = {
+    "libvirt": (
+        "apparmor",
+        "libvirt-clients",
+        "libvirt-daemon-system",
+        "libvirt-daemon-driver-qemu",
+        "ovmf",
+        "qemu-guest-agent",
+        "qemu-utils",
+        "swtpm",
+        "swtpm-tools",
+        "xorriso",
+    ),
+}
+SOFTWARE = tuple(_SOFTWARE)
+
 # Documentation, translations, and the halves of QEMU that no inner guest of ours runs.
 EXCLUDED_PATHS = (
     "/usr/share/man/*",
@@ -94,6 +112,7 @@ class Recipe:
     upgrade: str | None = None
     # Not in the representation, which is part of the identity: the images of old keep theirs.
     disk: str = dataclasses.field(default="ext4", repr=False)
+    software: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         for value, known in (
@@ -102,6 +121,7 @@ class Recipe:
             (self.disk, DISKS),
             *(((self.upgrade, SUITES),) if self.upgrade else ()),
             *((kernel, FLAVOURS) for kernel in self.kernels),
+            *((software, SOFTWARE) for software in self.software),
         ):
             if value not in known:
                 raise LabError(f"the lab has no image with {value}; it knows {', '.join(known)}")
@@ -111,7 +131,7 @@ class Recipe:
         """Short and readable: trixie-uefi-grub-amd64, bookworm-to-trixie-uefi-grub-amd64."""
         to = ("to", self.upgrade) if self.upgrade else ()
         disk = (self.disk,) if self.disk != "ext4" else ()
-        return "-".join((self.suite, *to, self.boot, *disk, *self.kernels))
+        return "-".join((self.suite, *to, self.boot, *disk, *self.software, *self.kernels))
 
     @property
     def uefi(self) -> bool:
@@ -129,7 +149,9 @@ class Recipe:
         """Every package that is asked for; what they depend on comes along."""
         kernels = tuple(f"linux-image-{kernel}" for kernel in self.kernels)
         tools = ("btrfs-progs",) if self.disk == "btrfs" else ()
-        return tuple(sorted((*_PACKAGES, *_BOOT_PACKAGES[self.boot], *_SUITE_PACKAGES[self.suite], *kernels, *tools)))
+        software = itertools.chain.from_iterable(_SOFTWARE[name] for name in self.software)
+        boot = (*_BOOT_PACKAGES[self.boot], *_SUITE_PACKAGES[self.suite], *kernels, *tools)
+        return tuple(sorted({*_PACKAGES, *boot, *software}))
 
     def files(self, authorized_key: str, host_key: str, host_key_public: str) -> dict[str, tuple[int, str]]:
         """Path in the image -> mode and content."""

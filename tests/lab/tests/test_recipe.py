@@ -34,6 +34,7 @@ def test_other_recipes_and_other_keys_are_other_images(tmp_path: pathlib.Path) -
         Recipe(kernels=("amd64", "cloud-amd64")),
         Recipe(disk="ext4-boot"),
         Recipe(disk="btrfs"),
+        Recipe(software=("libvirt",)),
     ]
     names = [identity(recipe, keys) for recipe in recipes]
     assert len(set(names)) == len({recipe.name for recipe in recipes}) == len(names)
@@ -47,6 +48,8 @@ def test_what_there_is_no_image_of_is_refused() -> None:
         Recipe(upgrade="buster")
     with pytest.raises(LabError, match="no image with zfs"):
         Recipe(disk="zfs")
+    with pytest.raises(LabError, match="no image with xen"):
+        Recipe(software=("xen",))
 
 
 @pytest.mark.parametrize(
