@@ -72,18 +72,26 @@ options:
   disk:
     description:
       - The disk of the guest, on virtio with an I/O thread of its own. The first in the boot order.
+      - An NVMe drive that the guest is to have as a whole is one of C(devices) instead.
     type: dict
     suboptions:
       path:
         description:
-          - The absolute path of an existing image, or of a block device, best one below C(/dev/disk/by-id).
+          - The absolute path of an image, or of a block device, best one below C(/dev/disk/by-id). Required unless
+            C(size) is set. By default C(/var/lib/libvirt/images/NAME.qcow2).
+          - A device that the host uses is refused (mounted, swap, member of LVM, RAID or ZFS).
         type: path
-        required: true
       format:
         description:
           - The format of the image. By default V(raw) for a block device, and V(qcow2) for a file.
         type: str
         choices: [qcow2, raw]
+      size:
+        description:
+          - The size of the image, such as V(200G). C(qemu-img) creates the image if it does not exist. An existing
+            image is used as it is, and is never enlarged or erased.
+          - The file system must have that much space free, although the image grows only as the guest writes.
+        type: str
   isos:
     description:
       - The absolute paths of images for CD drives, such as the installation medium and the virtio drivers for Windows.
@@ -260,6 +268,7 @@ requirements:
   - libvirt 7.2 or later with virsh, on the managed host
   - QEMU for x86, OVMF; for a TPM, swtpm with swtpm_setup
   - xorriso, genisoimage or mkisofs for O(install)
+  - qemu-img for O(disk.size)
 notes:
   - Windows itself was not run with the domains that this module defines, and Setup of Windows was not run with its
     answers. The domains were validated and defined by libvirt. The answers have only settings of Microsoft's
@@ -283,7 +292,7 @@ EXAMPLES = r"""
     os: windows11
     devices: [gpu]
     disk:
-      path: /var/lib/libvirt/images/windows.qcow2
+      size: 200G
     isos:
       - /srv/iso/windows-11.iso
       - /srv/iso/virtio-win.iso
@@ -307,7 +316,7 @@ EXAMPLES = r"""
     os: windows11
     devices: [gpu]
     disk:
-      path: /var/lib/libvirt/images/windows.qcow2
+      size: 200G
     install:
       iso: /srv/iso/windows-11.iso
       drivers: /srv/iso/virtio-win.iso

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -150,6 +152,52 @@ def test_a_guest_is_removed_and_nothing_else(start: Start, libvirt: Libvirt, hos
     assert libvirt.virsh("list", "--all", "--name").split() == []
     assert (host / DISK[1:]).exists()
     assert not run.observe().change.is_due
+
+
+def test_the_disk_is_created_once(start: Start, host: Path) -> None:
+    disk = DiskRequest("/srv/images/new.qcow2", None, 1 << 30)
+    tool = host / "usr/bin/qemu-img"
+    tool.parent.mkdir(parents=True, exist_ok=True)
+    tool.write_text("")  # the real one runs, which is not below the root
+    image = host / "srv/images/new.qcow2"
+    planned = start(disk=disk).observe()
+    assert (planned.is_due, image.exists()) == (True, False)
+    done(start(disk=disk))
+    line = ["qemu-img", "info", "--output=json", str(image)]
+    described = json.loads(subprocess.run(line, capture_output=True, check=True).stdout)
+    assert (described["format"], described["virtual-size"]) == ("qcow2", 1 << 30)
+    assert image.stat().st_mode & 0o777 == 0o600
+    assert [path.name for path in image.parent.iterdir()] == [image.name]
+    content = image.read_bytes()
+    larger = start(disk=disk._replace(size_bytes=2 << 30))
+    assert not larger.observe().is_due
+    done(start(absent=True))
+    done(larger)
+    assert image.read_bytes() == content
+
+
+def test_an_image_that_appears_meanwhile_is_kept(start: Start, libvirt: Libvirt, host: Path) -> None:
+    disk = DiskRequest("/srv/images/new.qcow2", None, 1 << 30)
+    (host / "usr/bin").mkdir(parents=True, exist_ok=True)
+    (host / "usr/bin/qemu-img").write_text("")
+    run = start(disk=disk)
+    planned = run.observe()
+    image = host / "srv/images/new.qcow2"
+    image.parent.mkdir(parents=True)
+    image.write_text("the system of a guest")
+    with pytest.raises(ApplyFailed, match=r"exists meanwhile, and is left as it is"):
+        run.apply(planned)
+    assert image.read_text() == "the system of a guest"
+    assert libvirt.virsh("list", "--all", "--name").split() == []
+
+
+def test_a_new_image_is_removed_when_libvirt_refuses_the_guest(start: Start, host: Path) -> None:
+    (host / "usr/bin").mkdir(parents=True, exist_ok=True)
+    (host / "usr/bin/qemu-img").write_text("")
+    run = start(disk=DiskRequest("/srv/new.img", "raw", 1 << 20), xml=element("domain", element("nonsense")))
+    with pytest.raises(ApplyFailed, match="XML document failed to validate against schema"):
+        run.apply(run.observe())
+    assert not (host / "srv/new.img").exists()
 
 
 def test_a_foreign_guest_is_refused(start: Start, libvirt: Libvirt, tmp_path: Path) -> None:

@@ -47,9 +47,9 @@ def test_refused(folder: Path, libvirt: Libvirt) -> None:
 
 
 def test_mistakes(folder: Path, libvirt: Libvirt) -> None:
-    lines = call(folder, libvirt, memory=16, disk={"size": "9G"}, cpu="2-3").values["msg"].splitlines()
+    lines = call(folder, libvirt, memory=16, disk={"sise": "9G"}, cpu="2-3").values["msg"].splitlines()
     assert lines[0].startswith("cpu: found '2-3', expected one of the keys name, os, devices,")
-    assert sorted(line.partition(":")[0] for line in lines) == ["cpu", "disk.path", "disk.size", "memory"]
+    assert sorted(line.partition(":")[0] for line in lines) == ["cpu", "disk.path", "disk.sise", "memory"]
 
 
 def test_a_foreign_guest_stays(folder: Path, libvirt: Libvirt, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Sequence, Union
 
 from .._machine.plan import (
     GenerateFile,
+    MakeImage,
     MakeMedium,
     MoveFile,
     OverwriteFile,
@@ -35,7 +36,7 @@ _GROWTH = 10 << 20
 #: Bytes of an ISO 9660 file system without content: volume descriptors, directories, padding.
 _MEDIUM_SIZE = 1 << 20
 
-_FileStep = Union[WriteFile, OverwriteFile, RemoveFile, MoveFile, GenerateFile, MakeMedium, RemoveMedium]
+_FileStep = Union[WriteFile, OverwriteFile, RemoveFile, MoveFile, GenerateFile, MakeMedium, MakeImage, RemoveMedium]
 
 
 def storage_refusals(tree: Tree, steps: Sequence[Step]) -> tuple[Refusal, ...]:

@@ -16,6 +16,7 @@ from .._machine.plan import (
     CONTENT,
     DRAFT,
     GenerateFile,
+    MakeImage,
     MakeMedium,
     MoveFile,
     OverwriteFile,
@@ -159,8 +160,8 @@ class Transaction:
             self._overwrite_file(step)
         elif isinstance(step, GenerateFile):
             self._generate(step.path, step.argv, self._checks[step.check], step.reason)
-        elif isinstance(step, MakeMedium):
-            self._make_medium(step)
+        elif isinstance(step, (MakeMedium, MakeImage)):
+            self._make(step)
         elif isinstance(step, WriteAttribute):
             self._write_attribute(step)
         else:
@@ -216,6 +217,12 @@ class Transaction:
         self._note_result(path)
         self._written.append(path)
 
+    def _make(self, step: MakeMedium | MakeImage) -> None:
+        if isinstance(step, MakeMedium):
+            self._make_medium(step)
+        else:
+            self._make_image(step)
+
     def _make_medium(self, step: MakeMedium) -> None:
         def check(draft: str) -> Sequence[str]:
             return medium.problems(self._prefix + draft, step.content)
@@ -223,6 +230,11 @@ class Transaction:
         with medium.content_directory(self._prefix + medium.STAGING, step.content) as directory:
             argv = [argument.replace(CONTENT, directory) for argument in step.argv]
             self._generate(step.path, argv, check, step.reason, prepare=medium.create_private)
+
+    def _make_image(self, step: MakeImage) -> None:
+        if os.path.lexists(self._prefix + step.path):
+            raise ApplyFailed(f"{step.reason}: {step.path} exists meanwhile, and is left as it is. Run this again")
+        self._generate(step.path, step.argv, lambda _draft: (), step.reason, prepare=medium.create_private)
 
     def _write_attribute(self, step: WriteAttribute) -> None:
         path = self._prefix + step.path

@@ -15,8 +15,9 @@ from .._apply.virsh import Virsh
 from .._machine.guest import Capabilities, Domain, GuestRequest, HostFiles, Networks, Setting
 from .._machine.guest_install import GuestReport
 from .._machine.host_plan import HOST_RECORD_FILE
-from .._machine.plan import Refusal
+from .._machine.plan import MakeImage, Refusal
 from .._machine.xml_element import Element, XmlError, parse_xml, render
+from .._plan.guest.disk_image import QEMU_IMG, creates_disk, make_disk
 from .._plan.guest.domain import DomainChange, Host, plan_absent, plan_present
 from .._plan.guest.install import TOOLS, marker_of, media, medium_path, read_marker
 from .._plan.guest.install_plan import InstallFacts, InstallPlan, plan_install, plan_no_install
@@ -46,6 +47,7 @@ class Observation(NamedTuple):
     install: InstallPlan
     is_running: bool
     restart_required: bool  # whether the running guest differs from what is planned for its next start
+    disk: tuple[MakeImage, ...] = ()  # the image to create
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
@@ -55,7 +57,7 @@ class Observation(NamedTuple):
     @property
     def is_due(self) -> bool:
         """Whether the run changes anything."""
-        return not self.refusals and (self.change.is_due or self.install.is_due)
+        return not self.refusals and (self.change.is_due or self.install.is_due or bool(self.disk))
 
 
 class GuestRun:
@@ -87,21 +89,25 @@ class GuestRun:
         if not isinstance(host, Host):
             return self._refused(host)
         is_running = domain.is_running if domain is not None else None
-        install = plan_install(host, self._request, is_running=is_running, facts=self._install_facts(domain))
-        return self._observation(plan_present(host, install.request, domain), install, domain)
+        install = plan_install(
+            host, self._request, is_running=is_running, facts=self._install_facts(domain, host.files)
+        )
+        change = plan_present(host, install.request, domain)
+        return self._observation(change, install, domain)._replace(disk=make_disk(install.request, host.files))
 
     def _observation(self, change: DomainChange, install: InstallPlan, domain: Domain | None) -> Observation:
         is_running = domain is not None and domain.is_running
         restart = is_running and not change.refusals and (change.is_due or self._is_outdated(change))
         return Observation(change, install, is_running, restart)
 
-    def _install_facts(self, domain: Domain | None) -> InstallFacts:
+    def _install_facts(self, domain: Domain | None, files: HostFiles) -> InstallFacts:
         tree, disk = Tree(self._root), self._request.disk
+        is_new = creates_disk(self._request, files)
         has_medium = tree.exists(self._medium)
         return InstallFacts(
             has_medium=has_medium,
             content=tree.data(self._medium, FILE_LIMIT),
-            is_blank=is_blank(tree, disk.path) if disk is not None and domain is None else None,
+            is_blank=is_new or is_blank(tree, disk.path) if disk is not None and domain is None else None,
             report=self._report() if has_medium and domain is not None and domain.is_running else None,
         )
 
@@ -167,10 +173,10 @@ class GuestRun:
 
     def _files(self, tree: Tree) -> HostFiles:
         request = self._request
-        paths = [*request.isos, *request.evdev]
+        paths = [*request.isos, *request.evdev, QEMU_IMG]
         if request.install is not None:
             paths += [*media(request.name, request.install), *TOOLS]
-        return read_host_files(tree, [*paths, request.disk.path] if request.disk is not None else paths)
+        return read_host_files(tree, paths, request.disk.path if request.disk is not None else None)
 
     def _networks(self) -> Networks:
         if self._request.bridge is not None:
@@ -188,7 +194,7 @@ class GuestRun:
         """
         install = observation.install
         with Transaction({}, self._root) as transaction:
-            transaction.apply([install.make] if install.make is not None else [])
+            transaction.apply([*observation.disk, *([install.make] if install.make is not None else [])])
             self._define(observation.change)
             if install.remove is not None:
                 self._remove_medium(observation)

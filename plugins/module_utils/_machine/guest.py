@@ -26,6 +26,7 @@ class DiskRequest(NamedTuple):
 
     path: str  # of an image, or of a block device in /dev
     format: str | None = None  # "qcow2", "raw"; None: raw for a block device, qcow2 for an image
+    size_bytes: int | None = None  # of the image that is created where there is none; None: it must exist
 
 
 class GuestRequest(NamedTuple):
@@ -78,6 +79,8 @@ class HostFiles(NamedTuple):
     cpu_flags: frozenset[str] | None  # of /proc/cpuinfo
     paths: Mapping[str, str]  # path of an image or device -> "file", "block", "character"; only those that exist
     bridges: frozenset[str]  # network interfaces of the host that are bridges
+    room_bytes: int | None = None  # free in the file system that the disk would be created in; None where unknown
+    disk_uses: tuple[str, ...] = ()  # what the host does with the block device that is the disk: "mount of /home"
 
 
 class Networks(NamedTuple):

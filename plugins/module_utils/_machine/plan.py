@@ -98,6 +98,15 @@ class MakeMedium(NamedTuple):
     reason: str
 
 
+class MakeImage(NamedTuple):
+    """Have a tool make the image of a disk. The step fails where the path exists: it may be the disk of a guest."""
+
+    path: str
+    argv: tuple[str, ...]  # DRAFT stands for the draft's path
+    effect: str
+    reason: str
+
+
 class RemoveMedium(NamedTuple):
     """Remove such a medium."""
 
@@ -123,6 +132,7 @@ Step = Union[
     RunTool,
     WriteAttribute,
     MakeMedium,
+    MakeImage,
     RemoveMedium,
 ]
 

@@ -250,6 +250,18 @@ GUEST_CODES = {
         "The guest could not start.",
         "Correct the path, or put the file there.",
     ),
+    "disk_in_use": (
+        "Host and guest would write to the same disk: its file systems would be destroyed.",
+        "Unmount it, and stop what uses it (LVM, RAID, swap); or name another disk.",
+    ),
+    "disk_exceeds_space": (
+        "The image grows as the guest writes: once the file system is full, QEMU pauses the guest.",
+        "Free the space, or request a smaller disk or another path; accept: [disk_exceeds_space] creates it anyway.",
+    ),
+    "disk_tool_absent": (
+        "The disk could not be created.",
+        "Install qemu-img: qemu-utils (Debian, Ubuntu), qemu-img (Fedora, Arch Linux); or create the image yourself.",
+    ),
     "network_absent": (
         "The guest could not start.",
         "Define the network with `virsh net-define`, create the bridge, or name another one.",

@@ -213,6 +213,17 @@ class Tree:
         except OSError:
             return None
 
+    def free_bytes(self, path: str) -> int | None:
+        """Return the bytes that a user may still write to the file system of a path, which need not exist."""
+        directory = path.rpartition("/")[0]
+        while directory and self.resolve(directory) is None:
+            directory = directory.rpartition("/")[0]
+        try:
+            status = os.statvfs((self._prefix + (self.resolve(directory) or "")) or "/")
+        except OSError:
+            return None
+        return status.f_bavail * status.f_frsize
+
     def _open(self, path: str) -> int | None:
         parent, _slash, name = path.rpartition("/")
         real = self._directory(parent)

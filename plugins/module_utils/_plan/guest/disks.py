@@ -13,6 +13,7 @@ from ..._machine.guest_install import LinuxInstall
 from ..._machine.plan import Refusal
 from ..._machine.xml_element import element
 from ..refusals import refuse
+from .disk_image import creates_disk, image_refusals
 from .existing import Existing
 from .install import media, medium_path
 
@@ -22,9 +23,13 @@ _SEED = "vdb"
 
 def disk_refusals(request: GuestRequest, files: HostFiles) -> Iterator[Refusal]:
     """Yield which images do not exist."""
-    if request.disk is not None and files.paths.get(request.disk.path) is None:
+    yield from image_refusals(request, files)
+    if request.disk is not None and files.disk_uses:
+        seen = f"{request.name}: this host uses {request.disk.path}: {', '.join(files.disk_uses)}"
+        yield refuse("disk_in_use", seen)
+    if request.disk is not None and not creates_disk(request, files) and files.paths.get(request.disk.path) is None:
         seen = f"{request.name}: the disk {request.disk.path} does not exist, or is neither a file nor a block device"
-        remedy = f"Create it, such as with `qemu-img create -f qcow2 {request.disk.path} 200G`, or correct the path."
+        remedy = "Set size, which creates an image, or correct the path."
         yield refuse("image_absent", seen, remedy=remedy)
     own = media(request.name, request.install) if request.install is not None else ()  # see install_refusals
     for path in request.isos:
@@ -73,28 +78,22 @@ def boot_settings(existing: Existing) -> Iterator[Setting]:
 
 
 def _drive(number: int, path: str) -> Setting:
-    name = f"sd{chr(ord('a') + number)}"
-    medium = element(
-        "disk",
-        element("driver", name="qemu", type="raw"),
-        element("source", file=path),
-        element("target", dev=name, bus="sata"),
-        element("readonly"),
-        type=FILE,
-        device="cdrom",
-    )
-    return Setting(("devices",), element("disk", element("target", dev=name)), medium)
+    return _medium(path, f"sd{chr(ord('a') + number)}", "sata", "cdrom")
 
 
 def _seed(path: str) -> Setting:
     """Return the medium with answers for Linux: a disk, as Debian's kernels for clouds have no driver for SATA."""
+    return _medium(path, _SEED, "virtio", "disk")
+
+
+def _medium(path: str, name: str, bus: str, device: str) -> Setting:
     medium = element(
         "disk",
         element("driver", name="qemu", type="raw"),
         element("source", file=path),
-        element("target", dev=_SEED, bus="virtio"),
+        element("target", dev=name, bus=bus),
         element("readonly"),
         type=FILE,
-        device="disk",
+        device=device,
     )
-    return Setting(("devices",), element("disk", element("target", dev=_SEED)), medium)
+    return Setting(("devices",), element("disk", element("target", dev=name)), medium)

@@ -20,8 +20,9 @@ SYSTEM_URI = "qemu:///system"
 QCOW2, RAW = "qcow2", "raw"
 
 DISK: Mapping[str, Option] = {
-    "path": Option("path", required=True, expected="the absolute path of an image or a block device"),
+    "path": Option("path", expected="the absolute path of an image or a block device"),
     "format": Option(choices=(QCOW2, RAW)),
+    "size": Option(),
 }
 
 #: What a request consists of.

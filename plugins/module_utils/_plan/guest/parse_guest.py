@@ -17,7 +17,8 @@ from ..input_reader import InputReader
 from ..notation import parse_numbers
 from ..refusals import CODES
 from ..request_spec import ABSENT
-from .guest_spec import GUEST, REQUEST
+from .disk_image import disk_path
+from .guest_spec import DISK, GUEST, REQUEST
 from .install import media
 from .parse_install import parse_install
 
@@ -29,6 +30,7 @@ _PATH = re.compile(r"/[^\x00-\x1f\x7f]{1,4000}")
 _INPUT = re.compile(r"/dev/input/[A-Za-z0-9_.:+@/-]{1,200}", re.ASCII)
 _URI = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]*", re.ASCII)
 _PAGE = 4096
+_SECTOR = 512
 _MOST_ISOS = 6  # ports of the SATA controller
 _NO_NAMES: Mapping[str, str] = MappingProxyType({})
 #: Elements that the user's XML can't set: they identify the domain.
@@ -72,7 +74,7 @@ def _request(reader: InputReader, values: Mapping[str, Any]) -> GuestRequest:
         cpus=_cpus(reader, values["cpus"]),
         secure_boot=values["secure_boot"],
         tpm=values["tpm"],
-        disk=_disk(reader, values["disk"]),
+        disk=_disk(reader, str(values["name"]), values["disk"]),
         isos=_paths(reader, "isos", values["isos"], _PATH, _MOST_ISOS),
         network=_matching(reader, "network", values["network"], _NETWORK, "the name of a network of libvirt, or none"),
         bridge=_matching(reader, "bridge", values["bridge"], _INTERFACE, "the name of a bridge, such as br0"),
@@ -132,12 +134,19 @@ def _cpus(reader: InputReader, value: Any) -> tuple[int, ...] | None:
     return cpus
 
 
-def _disk(reader: InputReader, values: Mapping[str, Any] | None) -> DiskRequest | None:
+def _disk(reader: InputReader, guest: str, values: Mapping[str, Any] | None) -> DiskRequest | None:
     if values is None:
         return None
-    expected = "the absolute path of an image or a block device"
-    path = _matching(reader, "disk.path", values["path"], _PATH, expected)
-    return DiskRequest(path, values["format"]) if path is not None else None
+    size = reader.size("disk.size", values["size"])
+    if size is not None and (size % _SECTOR or not size):
+        reader.report("disk.size", values["size"], "a multiple of 512 bytes", "Write a size such as 200G.")
+    given = values["path"]
+    if given is None and values["size"] is None:
+        reader.report("disk.path", None, DISK["path"].expected, "Add it; or add size, to create an image.")
+    if isinstance(given, str) and given.startswith("/dev/") and values["size"] is not None:
+        reader.report("disk.size", values["size"], "no size, because path is a device", "Omit one of the two.")
+    path = _matching(reader, "disk.path", given, _PATH, DISK["path"].expected) or disk_path(guest, values["format"])
+    return DiskRequest(path, values["format"], size)
 
 
 def _paths(

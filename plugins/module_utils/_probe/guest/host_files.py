@@ -11,24 +11,29 @@ from typing import Iterable
 
 from ..._machine.guest import HostFiles
 from ..tree import FILE_LIMIT, Tree
+from .disk_uses import read_disk_uses
 
 _CLOCK_SOURCE = "/sys/devices/system/clocksource/clocksource0/current_clocksource"
 _CPU_INFO = "/proc/cpuinfo"
 _NET = "/sys/class/net"
 
 
-def read_host_files(tree: Tree, paths: Iterable[str]) -> HostFiles:
+def read_host_files(tree: Tree, paths: Iterable[str], disk: str | None = None) -> HostFiles:
     """Return what a guest needs of the host's files.
 
     Args:
         tree: The host's files.
         paths: Images and devices that are requested.
+        disk: The path of the disk.
     """
+    paths = [*paths, *([disk] if disk is not None else [])]
     return HostFiles(
         clock_source=tree.text(_CLOCK_SOURCE) or None,
         cpu_flags=_cpu_flags(tree),
         paths={path: kind for path in paths for kind in [_kind(tree, path)] if kind is not None},
         bridges=frozenset(name for name in tree.names(_NET) if tree.exists(f"{_NET}/{name}/bridge")),
+        room_bytes=tree.free_bytes(disk) if disk is not None else None,
+        disk_uses=read_disk_uses(tree, disk) if disk is not None else (),
     )
 
 

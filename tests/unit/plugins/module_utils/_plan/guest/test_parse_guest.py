@@ -109,7 +109,10 @@ def test_cpus(cpus: Any, expected: tuple[int, ...]) -> None:
         ({"cpus": []}, "cpus: found []"),
         ({"disk": {}}, "disk.path: found None"),
         ({"disk": {"path": "a"}}, "disk.path: found 'a', expected the absolute path"),
-        ({"disk": {"path": "/a", "size": "9G"}}, "disk.size: found '9G', expected one of the keys path, format"),
+        ({"disk": {"path": "/a", "sizes": "9G"}}, "disk.sizes: found '9G', expected one of the keys path, format"),
+        ({"disk": {"size": "9"}}, "disk.size: found '9', expected a size with its unit"),
+        ({"disk": {"size": "0G"}}, "disk.size: found '0G', expected a multiple of 512 bytes"),
+        ({"disk": {"path": "/dev/sda", "size": "9G"}}, "disk.size: found '9G', expected no size"),
         ({"isos": ["a.iso"]}, "isos[0]: found 'a.iso', expected the absolute path of an image"),
         ({"isos": [f"/{number}" for number in range(7)]}, "isos: found '7 paths', expected up to 6"),
         ({"network": "a", "bridge": "b"}, "bridge: found 'b', expected no bridge"),
@@ -166,3 +169,17 @@ def mistakes_in(**options: Any) -> list[str]:
     result = parse_guest({**LEAST, **options})
     assert isinstance(result, list), result
     return result
+
+
+@pytest.mark.parametrize(
+    ("disk", "expected"),
+    [
+        ({"size": "200G"}, DiskRequest("/var/lib/libvirt/images/windows.qcow2", None, 200 << 30)),
+        ({"size": "1M", "format": "raw"}, DiskRequest("/var/lib/libvirt/images/windows.img", "raw", 1 << 20)),
+        ({"size": "1G", "path": "/srv/a.qcow2"}, DiskRequest("/srv/a.qcow2", None, 1 << 30)),
+    ],
+)
+def test_a_disk_that_is_created(disk: dict[str, str], expected: DiskRequest) -> None:
+    options = parse_guest({"name": "windows", "os": "windows11", "disk": disk})
+    assert isinstance(options, GuestOptions)
+    assert options.request.disk == expected

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest import Capabilities
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest import Capabilities, HostFiles
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.guest.capabilities import read_capabilities
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.guest.domain import read_domain, read_networks
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.guest.host_files import read_host_files
@@ -118,4 +118,4 @@ def test_devices_of_the_host() -> None:
 
 
 def test_files_that_are_missing(tmp_path: Path) -> None:
-    assert read_host_files(Tree(str(tmp_path)), ["/dev/null"]) == (None, None, {}, frozenset())
+    assert read_host_files(Tree(str(tmp_path)), ["/dev/null"]) == HostFiles(None, None, {}, frozenset())
