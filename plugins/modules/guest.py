@@ -200,6 +200,7 @@ options:
     description:
       - The network of libvirt that the guest is in, or V(none). By default V(default). Mutually exclusive with
         C(bridge).
+      - V(passt) connects the guest without a bridge, through sockets of the host. Requires libvirt 9.1 or later.
     type: str
   bridge:
     description:
@@ -218,6 +219,45 @@ options:
     type: list
     elements: path
     default: []
+  usb:
+    description:
+      - USB devices of the host that the guest gets, by vendor and product such as V(046d:c52b), or by bus and port such
+        as V(1-4.2). C(lsusb) and C(lsusb -t) show them. The guest also starts while one is not connected.
+      - A port stands for the device that is connected there when the module runs. The guest gets that device at any
+        port.
+      - To give the guest all ports of a USB controller, request the controller from the host, and name it in
+        C(devices).
+    type: list
+    elements: str
+    default: []
+  looking_glass:
+    description:
+      - Share memory with the client of Looking Glass, which shows the picture of the guest's GPU in a window of the
+        host. The size is computed from the resolution. The virtual display becomes C(spice) by default, because the
+        client sends keyboard and mouse through it.
+      - The memory is C(/dev/shm/looking-glass-NAME), which C(/etc/tmpfiles.d/vfio-workstation-NAME.conf) creates at
+        each boot. The group C(kvm) must exist. The kernel module C(kvmfr) is not used.
+    type: dict
+    suboptions:
+      width:
+        description:
+          - The width of the largest picture, in pixels.
+        type: int
+        required: true
+      height:
+        description:
+          - Its height, in pixels.
+        type: int
+        required: true
+      hdr:
+        description:
+          - Whether the picture may be HDR, which needs twice the memory.
+        type: bool
+        default: false
+      user:
+        description:
+          - The user of the host who runs the client. By default members of the group C(kvm) can.
+        type: str
   virtualization_based_security:
     description:
       - Whether Windows can use virtualization-based security (memory integrity, Credential Guard), Hyper-V and WSL 2.
@@ -228,7 +268,7 @@ options:
     default: false
   xml:
     description:
-      - Further elements of libvirt to merge into the domain, such as V(<devices><shmem name='x'>...</shmem></devices>).
+      - Further elements of libvirt to merge into the domain, such as V(<devices><sound model='ich9'/></devices>).
         An element that is also planned is changed as written here.
     type: str
   adopt:
@@ -351,19 +391,16 @@ EXAMPLES = r"""
   check_mode: true
   diff: true
 
-- name: Share memory with Looking Glass in the guest
+- name: Show the guest in a window by Looking Glass, and give it a USB device
   vfio.workstation.guest:
     name: windows
     os: windows11
     devices: [gpu]
-    display: spice
-    xml: |
-      <devices>
-        <shmem name='looking-glass'>
-          <model type='ivshmem-plain'/>
-          <size unit='M'>64</size>
-        </shmem>
-      </devices>
+    looking_glass:
+      width: 3840
+      height: 2160
+      user: dev
+    usb: ["046d:c52b"]
   become: true
 
 - name: Return an adopted guest as it was, or remove one that the module created

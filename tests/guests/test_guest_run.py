@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._apply import ApplyFailed
+from ansible_collections.vfio.workstation.plugins.module_utils._apply.commands import run
 from ansible_collections.vfio.workstation.plugins.module_utils._apply.virsh import Virsh
 from ansible_collections.vfio.workstation.plugins.module_utils._engine.guest import GuestRun, Observation, shown
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest import (
@@ -21,6 +22,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest im
     WINDOWS11,
     DiskRequest,
     GuestRequest,
+    LookingGlassRequest,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HOST_RECORD_FILE, HostRecord
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.xml_element import element, parse_xml
@@ -70,6 +72,15 @@ def host(tmp_path: Path) -> Path:
     return root
 
 
+def below(host: Path) -> Callable[[Sequence[str]], str]:
+    """Return a runner of tools that has systemd-tmpfiles work below a directory."""
+
+    def runner(argv: Sequence[str]) -> str:
+        return run([*argv, f"--root={host}"] if argv[0] == "systemd-tmpfiles" else argv)
+
+    return runner
+
+
 @pytest.fixture
 def start(host: Path, libvirt: Libvirt) -> Start:
     """A function that returns a run for a guest."""
@@ -77,7 +88,7 @@ def start(host: Path, libvirt: Libvirt) -> Start:
     def run(name: str = "guest", system: str = WINDOWS11, *, absent: bool = False, **options: Any) -> GuestRun:
         usual = {"devices": ("gpu",), "disk": DiskRequest(DISK), "network": "none", "domain_type": DOMAIN_TYPE}
         request = GuestRequest(name, system, **{**usual, **options})
-        return GuestRun(request, absent, Virsh(libvirt.uri), str(host))
+        return GuestRun(request, absent, Virsh(libvirt.uri), str(host), below(host))
 
     return run
 
@@ -174,6 +185,37 @@ def test_the_disk_is_created_once(start: Start, host: Path) -> None:
     done(start(absent=True))
     done(larger)
     assert image.read_bytes() == content
+
+
+def test_the_memory_of_looking_glass_is_created(start: Start, host: Path) -> None:
+    (host / "etc").mkdir(exist_ok=True)
+    (host / "etc/group").write_text("kvm:x:104:\n")
+    (host / "etc/passwd").write_text("dev:x:1000:1000::/:/bin/sh\n")
+    (host / "dev/shm").mkdir(parents=True, exist_ok=True)
+    glass = LookingGlassRequest(1920, 1080, user="dev")
+    done(start(looking_glass=glass, display="vnc"))
+    status = (host / "dev/shm/looking-glass-guest").stat()
+    assert (status.st_mode & 0o777, status.st_uid, status.st_gid, status.st_size) == (0o660, 1000, 104, 0)
+    assert not start(looking_glass=glass, display="vnc").observe().is_due
+    done(start(display="vnc"))
+    assert list((host / "etc/tmpfiles.d").iterdir()) == []
+
+
+def test_a_user_that_does_not_exist(start: Start, libvirt: Libvirt, host: Path) -> None:
+    (host / "etc").mkdir(exist_ok=True)
+    (host / "etc/group").write_text("kvm:x:104:\n")
+    (host / "etc/passwd").write_text("root:x:0:0::/:/bin/sh\n")
+    run = start(looking_glass=LookingGlassRequest(1920, 1080, user="nobody-known"), display="vnc")
+    with pytest.raises(ApplyFailed, match=r"(?s)create the memory of Looking Glass for guest: .*nobody-known"):
+        run.apply(run.observe())
+    assert not (host / "etc/tmpfiles.d").exists()
+    assert libvirt.virsh("list", "--all", "--name").split() == []
+
+
+def test_passt_is_refused_where_it_does_not_work(start: Start) -> None:
+    (refusal, *others) = start(network="passt").observe().refusals
+    assert refusal.seen == "guest: /usr/bin/passt does not exist on this host"
+    assert {refusal.code, *(other.code for other in others)} == {"passt_unsupported"}
 
 
 def test_an_image_that_appears_meanwhile_is_kept(start: Start, libvirt: Libvirt, host: Path) -> None:

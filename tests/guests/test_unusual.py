@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest im
     DiskRequest,
     Domain,
     GuestRequest,
+    LookingGlassRequest,
+    UsbDevice,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HostRecord
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.xml_element import Element, parse_xml, render
@@ -55,6 +58,11 @@ def workstation(clusters: list[dict[str, Any]], kept: range, vendor: str = "amd"
     return base._replace(files=base.files._replace(paths={**base.files.paths, KEYBOARD: "character"}))
 
 
+def with_usb(host: Host) -> Host:
+    """Return a host with a device at the USB port 1-4.2."""
+    return host._replace(files=host.files._replace(usb=(UsbDevice("1-4.2", "0951", "1666", False, ()),)))
+
+
 def devices(host: Machine) -> tuple[Any, ...]:
     empty = HostRecord()
     return tuple(
@@ -87,6 +95,18 @@ CASES: Mapping[str, tuple[Host, GuestRequest]] = {
     "many media": (
         workstation(FOUR_CACHES, range(8, 16)),
         GuestRequest("g", WINDOWS10, (), disk=DiskRequest(DISK), isos=(MEDIUM, "/dev/vg/guest"), tpm=True),
+    ),
+    "usb and looking glass": (
+        with_usb(workstation(FOUR_CACHES, range(8, 16))),
+        GuestRequest(
+            "g",
+            WINDOWS11,
+            ("gpu",),
+            network="none",
+            usb=("046d:c52b", "1-4.2"),
+            looking_glass=LookingGlassRequest(3840, 2160),
+            display="vnc",
+        ),
     ),
     "elements of the user": (
         workstation(FOUR_CACHES, range(8, 16)),
@@ -154,3 +174,31 @@ def test_topologies() -> None:
     }
     caches = [cache.get("mode") for cache in planned("parts of dies").all("cpu", "cache")]
     assert caches == ["emulate"]
+
+
+def test_usb_devices_and_shared_memory() -> None:
+    domain = planned("usb and looking glass")
+    ids = [
+        part.get("id")
+        for source in domain.all("devices", "hostdev", "source")
+        for part in source.elements
+        if part.get("id")
+    ]
+    assert ids == ["0x046d", "0xc52b", "0x0951", "0x1666"]
+    sizes = [(size.text, size.get("unit")) for size in domain.all("devices", "shmem", "size")]
+    assert sizes == [("128", "M")]
+    inputs = {(device.get("type"), device.get("bus")) for device in domain.all("devices", "input")}
+    assert inputs == {("keyboard", "virtio"), ("mouse", "virtio")}
+
+
+def test_passt_fits_the_schema(tmp_path: Path) -> None:
+    """libvirt 9.0 of Debian 12 refuses to define it."""
+    host = workstation(FOUR_CACHES, range(8, 16))
+    host = host._replace(files=host.files._replace(paths={**host.files.paths, "/usr/bin/passt": "file"}))
+    change = plan_present(host, GuestRequest("g", LINUX, ("gpu",), network="passt"), None)
+    assert change.after is not None
+    path = tmp_path / "guest.xml"
+    path.write_text(render(change.after), "utf-8")
+    assert "<backend type='passt'/>" in path.read_text("utf-8")
+    done = subprocess.run(["virt-xml-validate", str(path), "domain"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

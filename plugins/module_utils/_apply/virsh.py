@@ -57,6 +57,10 @@ class Virsh:
         """Return the names of all networks, and of those that are active."""
         return self._query("net-list", "--all", "--name"), self._query("net-list", "--name")
 
+    def version(self) -> str:
+        """Return the versions of libvirt, as virsh prints them."""
+        return self._query("version", "--daemon")
+
     def define(self, definition: str) -> None:
         """Define a domain, or change the definition of one. libvirt refuses what its schemas do not have."""
         self._query("define", "--validate", "--file", "/dev/stdin", given=definition)

@@ -8,28 +8,32 @@ from __future__ import annotations
 
 import contextlib
 import difflib
-from typing import Iterator, NamedTuple
+from typing import Callable, Iterator, NamedTuple, Sequence
 
 from .._apply import ApplyFailed, ToolFailed, Transaction
+from .._apply.commands import run
 from .._apply.virsh import Virsh
-from .._machine.guest import Capabilities, Domain, GuestRequest, HostFiles, Networks, Setting
+from .._machine.guest import PASST, Capabilities, Domain, GuestRequest, HostFiles, Networks, Setting
 from .._machine.guest_install import GuestReport
 from .._machine.host_plan import HOST_RECORD_FILE
-from .._machine.plan import MakeImage, Refusal
+from .._machine.plan import Refusal, Step
 from .._machine.xml_element import Element, XmlError, parse_xml, render
 from .._plan.guest.disk_image import QEMU_IMG, creates_disk, make_disk
 from .._plan.guest.domain import DomainChange, Host, plan_absent, plan_present
 from .._plan.guest.install import TOOLS, marker_of, media, medium_path, read_marker
 from .._plan.guest.install_plan import InstallFacts, InstallPlan, plan_install, plan_no_install
+from .._plan.guest.looking_glass import looking_glass_steps, tmpfiles_path
 from .._plan.guest.mark import with_mark
 from .._plan.guest.merge import merge
+from .._plan.guest.network import PASST_PROGRAM
 from .._plan.record_text import DamagedRecord
 from .._plan.refusals import refuse
 from .._probe import probe
 from .._probe.guest.capabilities import read_capabilities
 from .._probe.guest.disk_content import is_blank
-from .._probe.guest.domain import read_domain, read_networks
+from .._probe.guest.domain import read_domain, read_networks, read_version
 from .._probe.guest.host_files import read_host_files
+from .._probe.guest.usb_devices import read_usb_devices
 from .._probe.tree import FILE_LIMIT, Tree
 from .host_record import read_host_record
 
@@ -47,7 +51,7 @@ class Observation(NamedTuple):
     install: InstallPlan
     is_running: bool
     restart_required: bool  # whether the running guest differs from what is planned for its next start
-    disk: tuple[MakeImage, ...] = ()  # the image to create
+    steps: tuple[Step, ...] = ()  # for files of the host, before the domain is defined
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
@@ -57,7 +61,7 @@ class Observation(NamedTuple):
     @property
     def is_due(self) -> bool:
         """Whether the run changes anything."""
-        return not self.refusals and (self.change.is_due or self.install.is_due or bool(self.disk))
+        return not self.refusals and (self.change.is_due or self.install.is_due or bool(self.steps))
 
 
 class GuestRun:
@@ -68,13 +72,22 @@ class GuestRun:
         absent: Whether the domain is removed, or returned as it was.
         virsh: The connection of libvirt.
         root: Folder of the host's files; `/` except in tests.
+        runner: Runs a tool.
     """
 
-    def __init__(self, request: GuestRequest, absent: bool, virsh: Virsh, root: str = "/") -> None:
+    def __init__(
+        self,
+        request: GuestRequest,
+        absent: bool,
+        virsh: Virsh,
+        root: str = "/",
+        runner: Callable[[Sequence[str]], str] = run,
+    ) -> None:
         self._request = request
         self._absent = absent
         self._virsh = virsh
         self._root = root
+        self._runner = runner
 
     def observe(self) -> Observation:
         """Plan the request for the host and the domain as they are."""
@@ -84,7 +97,8 @@ class GuestRun:
             return self._refused(refuse("libvirt_absent", f"{self._request.name}: {error}"))
         if self._absent:
             install = plan_no_install(self._request, has_medium=Tree(self._root).exists(self._medium))
-            return self._observation(plan_absent(self._request.name, domain), install, domain)
+            change = plan_absent(self._request.name, domain)
+            return self._observation(change, install, domain)._replace(steps=self._shared_memory())
         host = self._host()
         if not isinstance(host, Host):
             return self._refused(host)
@@ -93,7 +107,12 @@ class GuestRun:
             host, self._request, is_running=is_running, facts=self._install_facts(domain, host.files)
         )
         change = plan_present(host, install.request, domain)
-        return self._observation(change, install, domain)._replace(disk=make_disk(install.request, host.files))
+        steps = (*make_disk(install.request, host.files), *self._shared_memory())
+        return self._observation(change, install, domain)._replace(steps=steps)
+
+    def _shared_memory(self) -> tuple[Step, ...]:
+        name, request = self._request.name, None if self._absent else self._request.looking_glass
+        return looking_glass_steps(name, request, Tree(self._root).exact(tmpfiles_path(name)))
 
     def _observation(self, change: DomainChange, install: InstallPlan, domain: Domain | None) -> Observation:
         is_running = domain is not None and domain.is_running
@@ -173,14 +192,17 @@ class GuestRun:
 
     def _files(self, tree: Tree) -> HostFiles:
         request = self._request
-        paths = [*request.isos, *request.evdev, QEMU_IMG]
+        paths = [*request.isos, *request.evdev, QEMU_IMG, PASST_PROGRAM]
         if request.install is not None:
             paths += [*media(request.name, request.install), *TOOLS]
-        return read_host_files(tree, paths, request.disk.path if request.disk is not None else None)
+        files = read_host_files(tree, paths, request.disk.path if request.disk is not None else None)
+        return files._replace(usb=read_usb_devices(tree)) if request.usb else files
 
     def _networks(self) -> Networks:
         if self._request.bridge is not None:
             return _NO_NETWORKS
+        if self._request.network == PASST:
+            return _NO_NETWORKS._replace(libvirt=read_version(self._virsh.version()))
         try:
             return read_networks(*self._virsh.networks())
         except ToolFailed:  # without the driver for networks, libvirt has none
@@ -193,8 +215,8 @@ class GuestRun:
             ApplyFailed: libvirt refused it, or stored something else. The domain and the media are as they were before.
         """
         install = observation.install
-        with Transaction({}, self._root) as transaction:
-            transaction.apply([*observation.disk, *([install.make] if install.make is not None else [])])
+        with Transaction({}, self._root, self._runner) as transaction:
+            transaction.apply([*observation.steps, *([install.make] if install.make is not None else [])])
             self._define(observation.change)
             if install.remove is not None:
                 self._remove_medium(observation)

@@ -19,6 +19,8 @@ KVM, QEMU = "kvm", "qemu"
 VNC, SPICE, NO_DISPLAY = "vnc", "spice", "none"
 #: GuestRequest.network: no interface is planned.
 NO_NETWORK = "none"
+#: GuestRequest.network: a program translates between the guest and the sockets of the host.
+PASST = "passt"
 
 
 class DiskRequest(NamedTuple):
@@ -27,6 +29,15 @@ class DiskRequest(NamedTuple):
     path: str  # of an image, or of a block device in /dev
     format: str | None = None  # "qcow2", "raw"; None: raw for a block device, qcow2 for an image
     size_bytes: int | None = None  # of the image that is created where there is none; None: it must exist
+
+
+class LookingGlassRequest(NamedTuple):
+    """A request for memory that Looking Glass shares between guest and host."""
+
+    width: int  # of the largest picture, in pixels
+    height: int
+    hdr: bool = False
+    user: str | None = None  # of the host, who runs the client; None: members of the group kvm
 
 
 class GuestRequest(NamedTuple):
@@ -45,6 +56,8 @@ class GuestRequest(NamedTuple):
     bridge: str | None = None  # of the host, instead of a network of libvirt
     display: str | None = None
     evdev: tuple[str, ...] = ()  # input devices of the host, by path
+    usb: tuple[str, ...] = ()  # devices of the host: "046d:c52b", or the port "1-4.2"
+    looking_glass: LookingGlassRequest | None = None
     virtualization_based_security: bool = False
     xml: Element | None = None  # a <domain> with elements to merge
     install: InstallRequest | None = None
@@ -72,6 +85,16 @@ class Capabilities(NamedTuple):
     video: frozenset[str]
 
 
+class UsbDevice(NamedTuple):
+    """A USB device that is connected to the host."""
+
+    port: str  # bus and ports, as the kernel names the device: "1-4.2"
+    vendor: str  # four hexadecimal digits
+    product: str
+    is_hub: bool
+    uses: tuple[str, ...]  # what the host does with it: "mount /home"
+
+
 class HostFiles(NamedTuple):
     """What a plan needs of the host's files beyond the machine."""
 
@@ -80,6 +103,7 @@ class HostFiles(NamedTuple):
     paths: Mapping[str, str]  # path of an image or device -> "file", "block", "character"; only those that exist
     bridges: frozenset[str]  # network interfaces of the host that are bridges
     room_bytes: int | None = None  # free in the file system that the disk would be created in; None where unknown
+    usb: tuple[UsbDevice, ...] = ()  # read where USB devices are requested
     disk_uses: tuple[str, ...] = ()  # what the host does with the block device that is the disk: "mount of /home"
 
 
@@ -88,6 +112,7 @@ class Networks(NamedTuple):
 
     defined: frozenset[str]
     active: frozenset[str]
+    libvirt: tuple[int, ...] | None = None  # version of libvirt; read where it matters
 
 
 class Domain(NamedTuple):

@@ -250,6 +250,26 @@ GUEST_CODES = {
         "The guest could not start.",
         "Correct the path, or put the file there.",
     ),
+    "passt_unsupported": (
+        "libvirt could not define or start the guest.",
+        "Install passt and libvirt 9.1 or later, or request another network.",
+    ),
+    "usb_absent": (
+        "It is unknown which device the guest is to get.",
+        "Connect the device, or name it by vendor and product, as lsusb prints them.",
+    ),
+    "usb_ambiguous": (
+        "libvirt can't decide which of the devices the guest is to get, and would not start it.",
+        "Disconnect all but one of them, or request a whole USB controller in devices of the host.",
+    ),
+    "usb_in_use": (
+        "The host would lose what uses the device when the guest starts.",
+        "Unmount it, or move the host's network to another interface; or omit the device.",
+    ),
+    "usb_unsupported": (
+        "QEMU can't pass a hub through, and the guest would not start.",
+        "Name the devices that are connected to the hub, or request a whole USB controller in devices of the host.",
+    ),
     "disk_in_use": (
         "Host and guest would write to the same disk: its file systems would be destroyed.",
         "Unmount it, and stop what uses it (LVM, RAID, swap); or name another disk.",

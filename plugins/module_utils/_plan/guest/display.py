@@ -20,6 +20,8 @@ _DEVICES = ("devices",)
 
 def display_of(request: GuestRequest, existing: Existing) -> str | None:
     """Return the display; None where it is unmanaged: in a domain that was adopted, unless it is requested."""
+    if request.display is None and request.looking_glass is not None:
+        return SPICE  # the client of Looking Glass sends keyboard and mouse through it
     return request.display or (None if existing.is_adopted else VNC)
 
 
@@ -46,9 +48,10 @@ def display_settings(request: GuestRequest, capabilities: Capabilities, existing
         yield Setting(
             _DEVICES, element("video"), element("video", element("model", type=_video(request, capabilities)))
         )
-        # Unlike a mouse, a tablet reports where the pointer of the viewer is.
-        tablet = element("input", type="tablet", bus="usb")
-        yield Setting(_DEVICES, tablet, tablet)
+        if request.looking_glass is None:
+            # Unlike a mouse, a tablet reports where the pointer of the viewer is.
+            tablet = element("input", type="tablet", bus="usb")
+            yield Setting(_DEVICES, tablet, tablet)
     elif display == NO_DISPLAY:
         # Without this, libvirt adds a display adapter, which the guest may prefer to the GPU.
         yield Setting(_DEVICES, element("video"), element("video", element("model", type="none")), exclusive=True)

@@ -31,10 +31,12 @@ from .disks import boot_settings, disk_refusals, disk_settings
 from .display import channel_settings, display_refusals, display_settings
 from .existing import Existing
 from .firmware import board_settings, firmware_refusals, firmware_settings, tpm_settings
+from .looking_glass import looking_glass_notes, looking_glass_settings
 from .mark import DamagedMark, read_mark, with_mark
 from .memory import MemoryLayout, cells, memory_settings, plan_memory
 from .merge import merge, restore, take_ownership
 from .network import network_notes, network_refusals, network_settings
+from .usb import usb_notes, usb_refusals, usb_settings
 from .user_xml import user_settings, with_user_settings
 from .windows import clock_settings, windows_notes, windows_refusals, windows_settings
 
@@ -162,6 +164,8 @@ def plan_domain(host: Host, request: GuestRequest, existing: Existing) -> Domain
             *devices.notes,
             *windows_notes(request, host.capabilities, host.files),
             *network_notes(request, host.networks, existing),
+            *looking_glass_notes(request),
+            *usb_notes(request, host.files.usb),
             *_size_notes(request, layout, memory),
         ),
     )
@@ -182,6 +186,7 @@ def _refusals(host: Host, request: GuestRequest, existing: Existing) -> Iterator
     yield from disk_refusals(request, host.files)
     yield from network_refusals(request, host.files, host.networks, existing)
     yield from display_refusals(request, host.capabilities, host.files, existing)
+    yield from usb_refusals(request, host.files.usb)
 
 
 def _machine_type(capabilities: Capabilities, domain: Element | None) -> str:
@@ -211,6 +216,8 @@ def _settings(
         *disk_settings(request, host.files),
         *network_settings(request, existing),
         *display_settings(request, capabilities, existing),
+        *looking_glass_settings(request),
+        *usb_settings(request, host.files.usb),
     ]
     if not existing.is_adopted:
         settings += [

@@ -25,6 +25,13 @@ DISK: Mapping[str, Option] = {
     "size": Option(),
 }
 
+LOOKING_GLASS: Mapping[str, Option] = {
+    "width": Option("int", required=True, least=1, expected="the width of the largest picture, in pixels"),
+    "height": Option("int", required=True, least=1, expected="its height, in pixels"),
+    "hdr": Option("bool", default=False),
+    "user": Option(),
+}
+
 #: What a request consists of.
 REQUEST: Mapping[str, Option] = {
     "name": Option(required=True, expected="a name of letters, digits, and _ . - between them"),
@@ -41,6 +48,8 @@ REQUEST: Mapping[str, Option] = {
     "bridge": Option(),
     "display": Option(choices=(VNC, SPICE, NO_DISPLAY)),
     "evdev": Option("list", elements="path", default=(), expected="a path below /dev/input"),
+    "usb": Option("list", elements="str", default=(), expected="a device such as 046d:c52b, or a port such as 1-4.2"),
+    "looking_glass": Option("dict", options=LOOKING_GLASS),
     "virtualization_based_security": Option("bool", default=False),
     "xml": Option(),
     "adopt": Option("bool", default=False),

@@ -18,6 +18,8 @@ from ..._machine.xml_element import Element, render
 
 #: A child that says where something comes from. Its attributes depend on each other: it is replaced as a whole.
 _WHOLE = ("source",)
+#: Children that only some types of an element have: those of another type go with it.
+_OF_TYPE = ("source", "backend")
 _NAMESPACE = "xmlns"
 
 
@@ -99,6 +101,8 @@ def overlay(current: Element, requested: Element) -> Element:
     """Return an element with all that is requested, in place of what contradicts it."""
     attributes = {**dict(current.attributes), **dict(requested.attributes)}
     result = current._replace(attributes=tuple(attributes.items()))
+    if _differ_in_type(current, requested):
+        result = _with_children_of_type(result, requested)
     if requested.text:
         result = _with_text(result, requested)
     matched: set[int] = set()
@@ -112,6 +116,23 @@ def overlay(current: Element, requested: Element) -> Element:
         other = _element_at(result, index)
         result = _with_child(result, index, child if child.name in _WHOLE else overlay(other, child))
     return result
+
+
+def _differ_in_type(current: Element, requested: Element) -> bool:
+    return None not in (current.get("type"), requested.get("type")) and current.get("type") != requested.get("type")
+
+
+def _with_children_of_type(element: Element, source: Element) -> Element:
+    """Return an element with those children of another one that depend on the type, where its own were."""
+    own = [_is_of_type(child) for child in element.children]
+    position = own.index(True) if True in own else 0
+    others = [child for child, is_of_type in zip(element.children, own) if not is_of_type]
+    others[position:position] = [child for child in source.elements if _is_of_type(child)]
+    return element._replace(children=tuple(others))
+
+
+def _is_of_type(child: Element | str) -> bool:
+    return isinstance(child, Element) and child.name in _OF_TYPE
 
 
 def _with_text(element: Element, source: Element) -> Element:
@@ -197,6 +218,8 @@ def _undone(current: Element, requested: Element, prior: Element) -> Element:
             attributes[name] = before[name]
     ordered = {name: attributes[name] for name in (*before, *attributes) if name in attributes}
     result = current._replace(attributes=tuple(ordered.items()))
+    if _differ_in_type(prior, requested):
+        result = _with_children_of_type(result, prior)
     if requested.text:
         result = _with_text(result, prior)
     for child in requested.elements:

@@ -10,7 +10,7 @@ import re
 from types import MappingProxyType
 from typing import Any, Mapping, NamedTuple
 
-from ..._machine.guest import LINUX, DiskRequest, GuestRequest
+from ..._machine.guest import LINUX, DiskRequest, GuestRequest, LookingGlassRequest
 from ..._machine.guest_install import InstallRequest
 from ..._machine.xml_element import Element, XmlError, parse_xml
 from ..input_reader import InputReader
@@ -29,6 +29,9 @@ _INTERFACE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", re.ASCII)  # IFNAMS
 _PATH = re.compile(r"/[^\x00-\x1f\x7f]{1,4000}")
 _INPUT = re.compile(r"/dev/input/[A-Za-z0-9_.:+@/-]{1,200}", re.ASCII)
 _URI = re.compile(r"[a-z][a-z0-9+.-]*:[!-~]*", re.ASCII)
+_USB = re.compile(r"[0-9a-f]{4}:[0-9a-f]{4}|[0-9]{1,3}-[0-9]{1,3}(?:[.][0-9]{1,3}){0,6}", re.ASCII)
+_USER = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,30}[$]?", re.ASCII)
+_MOST_PIXELS = 32768
 _PAGE = 4096
 _SECTOR = 512
 _MOST_ISOS = 6  # ports of the SATA controller
@@ -80,6 +83,8 @@ def _request(reader: InputReader, values: Mapping[str, Any]) -> GuestRequest:
         bridge=_matching(reader, "bridge", values["bridge"], _INTERFACE, "the name of a bridge, such as br0"),
         display=values["display"],
         evdev=_paths(reader, "evdev", values["evdev"], _INPUT),
+        usb=_usb(reader, values["usb"]),
+        looking_glass=_looking_glass(reader, values["looking_glass"]),
         virtualization_based_security=values["virtualization_based_security"],
         xml=_xml(reader, values["xml"]),
         install=_install(reader, values),
@@ -147,6 +152,29 @@ def _disk(reader: InputReader, guest: str, values: Mapping[str, Any] | None) -> 
         reader.report("disk.size", values["size"], "no size, because path is a device", "Omit one of the two.")
     path = _matching(reader, "disk.path", given, _PATH, DISK["path"].expected) or disk_path(guest, values["format"])
     return DiskRequest(path, values["format"], size)
+
+
+def _usb(reader: InputReader, items: Any) -> tuple[str, ...]:
+    expected = REQUEST["usb"].expected
+    names: dict[str, None] = {}
+    for path, value in items:
+        name = _matching(reader, path, value.lower() if isinstance(value, str) else value, _USB, expected)
+        if name is not None:
+            names[name] = None
+    return tuple(names)
+
+
+def _looking_glass(reader: InputReader, values: Mapping[str, Any] | None) -> LookingGlassRequest | None:
+    if values is None:
+        return None
+    width, height = values["width"], values["height"]
+    if width is None or height is None:
+        return None
+    for name, value in (("width", width), ("height", height)):
+        if value > _MOST_PIXELS:
+            reader.report(f"looking_glass.{name}", value, f"up to {_MOST_PIXELS} pixels", "Correct it.")
+    user = _matching(reader, "looking_glass.user", values["user"], _USER, "the name of a user of the host")
+    return LookingGlassRequest(width, height, values["hdr"], user)
 
 
 def _paths(

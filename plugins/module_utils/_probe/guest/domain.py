@@ -6,9 +6,12 @@
 
 from __future__ import annotations
 
+import re
+
 from ..._machine.guest import Domain, Networks
 from ..._machine.xml_element import XmlError, parse_xml
 
+_VERSION = re.compile(r"^Running against daemon: ([0-9]{1,4})[.]([0-9]{1,4})[.]([0-9]{1,4})$", re.ASCII | re.MULTILINE)
 #: States in which a guest has no processes (virsh, domstate).
 _OFF = ("shut off", "crashed")
 
@@ -35,6 +38,12 @@ def read_networks(defined: str, active: str) -> Networks:
         active: The output of `virsh net-list --name`.
     """
     return Networks(_names(defined), _names(active))
+
+
+def read_version(text: str) -> tuple[int, ...] | None:
+    """Return the version of the daemon of libvirt; None where the output of `virsh version --daemon` has none."""
+    match = _VERSION.search(text)
+    return tuple(map(int, match.groups())) if match else None
 
 
 def _names(text: str) -> frozenset[str]:

@@ -14,12 +14,15 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest im
     LINUX,
     NO_DISPLAY,
     NO_NETWORK,
+    PASST,
     SPICE,
     WINDOWS10,
     WINDOWS11,
     DiskRequest,
     Domain,
     GuestRequest,
+    LookingGlassRequest,
+    UsbDevice,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.xml_element import (
     Element,
@@ -35,6 +38,7 @@ from ansible_collections.vfio.workstation.tests.guests.install import WINDOWS
 from .test_domain import foreign, host
 
 HOST = host()
+HOST = HOST._replace(files=HOST.files._replace(usb=(UsbDevice("1-1", "0951", "1666", False, ()),)))
 LEAVES = st.sampled_from(
     [
         element("description", "a note"),
@@ -58,15 +62,19 @@ REQUESTS = st.builds(
     disk=st.sampled_from([None, DiskRequest(DISK)]),
     isos=st.sampled_from([(), (MEDIUM,)]),
     install=st.sampled_from([None, WINDOWS, CLOUD_IMAGE]),  # the media are added by plan_install
-    network=st.sampled_from([None, NO_NETWORK, "default"]),
+    network=st.sampled_from([None, NO_NETWORK, "default", PASST]),
     bridge=st.sampled_from([None, "br0"]),
     display=st.sampled_from([None, SPICE, NO_DISPLAY]),
     evdev=st.just(()),
+    usb=st.sampled_from([(), ("046d:c52b",), ("046d:c52b", "1-1")]),
+    looking_glass=st.sampled_from(
+        [None, LookingGlassRequest(1920, 1080), LookingGlassRequest(3840, 2160, True, "dev")]
+    ),
     virtualization_based_security=st.just(False),
     xml=st.none(),
     adopt=st.just(True),
     domain_type=st.just("kvm"),
-    accepted=st.just(frozenset({"firmware_changed"})),
+    accepted=st.just(frozenset({"firmware_changed", "passt_unsupported"})),
 )
 
 

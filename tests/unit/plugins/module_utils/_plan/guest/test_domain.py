@@ -222,6 +222,33 @@ def test_what_is_not_removed() -> None:
     assert (theirs.is_due, theirs.refusals, len(theirs.notes)) == (False, (), 1)
 
 
+@pytest.mark.parametrize(
+    ("paths", "libvirt", "seen"),
+    [
+        ({}, (11, 3, 0), ["g: /usr/bin/passt does not exist on this host"]),
+        ({"/usr/bin/passt": "file"}, (9, 0, 0), ["g: libvirt 9.0.0 does not start passt"]),
+        ({"/usr/bin/passt": "file"}, (9, 1, 0), []),
+        ({"/usr/bin/passt": "file"}, None, []),
+    ],
+)
+def test_passt(paths: dict[str, str], libvirt: tuple[int, ...] | None, seen: list[str]) -> None:
+    base = host(networks=NETWORKS._replace(libvirt=libvirt))
+    change = plan_present(base._replace(files=base.files._replace(paths=paths)), guest(network="passt"), None)
+    assert [refusal.seen for refusal in change.refusals if refusal.code == "passt_unsupported"] == seen
+
+
+def test_an_interface_keeps_its_address_when_it_becomes_another_one() -> None:
+    accepted = frozenset({"passt_unsupported"})
+    first = after(plan_present(host(), guest(), None))
+    text = render(first).replace(
+        "<source network='default'/>", "<source network='default'/><mac address='52:54:00:0:0:1'/>"
+    )
+    domain = after(plan_present(host(), guest(network="passt", accepted=accepted), Domain(parse_xml(text), False)))
+    (interface,) = domain.all("devices", "interface")
+    assert interface.get("type") == "user"
+    assert sorted(child.name for child in interface.elements) == ["backend", "mac", "model"]
+
+
 def test_a_damaged_mark() -> None:
     text = render(after(plan_present(host(), guest(), None))).replace("format='1'", "format='9'")
     domain = Domain(parse_xml(text), is_running=False)

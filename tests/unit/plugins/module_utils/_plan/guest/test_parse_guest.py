@@ -18,6 +18,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest im
     WINDOWS11,
     DiskRequest,
     GuestRequest,
+    LookingGlassRequest,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest_install import LinuxInstall
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.xml_element import element
@@ -126,6 +127,10 @@ def test_cpus(cpus: Any, expected: tuple[int, ...]) -> None:
         ({"accept": ["everything"]}, "accept[0]: found 'everything', expected a refusal code"),
         ({"accept": [[]]}, "accept[0]: found []"),
         ({"uri": "qemu"}, "uri: found 'qemu', expected a connection of libvirt"),
+        ({"usb": ["046d"]}, "usb[0]: found '046d', expected a device such as 046d:c52b"),
+        ({"looking_glass": {"width": 1920}}, "looking_glass.height: found None"),
+        ({"looking_glass": {"width": 40000, "height": 1}}, "looking_glass.width: found 40000, expected up to 32768"),
+        ({"looking_glass": {"width": 9, "height": 9, "user": "a b"}}, "looking_glass.user: found 'a b'"),
         ({"disks": []}, "disks: found [], expected one of the keys"),
         ({"type": "xen"}, "type: found 'xen', expected one of kvm, qemu"),
     ],
@@ -183,3 +188,13 @@ def test_a_disk_that_is_created(disk: dict[str, str], expected: DiskRequest) -> 
     options = parse_guest({"name": "windows", "os": "windows11", "disk": disk})
     assert isinstance(options, GuestOptions)
     assert options.request.disk == expected
+
+
+def test_usb_devices_and_looking_glass() -> None:
+    glass = {"width": "1920", "height": 1080, "user": "dev"}
+    options = parse_guest(
+        {"name": "g", "os": "linux", "usb": ["046D:C52B", "046d:c52b", "1-4.2"], "looking_glass": glass}
+    )
+    assert isinstance(options, GuestOptions)
+    assert options.request.usb == ("046d:c52b", "1-4.2")
+    assert options.request.looking_glass == LookingGlassRequest(1920, 1080, False, "dev")

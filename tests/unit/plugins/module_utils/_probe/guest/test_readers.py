@@ -12,9 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest import Capabilities, HostFiles
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest import Capabilities, HostFiles, Networks
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.guest.capabilities import read_capabilities
-from ansible_collections.vfio.workstation.plugins.module_utils._probe.guest.domain import read_domain, read_networks
+from ansible_collections.vfio.workstation.plugins.module_utils._probe.guest.domain import (
+    read_domain,
+    read_networks,
+    read_version,
+)
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.guest.host_files import read_host_files
 from ansible_collections.vfio.workstation.plugins.module_utils._probe.tree import Tree
 
@@ -90,7 +94,19 @@ def test_a_domain(state: str, runs: bool) -> None:
 
 def test_networks() -> None:
     networks = read_networks("default\nlab\n\n", "lab\n\n")
-    assert networks == (frozenset({"default", "lab"}), frozenset({"lab"}))
+    assert networks == Networks(frozenset({"default", "lab"}), frozenset({"lab"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Running hypervisor: QEMU 10.0.2\nRunning against daemon: 11.3.0\n", (11, 3, 0)),
+        ("Running hypervisor: QEMU 10.0.2\n", None),
+        ("", None),
+    ],
+)
+def test_the_version_of_libvirt(text: str, expected: tuple[int, ...] | None) -> None:
+    assert read_version(text) == expected
 
 
 def test_files_of_the_host(tmp_path: Path) -> None:
