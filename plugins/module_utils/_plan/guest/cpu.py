@@ -17,6 +17,7 @@ from ..notation import numbers_text
 from ..refusals import refuse
 
 _AMD, _INTEL = "amd", "intel"
+_PERFORMANCE = "performance"  # Core.kind
 
 
 class CpuLayout(NamedTuple):
@@ -65,8 +66,7 @@ def plan_cpus(
 def _layout(
     machine: Machine, record: HostRecord, request: GuestRequest, files: HostFiles, chosen: Sequence[Core]
 ) -> CpuLayout:
-    notes = []
-    ordered = sorted(chosen, key=_order)
+    ordered, notes = _of_one_kind(sorted(chosen, key=_order), request)
     threads = max(len(core.cpus) for core in ordered)
     narrow = [core for core in ordered if len(core.cpus) < threads]
     if narrow and request.cpus is None:
@@ -94,6 +94,24 @@ def _layout(
         emulate_l3=dies > 1 and not _shares_like_host(machine, ordered),
         notes=(*notes, *die_notes),
     )
+
+
+def _of_one_kind(cores: list[Core], request: GuestRequest) -> tuple[list[Core], list[str]]:
+    """Return the performance cores of a hybrid processor, and notes; all cores where the user names the CPUs.
+
+    The guest sees one kind of core: its scheduler would put urgent work on slow ones.
+    """
+    fast = [core for core in cores if core.kind == _PERFORMANCE]
+    others = [core for core in cores if core.kind not in (None, _PERFORMANCE)]
+    if not fast or not others:
+        return cores, []
+    # Where they also differ in their threads, the note on these names them.
+    if {len(core.cpus) for core in fast} != {len(core.cpus) for core in others}:
+        return cores, []
+    if request.cpus is not None:
+        return cores, ["the CPUs are performance and efficiency cores, which the guest can't distinguish"]
+    left = numbers_text(cpu for core in others for cpu in core.cpus)
+    return fast, [f"CPUs {left} are not used: they are efficiency cores"]
 
 
 def _order(core: Core) -> tuple[object, ...]:

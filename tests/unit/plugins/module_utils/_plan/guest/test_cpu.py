@@ -103,6 +103,20 @@ def test_threads_that_differ() -> None:
     assert "different numbers of threads" in named.notes[0]
 
 
+def test_kinds_of_cores_with_the_same_number_of_threads() -> None:
+    alike = [{"count": 6, "threads": 1, "kind": "performance"}, {"count": 8, "threads": 1, "kind": "efficiency"}]
+    auto = layout(cores(alike), "2-13")
+    assert (auto.pins, auto.cores) == ((2, 3, 4, 5), 4)
+    assert auto.notes == ("CPUs 6-13 are not used: they are efficiency cores",)
+    named = layout(cores(alike), "2-13", "4-7")
+    assert named.pins == (4, 5, 6, 7)
+    assert named.notes[0].startswith("the CPUs are performance and efficiency cores")
+    efficient = layout(cores(alike), "2-13", "6-9")
+    assert (efficient.pins, efficient.notes) == ((6, 7, 8, 9), ())
+    only = layout(cores(alike), "6-13")
+    assert (only.pins, only.notes) == (tuple(range(6, 14)), ())
+
+
 def test_amd_needs_topoext_for_threads() -> None:
     host = host_of(machine())
     files = host.files._replace(cpu_flags=frozenset({"svm"}))
