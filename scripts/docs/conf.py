@@ -28,6 +28,7 @@ ANSIBLE_LABELS = {
     "action_plugins": "plugins/action.html#action-plugins",
     "ansible_collections.ansible.builtin.blockinfile_module": "collections/ansible/builtin/blockinfile_module.html",
     "ansible_collections.ansible.builtin.debug_module": "collections/ansible/builtin/debug_module.html",
+    "ansible_collections.ansible.builtin.password_hash_filter": "collections/ansible/builtin/password_hash_filter.html",
     "ansible_configuration_settings": "reference_appendices/config.html#ansible-configuration-settings",
     "common_return_values": "reference_appendices/common_return_values.html#common-return-values",
 }
