@@ -80,8 +80,11 @@ def boot(disk: Path, *, can_write: bool = True) -> Boot:
 def _outside_entries(text: str) -> Iterator[str]:
     depth = 0
     for line in text.splitlines(keepends=True):
-        if depth or line.startswith(("menuentry ", "submenu ")):
-            depth += line.rstrip().endswith("{") - (line.strip() == "}")
+        command = line.strip()
+        if depth or command.startswith(("menuentry ", "submenu ")):
+            if not depth:
+                yield ":\n"  # an entry may be all there is between `then` and `fi`
+            depth += command.endswith("{") - (command == "}")
         else:
             yield line
 
