@@ -6,9 +6,33 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_host
+from ansible_collections.vfio.workstation.plugins.plugin_utils._guests import VARIABLE, waiting_rows
 from ansible_collections.vfio.workstation.plugins.plugin_utils._parsed_action import ParsedAction
+
+_ROLE = "vfio.workstation.workstation"
 
 
 class ActionModule(ParsedAction):
     parse = staticmethod(parse_host)
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result = super().run(tmp, task_vars)
+        variables = task_vars or {}
+        if variables.get("ansible_role_name") == _ROLE and "states" in result:
+            guests = self._guests(variables, result)
+            # Without guests, the result is that of the module, and no more.
+            result.update({"guests": guests} if guests else {})
+        return result
+
+    def _guests(self, variables: dict[str, t.Any], result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
+        """Return a row for each guest: what an earlier task of this run found, or that it waits for the host."""
+        guests, state, before = (
+            self._templar.template(variables.get(name))
+            for name in (VARIABLE, "workstation_state", "workstation_result")
+        )
+        earlier = before.get("guests") if isinstance(before, t.Mapping) else None
+        known = {row["name"]: row for row in earlier or () if row["configured"] is not None}
+        return [known.get(row["name"], row) for row in waiting_rows(guests or (), result, str(state or "present"))]

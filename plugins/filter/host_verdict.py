@@ -62,6 +62,9 @@ _value:
           claims it."
         - "V(incomplete): configured and staged, but not everything is active. The host was booted with the
           configuration, so a reboot alone will not help."
+        - "V(guest_failed): a guest was refused, or failed."
+        - "V(guest_outdated): everything is as requested, but a guest runs with an earlier definition, until it is shut
+          down and started again."
         - "V(unknown): configured and staged; whether everything is active is unknown."
         - "V(partial): the module ran without root, so that it is unknown whether a run would change something."
         - "V(active): everything requested is active."
@@ -69,19 +72,28 @@ _value:
       type: str
     reason:
       description:
-        - The reason for V(unreachable), V(refused), V(failed), V(degraded) or V(incomplete), in one line. Empty
-          otherwise.
+        - The reason for V(unreachable), V(refused), V(failed), V(guest_failed), V(degraded) or V(incomplete), in one
+          line. Empty otherwise.
       type: str
+    guest_differences:
+      description:
+        - The guests that a run would change, each in words. Only of M(vfio.workstation.guests) in check mode.
+      type: list
+      elements: str
 """
 
 
-def host_verdict(result: t.Any, predicted: bool = False) -> dict[str, str]:
+def host_verdict(result: t.Any, predicted: bool = False) -> dict[str, t.Any]:
     if not isinstance(result, t.Mapping):
         raise AnsibleFilterError(
             f"vfio.workstation.host_verdict: found {type(result).__name__}, expected the return values of the module "
             "vfio.workstation.host (pass the registered variable whole)"
         )
-    return {"word": verdict.verdict(result, bool(predicted)), "reason": tables.failure_text(result, bool(predicted))}
+    return {
+        "word": verdict.verdict(result, bool(predicted)),
+        "reason": tables.failure_text(result, bool(predicted)),
+        "guest_differences": tables.guest_differences(result),
+    }
 
 
 class FilterModule:

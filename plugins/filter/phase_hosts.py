@@ -34,8 +34,10 @@ options:
         configuration.
       - V(ask) selects the hosts that need a reboot and consent to it.
       - V(reboot) selects the hosts that need a reboot and may be rebooted.
+      - V(remove_guests) selects the hosts with guests to remove. V(define_guests) selects the hosts with guests whose
+        own configuration is active. V(guests) selects both.
     type: str
-    choices: [apply, ask, reboot]
+    choices: [apply, ask, reboot, remove_guests, define_guests, guests]
     required: true
   names:
     description: The names of all hosts.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.request_spec import ABSENT
 from ansible_collections.vfio.workstation.plugins.module_utils._text import verdict as _verdict
 
 Variables = t.Mapping[str, t.Any]
@@ -59,7 +60,7 @@ def _applies(variables: Variables, result: Variables, run: Run) -> bool:
     if word == _verdict.PENDING:
         return not run.check_mode
     is_bare = word in (_verdict.UNMANAGED, _verdict.PARTIAL) and not _verdict.requests_of(result)
-    return is_bare and run.state_of(variables) == "present"
+    return is_bare and not _verdict.guests_of(result) and run.state_of(variables) == "present"
 
 
 def _asks(variables: Variables, result: Variables, run: Run) -> bool:
@@ -82,8 +83,30 @@ def _is_staged(result: Variables, run: Run) -> bool:
     return not run.check_mode and _verdict.verdict(result) == _verdict.STAGED
 
 
+def _removes_guests(variables: Variables, result: Variables, run: Run) -> bool:
+    """Return whether guests are removed, which comes before everything else."""
+    is_broken = _verdict.verdict(result) in _BROKEN
+    return bool(_verdict.guests_of(result)) and not is_broken and run.state_of(variables) == ABSENT
+
+
+def _defines_guests(variables: Variables, result: Variables, run: Run) -> bool:
+    """Return whether the host is ready for its guests."""
+    is_ready = _verdict.verdict(result, predicted=run.check_mode) in _READY
+    return bool(_verdict.guests_of(result)) and is_ready and run.state_of(variables) != ABSENT
+
+
+def _inspects_guests(variables: Variables, result: Variables, run: Run) -> bool:
+    return _removes_guests(variables, result, run) or _defines_guests(variables, result, run)
+
+
+_BROKEN = (_verdict.UNREACHABLE, _verdict.REFUSED, _verdict.FAILED)
+_READY = (_verdict.ACTIVE, _verdict.UNKNOWN)
+
 PHASES: t.Mapping[str, t.Callable[[Variables, Variables, Run], bool]] = {
     "apply": _applies,
     "ask": _asks,
     "reboot": _reboots,
+    "remove_guests": _removes_guests,
+    "define_guests": _defines_guests,
+    "guests": _inspects_guests,
 }

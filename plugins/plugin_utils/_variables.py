@@ -12,6 +12,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.guest
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.input_reader import InputReader
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.nearest import nearest
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.request_spec import CPU_ISOLATION, REQUEST, Option
+from ansible_collections.vfio.workstation.plugins.plugin_utils._guests import VARIABLE, guest_mistakes
 
 _COLLECTION = "vfio.workstation."
 
@@ -39,6 +40,7 @@ ROLES: t.Mapping[str, Role] = {
         "workstation",
         {f"workstation_{option}": option for option in REQUEST},
         {
+            VARIABLE: Option("raw", default=()),
             "workstation_reboot": Option(choices=("never", "when_required", "ask"), default="never"),
             "workstation_reboot_timeout": Option("int", default=600, least=1),
         },
@@ -115,7 +117,14 @@ def variable_mistakes(variables: t.Mapping[str, t.Any], template: t.Callable[[t.
     for name, option in own.items():
         if name in variables:
             reader.read(name, template(variables[name]), option)
-    return [*_unknown_variables(variables, roles), *reader.mistakes]
+    guests = _guest_mistakes(variables, template) if VARIABLE in own else []
+    return [*_unknown_variables(variables, roles), *reader.mistakes, *guests]
+
+
+def _guest_mistakes(variables: t.Mapping[str, t.Any], template: t.Callable[[t.Any], t.Any]) -> list[str]:
+    names = (VARIABLE, "workstation_state", "workstation_devices")
+    guests, state, devices = (template(variables[name]) if name in variables else None for name in names)
+    return guest_mistakes(guests, str(state or "present"), devices)
 
 
 def _unknown_variables(variables: t.Iterable[str], roles: t.Sequence[str]) -> t.Iterator[str]:

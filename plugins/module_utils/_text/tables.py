@@ -32,6 +32,7 @@ _PRESENT = {
     _verdict.STAGED: "configured and staged; reboot to activate",
     _verdict.DEGRADED: "the host is without devices that it should have",
     _verdict.INCOMPLETE: "configured and staged, but not everything is active, and a reboot alone will not help",
+    _verdict.GUEST_OUTDATED: "everything is as requested; a guest runs with an earlier definition until its restart",
     _verdict.UNKNOWN: "configured and staged; whether everything is active is unknown",
     _verdict.PARTIAL: "inspected without root; whether something would change is unknown",
 }
@@ -42,6 +43,7 @@ _ABSENT = {
     _verdict.STAGED: "files rolled back; reboot to complete the rollback",
     _verdict.DEGRADED: "files rolled back, but the host is without devices that it should have",
     _verdict.INCOMPLETE: "files rolled back, but not the running system, and a reboot alone will not help",
+    _verdict.GUEST_OUTDATED: "rolled back; a guest runs with an earlier definition until its restart",
     _verdict.UNKNOWN: "files rolled back; whether the running system is rolled back is unknown",
     _verdict.PARTIAL: "inspected without root; whether something is left to roll back is unknown",
 }
@@ -49,6 +51,7 @@ _BROKEN = {
     _verdict.UNREACHABLE: "unreachable",
     _verdict.REFUSED: "refused; nothing was changed",
     _verdict.FAILED: "failed",
+    _verdict.GUEST_FAILED: "a guest was refused, or failed",
 }
 
 
@@ -73,13 +76,16 @@ def host_table(
     word = _verdict.verdict(result, predicted)
     lines = _wrapped(f"{name}: {sentence(word, state)}{_steps(word, result)}", width)
     lines += _reason(word, result, width)
-    rows = _verdict.requests_of(result)
+    guests = _verdict.guests_of(result)
+    rows = [*_verdict.requests_of(result), *guests]
     if rows:
         lines.append(_line(_TITLES, columns))
     for request in rows:
         lines += _row(request, columns)
     lines += _refusals(_verdict.findings_of(result), width)
-    for note in _texts(result.get("notes")):
+    notes = _texts(result.get("notes"))
+    notes += [f"guest {guest.get('name')}: {note}" for guest in guests for note in _texts(guest.get("notes"))]
+    for note in notes:
         lines += _wrapped(f"note: {note}", width, "  ", "        ")
     return lines + _incomplete(result, width)
 
@@ -120,6 +126,8 @@ def failure_text(result: Result, predicted: bool = False) -> str:
         return f"refused; nothing was changed. {_first_refusal(result)}"
     if word in (_verdict.UNREACHABLE, _verdict.FAILED):
         return f"{word}: {' '.join(_message(result).split())}"
+    if word == _verdict.GUEST_FAILED:
+        return "; ".join(_guest_failure(guest) for guest in _verdict.guests_of(result) if guest.get("failed"))
     if word == _verdict.DEGRADED:
         findings = [" ".join(str(finding.get("seen") or "").split()) for finding in _verdict.findings_of(result)]
         text = textwrap.shorten(findings[0], _REASON_WIDTH, placeholder=" ...")
@@ -130,6 +138,18 @@ def failure_text(result: Result, predicted: bool = False) -> str:
         inactive = [f"{_name(request)} ({request.get('now')})" for request in requests]
         return f"not active, and a reboot alone will not help: {', '.join(inactive) or 'see the table of this host'}"
     return ""
+
+
+def guest_differences(result: Result) -> list[str]:
+    """Return the guests that a run would change, each in words."""
+    return [f"{_name(guest)}: {guest.get('now')}" for guest in _verdict.guests_of(result) if guest.get("due")]
+
+
+def _guest_failure(guest: Result) -> str:
+    """Return why a guest failed, in one line."""
+    if guest.get("refusals"):
+        return f"{_name(guest)}: refused; nothing was changed in it. {_first_refusal(guest)}"
+    return f"{_name(guest)}: failed: {' '.join(_message(guest).split())}"
 
 
 def _first_refusal(result: Result) -> str:
@@ -207,6 +227,14 @@ def _problems(result: Result, width: int) -> list[str]:
         return _refusals(refusals, width)
     if word in (_verdict.UNREACHABLE, _verdict.FAILED):
         return _wrapped(f"[{word}] {_message(result)}", width, "  ", "    ")
+    return [line for guest in _verdict.guests_of(result) for line in _guest_problems(guest, width)]
+
+
+def _guest_problems(guest: Result, width: int) -> list[str]:
+    if guest.get("refusals"):
+        return _refusals([refusal for refusal in guest["refusals"] if isinstance(refusal, t.Mapping)], width)
+    if guest.get("failed"):
+        return _wrapped(f"[{_verdict.GUEST_FAILED}] {_name(guest)}: {_message(guest)}", width, "  ", "    ")
     return []
 
 

@@ -24,6 +24,10 @@ STAGED = "staged"
 DEGRADED = "degraded"
 #: Configured and staged, but not everything is active, and a reboot alone will not help.
 INCOMPLETE = "incomplete"
+#: The host is as requested, but a guest of it was refused, or failed.
+GUEST_FAILED = "guest_failed"
+#: Everything is as requested, but a guest runs with an earlier definition, until it is shut down and started again.
+GUEST_OUTDATED = "guest_outdated"
 #: Configured and staged; whether everything is active is unknown.
 UNKNOWN = "unknown"
 #: Without root, not everything could be read, so that it is unknown whether a run would change something.
@@ -34,7 +38,21 @@ ACTIVE = "active"
 UNMANAGED = "unmanaged"
 
 #: All verdicts, worst first: the order in which they are counted.
-VERDICTS = (UNREACHABLE, REFUSED, FAILED, PENDING, STAGED, DEGRADED, INCOMPLETE, UNKNOWN, PARTIAL, ACTIVE, UNMANAGED)
+VERDICTS = (
+    UNREACHABLE,
+    REFUSED,
+    FAILED,
+    GUEST_FAILED,
+    PENDING,
+    STAGED,
+    DEGRADED,
+    INCOMPLETE,
+    GUEST_OUTDATED,
+    UNKNOWN,
+    PARTIAL,
+    ACTIVE,
+    UNMANAGED,
+)
 
 
 def verdict(result: Result, predicted: bool = False) -> str:
@@ -51,7 +69,10 @@ def verdict(result: Result, predicted: bool = False) -> str:
     states = result.get("states")
     if result.get("failed") or not isinstance(states, t.Mapping):
         return FAILED
-    if predicted and result.get("steps"):
+    guests = guests_of(result)
+    if any(guest.get("failed") for guest in guests):
+        return GUEST_FAILED
+    if predicted and (result.get("steps") or any(guest.get("due") for guest in guests)):
         return PENDING
     return _applied_verdict(result, states)
 
@@ -67,9 +88,12 @@ def _applied_verdict(result: Result, states: Result) -> str:
         return STAGED
     if states.get("active") is False or any(request.get("active") is False for request in requests):
         return INCOMPLETE
+    guests = guests_of(result)
+    if any(guest.get("restart_required") for guest in guests):
+        return GUEST_OUTDATED
     if states.get("active") is None:
         return UNKNOWN
-    return ACTIVE if requests else UNMANAGED
+    return ACTIVE if requests or guests else UNMANAGED
 
 
 def findings_of(result: Result) -> list[Result]:
@@ -87,9 +111,13 @@ def unreadable_of(result: Result) -> list[str]:
 
 def requests_of(result: Result) -> list[Result]:
     """Return the single requests; an empty list if the module failed before it had any."""
-    requests = result.get("requests")
-    return (
-        [request for request in requests if isinstance(request, t.Mapping)]
-        if isinstance(requests, (list, tuple))
-        else []
-    )
+    return _rows(result.get("requests"))
+
+
+def guests_of(result: Result) -> list[Result]:
+    """Return the rows of the guests; an empty list if none is requested."""
+    return _rows(result.get("guests"))
+
+
+def _rows(rows: t.Any) -> list[Result]:
+    return [row for row in rows if isinstance(row, t.Mapping)] if isinstance(rows, (list, tuple)) else []

@@ -81,9 +81,9 @@ class Fleet:
         state: dict[str, Any] = json.loads((self._folder / name / "machine.json").read_text(encoding="utf-8"))
         return state
 
-    def calls(self, name: str) -> list[dict[str, Any]]:
-        """The calls of the module since this was asked last."""
-        path = self._folder / name / "calls.jsonl"
+    def calls(self, name: str, file: str = "calls.jsonl") -> list[dict[str, Any]]:
+        """The calls of the module host, or of the one with this file, since this was asked last."""
+        path = self._folder / name / file
         lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
         path.unlink(missing_ok=True)
         return [json.loads(line) for line in lines]
@@ -181,7 +181,7 @@ def collections(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def with_stand_in(top: Path) -> Path:
-    """Lay out the collection as it is, but for the module host, below a folder; return it."""
+    """Lay out the collection as it is, but for the modules host and guest, below a folder; return it."""
     collection = top / "ansible_collections" / "vfio" / "workstation"
     modules = collection / "plugins" / "modules"
     modules.mkdir(parents=True)
@@ -189,8 +189,9 @@ def with_stand_in(top: Path) -> Path:
         (collection / name).symlink_to(ROOT / name)
     for name in ("action", "doc_fragments", "filter", "module_utils", "plugin_utils"):
         (collection / "plugins" / name).symlink_to(ROOT / "plugins" / name)
-    (modules / "host.py").symlink_to(STAND_INS / "host.py")
-    for name in ("display.py", "host_info.py"):
+    for name in ("guest.py", "host.py"):
+        (modules / name).symlink_to(STAND_INS / name)
+    for name in ("display.py", "guests.py", "host_info.py"):
         (modules / name).symlink_to(ROOT / "plugins" / "modules" / name)
     return top
 

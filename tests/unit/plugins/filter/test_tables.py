@@ -30,4 +30,5 @@ def test_the_verdict_says_what_it_expects() -> None:
     assert host_verdict({"unreachable": True, "msg": "no route"}) == {
         "word": "unreachable",
         "reason": "unreachable: no route",
+        "guest_differences": [],
     }

@@ -20,6 +20,9 @@ STAGED = {**ACTIVE, "states": {**STATES, "active": False}, "reboot_required": Tr
 BARE = {**ACTIVE, "requests": []}
 UNREAD = {"unreadable": [{"path": "/boot"}]}
 REFUSED = {**ACTIVE, "failed": True, "refusals": [{"code": "x"}]}
+GUEST = {"guests": [{"name": "windows", "configured": None}]}
+FAILED_GUEST = {"guests": [{"name": "windows", "failed": True}]}
+GONE = {"workstation_state": "absent"}
 ASK, DUE, YES = {"workstation_reboot": "ask"}, {"workstation_reboot": "when_required"}, {"user_input": " Yes "}
 
 
@@ -46,6 +49,16 @@ ASK, DUE, YES = {"workstation_reboot": "ask"}, {"workstation_reboot": "when_requ
         (STAGED, {**ASK, "__workstation_answer": {"user_input": "perhaps"}}, Run(False), {"ask"}),
         (STAGED, {**ASK, "__workstation_answer": YES}, Run(False), {"ask", "reboot"}),
         (STAGED, {"__workstation_answer": YES}, Run(False), set()),
+        ({**ACTIVE, **GUEST}, {}, Run(False), {"define_guests", "guests"}),
+        ({**BARE, **GUEST}, {}, Run(True), {"define_guests", "guests"}),
+        ({**PENDING, **GUEST}, {}, Run(True), set()),
+        ({**STAGED, **GUEST}, DUE, Run(False), {"reboot"}),
+        ({**REFUSED, **GUEST}, {}, Run(False), set()),
+        ({**ACTIVE, **FAILED_GUEST}, {}, Run(False), set()),
+        ({**PENDING, **GUEST}, GONE, Run(False), {"remove_guests", "guests", "apply"}),
+        ({**PENDING, **GUEST}, GONE, Run(True), {"remove_guests", "guests"}),
+        ({**REFUSED, **GUEST}, GONE, Run(False), set()),
+        ({"unreachable": True, **GUEST}, {}, Run(False, state="absent"), set()),
     ],
 )
 def test_phases(result: dict[str, Any], variables: dict[str, Any], run: Run, phases: set[str]) -> None:

@@ -72,7 +72,13 @@ def test_a_mistake(task: dict[str, Any], variables: dict[str, Any], message: str
 
 def test_what_is_known_or_of_somebody_else_is_no_mistake() -> None:
     known = dict.fromkeys((name for role in ROLES.values() for name in role.own), "1")
-    known.update(workstation_reboot="ask", workstation_hosts="all", workstation_serial="25%", workstation_result={})
+    known.update(
+        workstation_guests=[],
+        workstation_reboot="ask",
+        workstation_hosts="all",
+        workstation_serial="25%",
+        workstation_result={},
+    )
     known.update(dict.fromkeys(name for role in ROLES.values() for name in role.options))
     assert mistakes(WORKSTATION, **known) == []
     # Names that another role may well have, and that are misspelt only for a role that does not run.
@@ -107,6 +113,15 @@ def test_the_roles_of_a_task() -> None:
 def test_a_value_is_resolved_before_it_is_judged() -> None:
     variables = {**WORKSTATION, "workstation_reboot": "{{ x }}"}
     assert variable_mistakes(variables, {"{{ x }}": "ask"}.__getitem__) == []
+
+
+def test_guests_are_checked_with_the_state_and_the_devices_of_their_host() -> None:
+    guests = [{"name": "a", "os": "linux", "devices": ["gpi"]}]
+    devices = [{"name": "gpu", "select": {}}]
+    (mistake,) = mistakes(WORKSTATION, workstation_guests=guests, workstation_devices=devices)
+    assert mistake.startswith("workstation_guests[0].devices[0]: found 'gpi', expected a name from workstation_devices")
+    removed = {"workstation_guests": guests, "workstation_devices": devices, "workstation_state": "absent"}
+    assert mistakes(WORKSTATION, **removed) == mistakes(HUGEPAGES, workstation_guests=3) == []
 
 
 def test_options_have_the_names_of_the_role_that_fills_them() -> None:

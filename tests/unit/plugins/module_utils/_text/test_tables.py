@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._text.tables import (
     failure_text,
+    guest_differences,
     refusal_table,
     request_table,
 )
@@ -50,11 +51,21 @@ def done(active: bool | None, requests: int = 1, reboot: bool = False, **more: A
     }
 
 
+REFUSED_GUEST = {"section": "guest", "name": "windows", "failed": True, "refusals": [IN_USE], "now": "refused: x"}
+BROKEN_GUEST = {"section": "guest", "name": "linux", "failed": True, "msg": "no\n  way"}
+DUE_GUEST = {"section": "guest", "name": "windows", "due": True, "now": "its definition differs"}
+OUTDATED_GUEST = {"section": "guest", "name": "windows", "active": False, "restart_required": True, "notes": ["slow"]}
+
 RESULTS: list[tuple[dict[str, Any], bool, str]] = [
     (done(True), False, "active"),
     (done(True, steps=[{}]), False, "active"),
     (done(True, steps=[{}]), True, "pending"),
     (done(True, requests=0), False, "unmanaged"),
+    (done(True, requests=0, guests=[{"section": "guest", "name": "windows"}]), False, "active"),
+    (done(True, guests=[REFUSED_GUEST, BROKEN_GUEST]), True, "guest_failed"),
+    (done(True, guests=[DUE_GUEST]), True, "pending"),
+    (done(True, guests=[OUTDATED_GUEST]), False, "guest_outdated"),
+    (done(False, reboot=True, guests=[OUTDATED_GUEST]), False, "staged"),
     (done(False, reboot=True), False, "staged"),
     (done(True, findings=[TAKEN]), False, "degraded"),
     (done(True, requests=0, findings=[TAKEN]), True, "degraded"),
@@ -80,7 +91,7 @@ RESULTS: list[tuple[dict[str, Any], bool, str]] = [
 def test_verdict(result: dict[str, Any], predicted: bool, word: str) -> None:
     assert verdict(result, predicted) == word
     assert bool(failure_text(result, predicted)) == (
-        word in ("unreachable", "refused", "failed", "degraded", "incomplete")
+        word in ("unreachable", "refused", "failed", "guest_failed", "degraded", "incomplete")
     )
 
 
@@ -105,6 +116,25 @@ def test_a_danger_is_printed_once_for_a_code() -> None:
         "    What to do: Stop it.",
         "    nic is in use",
         "    What to do: Move it.",
+    ]
+
+
+def test_guests_have_rows_notes_and_reasons() -> None:
+    result = done(True, guests=[REFUSED_GUEST, BROKEN_GUEST, OUTDATED_GUEST])
+    table = "\n".join(request_table({"ws1": result}))
+    assert "ws1: a guest was refused, or failed" in table
+    assert "guest windows" in table
+    assert "refused: x" in table
+    assert "note: guest windows: slow" in table
+    assert table.endswith("1 host: 1 guest_failed")
+    assert failure_text(result) == (
+        "guest windows: refused; nothing was changed in it. [device_in_use] gpu is in use; guest linux: failed: no way"
+    )
+    refusals = "\n".join(refusal_table({"ws1": result}))
+    assert "[device_in_use] gpu is in use" in refusals
+    assert "[guest_failed] guest linux: no" in refusals
+    assert guest_differences(done(True, guests=[DUE_GUEST, OUTDATED_GUEST])) == [
+        "guest windows: its definition differs"
     ]
 
 
