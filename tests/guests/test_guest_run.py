@@ -26,6 +26,7 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest im
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.host_plan import HOST_RECORD_FILE, HostRecord
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.xml_element import element, parse_xml
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.hook import HOOK_FILE
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_record import render_host_record
 from ansible_collections.vfio.workstation.tests.guests.daemon import Libvirt
 from ansible_collections.vfio.workstation.tests.guests.hosts import DISK, DOMAIN_TYPE, provisioned
@@ -367,3 +368,38 @@ def test_passwords_are_not_shown(libvirt: Libvirt, tmp_path: Path) -> None:
     definition = Virsh(libvirt.uri).definition("theirs")
     assert "passwd='secret'" in definition
     assert "secret" not in shown(parse_xml(definition))
+
+
+class SystemVirsh(Virsh):
+    """The daemon of the tests in the place of the host's own."""
+
+    is_system = True
+
+
+def test_the_hook_comes_with_the_first_guest_and_goes_with_the_last(host: Path, libvirt: Libvirt) -> None:
+    def run(name: str, *, absent: bool = False) -> GuestRun:
+        request = GuestRequest(name, network="none", domain_type=DOMAIN_TYPE)
+        return GuestRun(request, absent, SystemVirsh(libvirt.uri), str(host))
+
+    hook = host / HOOK_FILE[1:]
+    done(run("first"))
+    assert hook.stat().st_mode & 0o777 == 0o755
+    hook.write_text(hook.read_text() + "# edited\n")
+    observation = run("first").observe()
+    assert (observation.change.is_due, observation.is_due) == (False, True)
+    assert not run("first").apply(observation).is_due
+    done(run("second"))
+    done(run("first", absent=True))
+    assert hook.exists()
+    done(run("second", absent=True))
+    assert not hook.exists()
+
+
+def test_a_foreign_hook_is_refused(host: Path, libvirt: Libvirt) -> None:
+    hook = host / HOOK_FILE[1:]
+    hook.parent.mkdir(parents=True)
+    hook.write_text("#!/bin/sh\n")
+    request = GuestRequest("guest", network="none", domain_type=DOMAIN_TYPE)
+    run = GuestRun(request, False, SystemVirsh(libvirt.uri), str(host))
+    assert codes(run.observe()) == ["file_is_not_ours"]
+    assert libvirt.virsh("list", "--all", "--name").split() == []

@@ -30,6 +30,11 @@ class Virsh:
     def __init__(self, uri: str) -> None:
         self._uri = uri
 
+    @property
+    def is_system(self) -> bool:
+        """Whether it is the daemon of this host, which runs the hooks in /etc/libvirt."""
+        return self._uri == "qemu:///system"
+
     def _query(self, *arguments: str, given: str = "") -> str:
         return query(["virsh", "--connect", self._uri, *arguments], _LIMIT, given)
 

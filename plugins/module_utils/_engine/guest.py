@@ -18,12 +18,14 @@ from .._machine.guest_install import GuestReport
 from .._machine.host_plan import HOST_RECORD_FILE
 from .._machine.plan import Refusal, Step
 from .._machine.xml_element import Element, XmlError, parse_xml, render
+from .._plan.file_steps import ExistingFile
 from .._plan.guest.disk_image import QEMU_IMG, creates_disk, make_disk
 from .._plan.guest.domain import DomainChange, Host, plan_absent, plan_present
+from .._plan.guest.hook import HOOK_FILE, HookPlan, plan_hook, plan_hook_removal
 from .._plan.guest.install import TOOLS, marker_of, media, medium_path, read_marker
 from .._plan.guest.install_plan import InstallFacts, InstallPlan, plan_install, plan_no_install
 from .._plan.guest.looking_glass import looking_glass_steps, tmpfiles_path
-from .._plan.guest.mark import with_mark
+from .._plan.guest.mark import has_mark, with_mark
 from .._plan.guest.merge import merge
 from .._plan.guest.network import PASST_PROGRAM
 from .._plan.record_text import DamagedRecord
@@ -52,16 +54,18 @@ class Observation(NamedTuple):
     is_running: bool
     restart_required: bool  # whether the running guest differs from what is planned for its next start
     steps: tuple[Step, ...] = ()  # for files of the host, before the domain is defined
+    hook: HookPlan = HookPlan()
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
         """Why nothing is changed."""
-        return (*self.install.refusals, *self.change.refusals)
+        return (*self.install.refusals, *self.change.refusals, *self.hook.refusals)
 
     @property
     def is_due(self) -> bool:
         """Whether the run changes anything."""
-        return not self.refusals and (self.change.is_due or self.install.is_due or bool(self.steps))
+        is_due = self.change.is_due or self.install.is_due
+        return not self.refusals and (is_due or bool(self.steps) or bool(self.hook.steps))
 
 
 class GuestRun:
@@ -98,7 +102,8 @@ class GuestRun:
         if self._absent:
             install = plan_no_install(self._request, has_medium=Tree(self._root).exists(self._medium))
             change = plan_absent(self._request.name, domain)
-            return self._observation(change, install, domain)._replace(steps=self._shared_memory())
+            observation = self._observation(change, install, domain)
+            return observation._replace(steps=self._shared_memory(), hook=self._hook_removal())
         host = self._host()
         if not isinstance(host, Host):
             return self._refused(host)
@@ -108,11 +113,27 @@ class GuestRun:
         )
         change = plan_present(host, install.request, domain)
         steps = (*make_disk(install.request, host.files), *self._shared_memory())
-        return self._observation(change, install, domain)._replace(steps=steps)
+        return self._observation(change, install, domain)._replace(steps=steps, hook=self._hook())
 
     def _shared_memory(self) -> tuple[Step, ...]:
         name, request = self._request.name, None if self._absent else self._request.looking_glass
         return looking_glass_steps(name, request, Tree(self._root).exact(tmpfiles_path(name)))
+
+    def _hook(self) -> HookPlan:
+        """Return the hook; libvirt runs it for the guests of the host's own daemon."""
+        return plan_hook(read_hook(Tree(self._root))) if self._virsh.is_system else HookPlan()
+
+    def _hook_removal(self) -> HookPlan:
+        """Return the removal of the hook, unless another guest of ours needs it."""
+        existing = read_hook(Tree(self._root))
+        if not self._virsh.is_system or existing is None:
+            return HookPlan()
+        try:
+            others = (name for name in self._virsh.names() if name and name != self._request.name)
+            is_needed = any(has_mark(self._virsh.definition(name)) for name in others)
+        except ToolFailed:  # somebody removed one meanwhile: the next removal of a guest decides
+            is_needed = True
+        return HookPlan() if is_needed else plan_hook_removal(existing)
 
     def _observation(self, change: DomainChange, install: InstallPlan, domain: Domain | None) -> Observation:
         is_running = domain is not None and domain.is_running
@@ -217,6 +238,7 @@ class GuestRun:
         install = observation.install
         with Transaction({}, self._root, self._runner) as transaction:
             transaction.apply([*observation.steps, *([install.make] if install.make is not None else [])])
+            transaction.apply(observation.hook.steps)
             self._define(observation.change)
             if install.remove is not None:
                 self._remove_medium(observation)
@@ -261,6 +283,14 @@ class GuestRun:
 def _is_shown(setting: Setting) -> bool:
     """Tell whether the definition of a running domain has a setting: it has the firmware's file, not its selection."""
     return setting.parent != _FIRMWARE and setting.key.name != _FIRMWARE[0]
+
+
+def read_hook(tree: Tree) -> ExistingFile | None:
+    """Return the file in the place of the hook."""
+    status = tree.status(HOOK_FILE)
+    if status is None:
+        return None
+    return ExistingFile(tree.exact(HOOK_FILE, FILE_LIMIT) or "", status.st_mode & 0o7777)
 
 
 def _still_due(last: Observation) -> str:

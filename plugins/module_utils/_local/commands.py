@@ -52,6 +52,7 @@ class Command(NamedTuple):
 
 JSON = Option("--json", "Print JSON.")
 RECORD = Option("--record", "Record the result and what changed; a unit does so at each boot.")
+OPERATION = Option("--operation", "What libvirt does with the guest.", "prepare|started|reconnect|release")
 ROOT = Option("--root", "Read a captured tree instead of this host.", "DIRECTORY")
 
 
@@ -79,6 +80,12 @@ def _run_trial() -> Callable[[Invocation], int]:
     return run
 
 
+def _guest_hook() -> Callable[[Invocation], int]:
+    from .guest_hook import guest_hook
+
+    return guest_hook
+
+
 def _await_controller() -> Callable[[Invocation], int]:
     from .trial import await_controller
 
@@ -91,4 +98,5 @@ COMMANDS = (
     Command("report", "Print what this host offers for PCI passthrough.", _report, (JSON, ROOT)),
     Command("trial run", "Confirm a trial boot, or return from it; run by a unit at boot.", _run_trial, ()),
     Command("trial await-controller", "Have a controller confirm the next trial boot.", _await_controller, ()),
+    Command("guest-hook", "Check whether a guest can start; run by libvirt's hook.", _guest_hook, (OPERATION, ROOT)),
 )

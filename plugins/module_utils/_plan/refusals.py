@@ -242,6 +242,10 @@ GUEST_CODES = {
         "The device is on a driver of the host; the guest could not start, or would take it from the host.",
         "Request the device in devices of the host, reboot it if necessary, and run this again.",
     ),
+    "device_held_by_guest": (
+        "A device has one guest at a time.",
+        "Shut that guest down, and start this one again.",
+    ),
     "enlightenment_unsupported": (
         "The guest would run without what is requested, or not start.",
         "Omit the request, or use a host that supports it.",

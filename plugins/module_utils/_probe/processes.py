@@ -96,6 +96,14 @@ def _use(tree: Tree, process: str, node: str) -> Use:
     return Use("process", f"{name} ({process})", via)
 
 
+def guest_names(tree: Tree) -> Iterator[str]:
+    """Yield the names of guests that run."""
+    for process in filter(str.isdigit, tree.names("/proc")):
+        name = _guest_name(tree.data(f"/proc/{process}/cmdline"))
+        if name is not None:
+            yield name
+
+
 def _guest_name(cmdline: bytes | None) -> str | None:
     """Return the guest's name in QEMU's option -name: `win11` of `guest=win11,debug-threads=on`."""
     words = (cmdline or b"").split(b"\0")

@@ -18,6 +18,7 @@ from .._machine import to_json
 from .._machine.guest import DomainPlan
 from .._machine.xml_element import Element
 from .._plan.guest.guest_spec import GUEST
+from .._plan.guest.hook import HOOK_FILE
 from .._plan.guest.parse_guest import parse_guest
 from .._plan.refusal_text import refusal_text
 from .._plan.request_spec import argument_spec
@@ -53,7 +54,7 @@ def _exit(module: AnsibleModule, observation: Observation, last: Observation) ->
         "refusals": to_json(observation.refusals),
         "running": observation.is_running,
         "restart_required": last.restart_required,
-        **_plan_values(change.plan, (*change.notes, *last.install.notes)),
+        **_plan_values(change.plan, (*change.notes, *last.install.notes, *observation.hook.notes)),
     }
     if observation.refusals:
         module.fail_json(msg=refusal_text(observation.refusals), **values)
@@ -62,7 +63,7 @@ def _exit(module: AnsibleModule, observation: Observation, last: Observation) ->
         changed=observation.is_due,
         uuid=_uuid(end or change.before),
         definition=shown(end),
-        diff=[_diff(module, observation)] if change.is_due else [],
+        diff=[*([_diff(module, observation)] if change.is_due else []), *_hook_diffs(observation)],
         **values,
     )
 
@@ -92,3 +93,9 @@ def _diff(module: AnsibleModule, observation: Observation) -> dict[str, str]:
         "before": shown(change.before),
         "after": shown(change.after),
     }
+
+
+def _hook_diffs(observation: Observation) -> list[dict[str, str]]:
+    hook = observation.hook
+    header = {"before_header": HOOK_FILE, "after_header": HOOK_FILE}
+    return [{**header, "before": hook.before, "after": hook.after}] if hook.steps else []

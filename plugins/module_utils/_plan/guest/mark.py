@@ -28,7 +28,8 @@ from ..._machine.guest import Mark, PriorSetting
 from ..._machine.xml_element import Element, element
 
 _PREFIX = "vfio-workstation"
-_NAMESPACE = "urn:vfio-workstation:guest"
+#: Identifies the mark: the text of every domain of ours has it.
+NAMESPACE = "urn:vfio-workstation:guest"
 _FORMAT = "1"
 _METADATA = "metadata"
 _YES, _NO = "yes", "no"
@@ -57,10 +58,15 @@ def read_mark(domain: Element) -> Mark | None:
     )
 
 
+def has_mark(definition: str) -> bool:
+    """Tell whether the text of a domain has a mark, readable or not."""
+    return NAMESPACE in definition
+
+
 def _find(domain: Element) -> Element | None:
     # A prefix is arbitrary: the namespace identifies the element.
     for child in (other for metadata in domain.all(_METADATA) for other in metadata.elements):
-        if _NAMESPACE in dict(child.attributes).values() and child.name.endswith(":guest"):
+        if NAMESPACE in dict(child.attributes).values() and child.name.endswith(":guest"):
             return child
     return None
 
@@ -118,7 +124,7 @@ def with_mark(domain: Element, mark: Mark | None) -> Element:
 
 def _element(mark: Mark) -> Element:
     attributes = (
-        (f"xmlns:{_PREFIX}", _NAMESPACE),
+        (f"xmlns:{_PREFIX}", NAMESPACE),
         ("format", _FORMAT),
         ("created", _YES if mark.created else _NO),
     )
