@@ -40,6 +40,16 @@ HANG = (
     "echo -1 >/proc/sys/kernel/sched_rt_runtime_us; "
     'for cpu in 0 1 2 3; do taskset -c $cpu chrt -f 99 sh -c "while :; do :; done" & done; wait'
 )
+# The lab's network offers no gateway. This one never answers.
+_ROUTE = """\
+directory=/etc/systemd/network/lab.network.d
+mkdir $directory && printf '[Network]\\nGateway=10.0.2.2\\n' >$directory/route.conf && sync
+ip route add default via 10.0.2.2
+"""
+_NIC = """\
+interface=$(ip -o route show default | sed 's/.* dev //; s/ .*//')
+readlink -f /sys/class/net/$interface/device | grep -oE '[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}[.][0-7]' | tail -n 1
+"""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -121,7 +131,8 @@ def assert_returned(machine: Machine, reason: str) -> None:
     assert refused.codes == ["trial_returned"]
     assert reason in refused.values["refusals"][0]["seen"]
     assert reason in machine.ssh("vfio-workstation status --json").stdout
-    assert "trial_returned" in machine.ssh("vfio-workstation status").stdout
+    # Without the code: the recorded request may override trial_returned.
+    assert "returned" in machine.ssh("vfio-workstation status").stdout
 
 
 def test_a_panic_returns_and_a_good_configuration_stays(lab: Lab) -> None:
@@ -194,11 +205,9 @@ def test_a_lost_network_returns(lab: Lab) -> None:
     """The NIC that the controller comes by is passed to guests, with the refusals overridden."""
     with lab.machine("desktop") as machine:
         up(machine)
-        address = machine.ssh(
-            "basename $(readlink -f /sys/class/net/$(ip -o route show default | cut -d' ' -f5)/device/..)"
-        )
-        nic = {"name": "nic", "select": {"address": address.stdout.strip()}}
-        accept = ["device_in_use", "group_shared_with_host", "trial_returned"]
+        machine.ssh(_ROUTE)
+        nic = {"name": "nic", "select": {"address": machine.ssh(_NIC).stdout.strip()}}
+        accept = ["device_in_use", "group_shared_with_host"]
         stage(machine, devices=[nic], iommu={}, accept=accept)
         restart(machine)
         assert_returned(machine, "the host has lost its default route")
