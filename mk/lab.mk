@@ -19,12 +19,10 @@ demo: lab-setup ## Start a virtual workstation, provision it, and run a guest th
 	@$(LAB_PYTHON) -m tests.lab start desktop --software libvirt --name demo --inventory $(LAB)/demo.json
 	@# Under emulation, an initramfs with all drivers takes a minute to build: include those of the passed-through devices.
 	@$(LAB_PYTHON) -m tests.lab small-initramfs demo bochs snd_hda_intel e1000e xhci_pci
-	@printf 'lab: running vfio.workstation.provision on it, with the request in tests/lab/demo.yml\n'
-	@ansible-playbook -i $(LAB)/demo.json -e @tests/lab/demo.yml -e workstation_reboot=when_required \
-	  vfio.workstation.provision
 	@$(LAB_PYTHON) -m tests.lab guest-files demo gpu disk nic --request $(LAB)/demo-guest.json
-	@printf 'lab: running the role vfio.workstation.guest on it\n'
-	@ansible-playbook -i $(LAB)/demo.json -e @$(LAB)/demo-guest.json tests/lab/guest.yml
+	@printf 'lab: running vfio.workstation.provision on it, with the request in tests/lab/demo.yml and a guest\n'
+	@ansible-playbook -i $(LAB)/demo.json -e @tests/lab/demo.yml -e @$(LAB)/demo-guest.json \
+	  -e workstation_reboot=when_required vfio.workstation.provision
 	@$(LAB_PYTHON) -m tests.lab guest demo
 	@printf '%s\n' '' \
 	  'The workstation is running. It keeps running until you remove it.' \

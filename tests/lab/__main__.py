@@ -104,7 +104,7 @@ def _guest_files(lab: Lab, options: argparse.Namespace) -> None:
     LOG.info("making the kernel, the initramfs and the disk of a guest inside %s", options.name)
     libvirt_guest.make_files(machine)
     machine.let_go()
-    request = {f"guest_{key}": value for key, value in libvirt_guest.request(options.device).items()}
+    request = {"workstation_guests": [libvirt_guest.request(options.device)]}
     files.write(options.request, json.dumps(request, indent=2) + "\n")
 
 
@@ -182,7 +182,7 @@ def _parser() -> argparse.ArgumentParser:
     small.set_defaults(run=_small_initramfs)
     guest_files = commands.add_parser("guest-files", help="make what a guest of libvirt in it starts from")
     guest_files.add_argument("name")
-    guest_files.add_argument("--request", type=pathlib.Path, required=True, help="write the role's variables there")
+    guest_files.add_argument("--request", type=pathlib.Path, required=True, help="write the variables there")
     guest_files.add_argument("device", nargs="*", help="the names of the devices that the guest gets")
     guest_files.set_defaults(run=_guest_files)
     guest = commands.add_parser("guest", help="start the guest that libvirt in it has, and say what it sees")
