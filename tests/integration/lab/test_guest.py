@@ -32,6 +32,8 @@ FOREIGN = """\
   </devices>
 </domain>
 """
+FIRST = libvirt_guest.request(["gpu", "nic", "disk"])
+SECOND = {"name": "second", "os": "linux", "devices": ["gpu"], "network": "none"}
 _HOST_CPUS = "/sys/fs/cgroup/system.slice/cpuset.cpus.effective"
 _PAGES = "cat /sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages"
 
@@ -44,61 +46,16 @@ def test_a_guest_from_its_definition_to_its_removal(lab: Lab, tmp_path: Path) ->
         libvirt_guest.make_files(machine)
         machine.ssh("cat >/root/foreign.xml && virsh define /root/foreign.xml", stdin=FOREIGN)
         bare, bare_drivers, foreign = tree(machine), drivers(machine), virsh(machine, "dumpxml", "foreign")
-        first = libvirt_guest.request(["gpu", "nic", "disk"])
-        second = {"name": "second", "os": "linux", "devices": ["gpu"], "network": "none"}
-        guests: list[dict[str, Any]] = [first, second]
-        desk = Desk(machine, {**wanted(machine), "workstation_guests": guests}, tmp_path)
+        desk = Desk(machine, {**wanted(machine), "workstation_guests": [FIRST, SECOND]}, tmp_path)
 
-        assert "- - - after the" in words(fine(desk.play("provision")))
-        provisioned = fine(desk.play("provision", *REBOOT))
-        assert "yes yes yes defined; off" in words(provisioned)
-        again = fine(desk.play("provision", *REBOOT))
-        assert again.changed == 0
+        define(desk)
+        start(machine)
         fine(desk.play("verify"))
-
-        # libvirt looks for hooks when its daemon starts.
-        machine.ssh("systemctl restart libvirtd")
-        report = libvirt_guest.start(machine)
-        assert [(nic.mac, nic.driver) for nic in report.nics] == [(machine.mac("second_nic"), "e1000e")]
-        assert [disk.marker for disk in report.disks] == [disks.MARKER.format(name="data_disk")]
-        assert {"bochs-drm", "snd_hda_intel"} <= {function.driver for function in report.functions}
-        assert machine.ssh(_PAGES).stdout.strip() == "0"
-        assert pinned(machine) == {"CPU 0/KVM": "2", "CPU 1/KVM": "3"}
-        assert machine.read(_HOST_CPUS) == "0-1"
-        fine(desk.play("verify"))
-
-        # Both have the GPU and all of the memory: they may run one after the other.
-        refused = machine.ssh(["virsh", "start", "second"], check=False)
-        assert refused.returncode != 0
-        assert "device_held_by_guest" in refused.stderr or "inner" in refused.stderr, refused.stderr
-        machine.ssh("systemctl restart libvirtd")
-        assert machine.read(_HOST_CPUS) == "0-1"
-
-        # What is asked of a guest that runs takes effect at its next start, and a rollback stops at it.
-        desk.requests["workstation_guests"] = [{**first, "devices": ["gpu", "nic"]}, second]
-        assert "defined; takes" in words(fine(desk.play("provision")))
-        assert desk.play("verify").status != 0
-        stopped = desk.play("rollback", *REBOOT)
-        assert stopped.status != 0
-        assert "guest_running" in stopped.text
-        assert virsh(machine, "domstate", NAME).strip() == "running"
-
-        # Somebody's own guest is tuned beside it.
-        adopted = {"name": "foreign", "os": "linux", "adopt": True}
-        desk.requests["workstation_guests"] = [*guests, adopted]
-        fine(desk.play("provision"))
-        assert "vcpupin" in virsh(machine, "dumpxml", "foreign")
-
-        # Whatever ends a guest, the host has its CPUs again.
-        machine.ssh(f"kill -9 $(cat /run/libvirt/qemu/{NAME}.pid)")
-        machine.ssh(f"for _ in $(seq 30); do virsh domstate {NAME} | grep -q off && break; sleep 1; done; sleep 5")
-        assert machine.ssh(_PAGES).stdout.strip() == "256"
-        assert machine.read(_HOST_CPUS) == "0-3"
-        # A device that the host has got back is named before the start.
-        machine.ssh(f"echo {machine.address('second_nic')} >/sys/bus/pci/drivers/vfio-pci/unbind")
-        unbound = machine.ssh(["virsh", "start", NAME], check=False)
-        assert unbound.returncode != 0
-        assert machine.address("second_nic") in unbound.stderr, unbound.stderr
+        refuse_the_second(machine)
+        change_while_it_runs(desk)
+        adopt(desk)
+        kill(machine)
+        refuse_without_its_device(machine)
         move_the_card(desk)
         fine(desk.play("provision", *REBOOT))
         assert bus(machine.address("gpu")) in virsh(machine, "dumpxml", NAME)
@@ -110,6 +67,72 @@ def test_a_guest_from_its_definition_to_its_removal(lab: Lab, tmp_path: Path) ->
         assert virsh(machine, "dumpxml", "foreign") == foreign
         assert tree(machine) == bare
         assert machine.serial.faults() == []
+
+
+def define(desk: Desk) -> None:
+    """Have the guests defined by the run that reboots the machine, and the next run change nothing."""
+    assert "- - - after the" in words(fine(desk.play("provision")))
+    assert "yes yes yes defined; off" in words(fine(desk.play("provision", *REBOOT)))
+    assert fine(desk.play("provision", *REBOOT)).changed == 0
+    fine(desk.play("verify"))
+    # libvirt looks for hooks when its daemon starts.
+    desk.machine.ssh("systemctl restart libvirtd")
+
+
+def start(machine: Machine) -> None:
+    """Start the guest, which has its devices, CPUs and pages."""
+    report = libvirt_guest.start(machine)
+    assert [(nic.mac, nic.driver) for nic in report.nics] == [(machine.mac("second_nic"), "e1000e")]
+    assert [disk.marker for disk in report.disks] == [disks.MARKER.format(name="data_disk")]
+    assert {"bochs-drm", "snd_hda_intel"} <= {function.driver for function in report.functions}
+    assert machine.ssh(_PAGES).stdout.strip() == "0"
+    assert pinned(machine) == {"CPU 0/KVM": "2", "CPU 1/KVM": "3"}
+    assert machine.read(_HOST_CPUS) == "0-1"
+
+
+def refuse_the_second(machine: Machine) -> None:
+    """Both have the GPU and all of the memory: they may run one after the other."""
+    refused = machine.ssh(["virsh", "start", SECOND["name"]], check=False)
+    assert refused.returncode != 0
+    assert NAME in refused.stderr, refused.stderr
+    machine.ssh("systemctl restart libvirtd")
+    assert machine.read(_HOST_CPUS) == "0-1"
+
+
+def change_while_it_runs(desk: Desk) -> None:
+    """What is asked of a guest that runs takes effect at its next start, and a rollback stops at it."""
+    desk.requests["workstation_guests"] = [{**FIRST, "devices": ["gpu", "nic"]}, SECOND]
+    assert "defined; takes" in words(fine(desk.play("provision")))
+    assert desk.play("verify").status != 0
+    stopped = desk.play("rollback", *REBOOT)
+    assert stopped.status != 0
+    assert "guest_running" in stopped.text
+    assert virsh(desk.machine, "domstate", NAME).strip() == "running"
+
+
+def adopt(desk: Desk) -> None:
+    """Tune somebody's own guest beside it."""
+    adopted = {"name": "foreign", "os": "linux", "adopt": True}
+    desk.requests["workstation_guests"] = [FIRST, SECOND, adopted]
+    fine(desk.play("provision"))
+    assert "vcpupin" in virsh(desk.machine, "dumpxml", "foreign")
+
+
+def kill(machine: Machine) -> None:
+    """Whatever ends a guest, the host has its CPUs and pages again."""
+    machine.ssh(f"kill -9 $(cat /run/libvirt/qemu/{NAME}.pid)")
+    machine.ssh(f"for _ in $(seq 30); do virsh domstate {NAME} | grep -q off && break; sleep 1; done; sleep 5")
+    assert machine.ssh(_PAGES).stdout.strip() == "256"
+    assert machine.read(_HOST_CPUS) == "0-3"
+
+
+def refuse_without_its_device(machine: Machine) -> None:
+    """A device that the host has got back is named before the start."""
+    address = machine.address("second_nic")
+    machine.ssh(f"echo {address} >/sys/bus/pci/drivers/vfio-pci/unbind")
+    refused = machine.ssh(["virsh", "start", NAME], check=False)
+    assert refused.returncode != 0
+    assert address in refused.stderr, refused.stderr
 
 
 def wanted(machine: Machine) -> dict[str, Any]:
