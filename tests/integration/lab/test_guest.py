@@ -157,7 +157,8 @@ for thread in /proc/$(cat /run/libvirt/qemu/{NAME}.pid)/task/*; do
 done
 """
     lines = machine.ssh(script).stdout.splitlines()
-    return {name: cpus for name, _, cpus in (line.partition("=") for line in lines) if name.endswith("/KVM")}
+    pairs = (line.split("=", 1) for line in lines)
+    return {name: cpus for name, cpus in pairs if name.endswith("/KVM")}
 
 
 def bus(address: str) -> str:
