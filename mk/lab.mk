@@ -15,7 +15,7 @@ lab-setup: lab-host
 	@scripts/setup-debian lab
 
 .PHONY: demo
-demo: lab-setup ## Start a virtual workstation, provision it, and run a guest that owns devices
+demo: lab-setup ## Start a virtual workstation, provision it, define a guest, and show that its devices can be passed through
 	@$(LAB_PYTHON) -m tests.lab start desktop --software libvirt --name demo --inventory $(LAB)/demo.json
 	@# Under emulation, an initramfs with all drivers takes a minute to build: include those of the passed-through devices.
 	@$(LAB_PYTHON) -m tests.lab small-initramfs demo bochs snd_hda_intel e1000e xhci_pci
@@ -25,6 +25,7 @@ demo: lab-setup ## Start a virtual workstation, provision it, and run a guest th
 	  -e workstation_reboot=when_required vfio.workstation.provision
 	@$(LAB_PYTHON) -m tests.lab guest demo
 	@printf '%s\n' '' \
+	  'libvirt on the workstation has a guest for these devices: virsh start inner' \
 	  'The workstation is running. It keeps running until you remove it.' \
 	  '  make demo-ssh      log in as root and inspect it: lspci, /sys/kernel/iommu_groups, dmesg' \
 	  '  make demo-clean    remove it' \

@@ -17,7 +17,7 @@ import time
 import types
 import typing
 
-from . import files, hardware, image, libvirt_guest, small_initramfs
+from . import files, hardware, image, inner, libvirt_guest, small_initramfs
 from .errors import LabError
 from .lab import CACHE, Lab
 from .machine import Machine
@@ -110,8 +110,12 @@ def _guest_files(lab: Lab, options: argparse.Namespace) -> None:
 
 def _guest(lab: Lab, options: argparse.Namespace) -> None:
     machine = _running(lab, options.name)
-    LOG.info("starting the guest %s inside %s with virsh", libvirt_guest.NAME, options.name)
-    report = libvirt_guest.start(machine)
+    listing = machine.ssh("cd /sys/bus/pci/drivers/vfio-pci 2>/dev/null && ls -d ????:??:??.? || true").stdout
+    addresses = options.address or listing.split()
+    if not addresses:
+        raise LabError(f"no function of {options.name} is on vfio-pci; make demo gives some to guests")
+    LOG.info("starting a guest inside %s that owns %s", options.name, ", ".join(addresses))
+    report = inner.run(machine, addresses)
     machine.let_go()
     print("The guest inside reports its functions, each with the guest's own driver:")
     for function in report.functions:
@@ -185,8 +189,9 @@ def _parser() -> argparse.ArgumentParser:
     guest_files.add_argument("--request", type=pathlib.Path, required=True, help="write the variables there")
     guest_files.add_argument("device", nargs="*", help="the names of the devices that the guest gets")
     guest_files.set_defaults(run=_guest_files)
-    guest = commands.add_parser("guest", help="start the guest that libvirt in it has, and say what it sees")
+    guest = commands.add_parser("guest", help="start a guest in it that owns what is on vfio-pci, and say what it sees")
     guest.add_argument("name")
+    guest.add_argument("address", nargs="*", help="functions; default: all that are on vfio-pci")
     guest.set_defaults(run=_guest)
     stop = commands.add_parser("stop", help="shut it down; its disks stay")
     stop.add_argument("name")

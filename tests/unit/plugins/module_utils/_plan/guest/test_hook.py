@@ -35,6 +35,11 @@ def call(folder: Path, operation: str, domain: str = OURS, *, status: int = 1) -
     return done.returncode, log.read_text()
 
 
+def test_the_command_is_started_by_a_program_that_apparmor_leaves_unconfined() -> None:
+    """The profile of libvirtd has `/usr/bin/* PUx`, and nothing for /usr/local."""
+    assert f"| /usr/bin/env {COMMAND_FILE} guest-hook" in hook_file().content
+
+
 def test_a_refusal_stops_the_start(tmp_path: Path) -> None:
     assert call(tmp_path, "prepare begin") == (1, f"guest-hook --operation prepare\n{OURS}\n")
     assert call(tmp_path, "prepare begin", status=0)[0] == 0
