@@ -51,7 +51,8 @@ def run(
             )
         except FileNotFoundError as error:
             raise LabError(f"{error.filename} is not installed: scripts/setup-debian lab installs it") from error
-        follower = _Follower(str(image))
+        # GRUB's programs resolve links before they open a file.
+        follower = _Follower({str(image), str(image.resolve())})
         for line in trace:
             follower.follow(line)
     return Run(
@@ -66,10 +67,10 @@ def run(
 class _Follower:
     """Reads strace's lines, and keeps where the process is in the image."""
 
-    def __init__(self, image: str) -> None:
+    def __init__(self, names: set[str]) -> None:
         self.reads: list[Span] = []
         self.writes: list[Span] = []
-        self._name = f'"{image}"'
+        self._names = [f'"{name}"' for name in names]
         self._positions: dict[int, int] = {}  # by descriptor of the image
 
     def follow(self, line: str) -> None:
@@ -79,7 +80,7 @@ class _Follower:
             return
         call, arguments, result = match["call"], match["arguments"], int(match["result"])
         if call in ("open", "openat"):
-            if self._name in arguments:
+            if any(name in arguments for name in self._names):
                 self._positions[result] = 0
             return
         descriptor = int(arguments.partition(",")[0])
@@ -98,7 +99,7 @@ class _Follower:
             self._note(call, self._positions[descriptor], result)
             self._positions[descriptor] += result
         elif call != "fsync":
-            raise LabError(f"{call} changes {self._name}, which is not followed")
+            raise LabError(f"{call} changes {self._names[0]}, which is not followed")
 
     def _note(self, call: str, start: int, size: int) -> None:
         (self.reads if "read" in call else self.writes).append((start, start + size))
