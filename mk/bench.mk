@@ -7,3 +7,9 @@ bench: venv ## Run the benchmarks; benchmarks/README.md has results
 	@PYTHONPATH="$(CURDIR)" python benchmarks/boot_configuration.py
 	@PYTHONPATH="$(CURDIR)" python benchmarks/provision.py
 	@PYTHONPATH="$(CURDIR)" python benchmarks/local_command.py
+	@PYTHONPATH="$(CURDIR)" python benchmarks/fleet.py 1 10
+
+HOSTS ?= 50 200 1000
+.PHONY: bench-fleet
+bench-fleet: venv ## Measure provision on HOSTS="50 200 1000" hosts, overlays of this computer (as root)
+	@PYTHONPATH="$(CURDIR)" python benchmarks/fleet.py $(HOSTS)

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_host
 from ansible_collections.vfio.workstation.plugins.plugin_utils._guests import VARIABLE, waiting_rows
+from ansible_collections.vfio.workstation.plugins.plugin_utils._host_command import ask
 from ansible_collections.vfio.workstation.plugins.plugin_utils._parsed_action import ParsedAction
 
 _ROLE = "vfio.workstation.workstation"
@@ -26,6 +27,12 @@ class ActionModule(ParsedAction):
             # Without guests, the result is that of the module, and no more.
             result.update({"guests": guests} if guests else {})
         return result
+
+    def call_module(self, tmp: str | None, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Return the result of the module; if the command on the host knows it already, without sending the module."""
+        # Beside check mode, the module may have something to do that is no step, such as confirming a trial boot.
+        known = ask(self, self._task.args) if self._task.check_mode and not self._task.async_val else None
+        return known or super().call_module(tmp, variables)
 
     def _guests(self, variables: dict[str, t.Any], result: dict[str, t.Any]) -> list[dict[str, t.Any]]:
         """Return a row for each guest: what an earlier task of this run found, or that it waits for the host."""

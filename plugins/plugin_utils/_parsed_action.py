@@ -32,4 +32,9 @@ class ParsedAction(NormalAction):
         ]
         if mistakes:
             return {"failed": True, "changed": False, "msg": "\n".join(mistakes)}
-        return run_with_or_without_root(self, variables, lambda: NormalAction.run(self, tmp, task_vars))
+        return run_with_or_without_root(self, variables, lambda: self.call_module(tmp, variables))
+
+    def call_module(self, tmp: str | None, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Run the module on the host, and return its result."""
+        result: dict[str, t.Any] = NormalAction.run(self, tmp, variables)
+        return result

@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Any, Iterator, Mapping, NamedTuple
+from typing import Any, Iterator, Mapping, NamedTuple, Sequence
 
 from .._machine import to_json
 from .._machine.plan import MoveFile, OverwriteFile, Refusal, RemoveFile, States, Step, WriteFile
@@ -39,6 +39,19 @@ def result_values(outcome: Outcome) -> dict[str, Any]:
     if not outcome.refusals:
         values["reboot_required"] = outcome.states.active is False and outcome.reboot_helps
         values["steps"] = [step_values(step) for step in outcome.steps]
+    return values
+
+
+def run_values(outcome: Outcome, tools: Sequence[str] = ()) -> dict[str, Any]:
+    """Return an outcome as the values of a run.
+
+    Args:
+        outcome: The outcome.
+        tools: The tools that were run.
+    """
+    values = result_values(outcome)
+    if not outcome.refusals:
+        values.update(changed=bool(outcome.steps), tools=list(tools), diff=list(outcome.diffs))
     return values
 
 

@@ -68,7 +68,8 @@ class Archive:
     def __init__(self, python: str = sys.executable) -> None:
         self._python = python
         self._folder, self._archive = _location()
-        self._sources = tuple(sorted(self._list_sources()))
+        #: The files of the code.
+        self.sources = tuple(sorted(self._list_sources()))
         self._content: str | None = None
 
     def is_current(self, content: bytes) -> bool:
@@ -97,7 +98,7 @@ class Archive:
         )
 
     def _stamp(self) -> str:
-        parts = [importlib.util.MAGIC_NUMBER, _MAIN.encode(), *(repr(source).encode() for source in self._sources)]
+        parts = [importlib.util.MAGIC_NUMBER, _MAIN.encode(), *(repr(source).encode() for source in self.sources)]
         return _digest(b"\n".join(parts))
 
     def _zipped(self, offset: int) -> bytes:
@@ -114,12 +115,12 @@ class Archive:
         yield "__main__.py", _MAIN.encode()
         yield f"{_PACKAGE}/__init__.py", b""
         if self._archive is None:
-            for source in self._sources:
+            for source in self.sources:
                 with open(os.path.join(self._folder, source.name), "rb") as file:
                     yield f"{_PACKAGE}/{source.name}", file.read()
             return
         with zipfile.ZipFile(self._archive) as archive:
-            for source in self._sources:
+            for source in self.sources:
                 yield f"{_PACKAGE}/{source.name}", archive.read(f"{self._folder}/{source.name}")
 
     def _list_sources(self) -> Iterator[Source]:

@@ -53,6 +53,7 @@ class Command(NamedTuple):
 JSON = Option("--json", "Print JSON.")
 RECORD = Option("--record", "Record the result and what changed; a unit does so at each boot.")
 OPERATION = Option("--operation", "What libvirt does with the guest.", "prepare|started|reconnect|release")
+REQUEST = Option("--request", "The request, as JSON in base64.", "TEXT")
 ROOT = Option("--root", "Read a captured tree instead of this host.", "DIRECTORY")
 
 
@@ -80,6 +81,12 @@ def _run_trial() -> Callable[[Invocation], int]:
     return run
 
 
+def _inspect() -> Callable[[Invocation], int]:
+    from .inspection import inspect
+
+    return inspect
+
+
 def _guest_hook() -> Callable[[Invocation], int]:
     from .guest_hook import guest_hook
 
@@ -96,6 +103,7 @@ COMMANDS = (
     Command("status", "Print the state of each request: configured, staged, active.", _status, (JSON, ROOT)),
     Command("verify", "Check whether everything requested is active.", _verify, (JSON, RECORD, ROOT)),
     Command("report", "Print what this host offers for PCI passthrough.", _report, (JSON, ROOT)),
+    Command("inspect", "Compare this host with a request; run by a controller.", _inspect, (REQUEST, ROOT)),
     Command("trial run", "Confirm a trial boot, or return from it; run by a unit at boot.", _run_trial, ()),
     Command("trial await-controller", "Have a controller confirm the next trial boot.", _await_controller, ()),
     Command("guest-hook", "Check whether a guest can start; run by libvirt's hook.", _guest_hook, (OPERATION, ROOT)),

@@ -14,7 +14,7 @@ from ansible.module_utils.basic import AnsibleModule
 from .._apply import ApplyFailed, Busy, Receipt
 from .._apply.transaction import Check
 from .._engine.converge import converge, predict, state_after
-from .._engine.outcome import Outcome, result_values
+from .._engine.outcome import Outcome, run_values
 from .._engine.without_root import without_root
 from .._machine import to_json
 from .._plan.refusal_text import refusal_text
@@ -48,12 +48,7 @@ def _exit(module: AnsibleModule, outcome: Outcome, receipt: Receipt | None) -> N
     for warning in outcome.warnings:
         module.warn(warning)
     unreadable = outcome.tree.unreadable if os.geteuid() != 0 else ()
-    values = {**result_values(outcome), "unreadable": to_json(unreadable)}
+    values = {**run_values(outcome, receipt.tools if receipt else ()), "unreadable": to_json(unreadable)}
     if outcome.refusals:
         module.fail_json(msg=refusal_text(outcome.refusals), **values)
-    module.exit_json(
-        changed=bool(outcome.steps),
-        tools=list(receipt.tools) if receipt else [],
-        diff=list(outcome.diffs),
-        **values,
-    )
+    module.exit_json(**values)

@@ -6,7 +6,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
+
+from ansible_collections.vfio.workstation.plugins.module_utils._local.archive import Archive
 
 from .conftest import Fleet
 
@@ -210,3 +214,18 @@ def test_a_variable_that_can_not_be_read_fails_that_machine_before_anything(flee
     assert "allways" in run.printed(SUMMARY)
     assert fleet.state("ws2")["files"]
     assert "ws1: failed" in run.printed(SUMMARY)
+
+
+def test_a_host_whose_command_knows_that_nothing_is_due_is_not_sent_the_module(fleet: Fleet) -> None:
+    row = {"section": "iommu", "name": "IOMMU", "requested": "on", "now": "enabled"}
+    states = {"configured": True, "staged": True, "active": True}
+    values = {"requests": [{**row, **states}], "states": states, "steps": [], "refusals": [], "unreadable": []}
+    code = {source.name: source.checksum for source in Archive().sources}
+    for name, known in (("ws1", code), ("ws2", {**code, "_plan/iommu.py": 1})):
+        fleet.add(name, files=True, running=True)
+        answer = {"code": known, "warnings": [], "values": {**values, "changed": False, "reboot_required": False}}
+        Path(fleet.folder(name), "answer.json").write_text(json.dumps(answer), "utf-8")
+    run = fleet.run(PROVISION)
+    assert run.status == 0, run.output
+    assert "ws1: everything requested is active" in run.printed(SUMMARY)
+    assert [fleet.calls("ws1"), [call["check"] for call in fleet.calls("ws2")]] == [[], [True]]
