@@ -99,6 +99,12 @@ def _await_controller() -> Callable[[Invocation], int]:
     return await_controller
 
 
+def _completion() -> Callable[[Invocation], int]:
+    from .completion import completion
+
+    return completion
+
+
 COMMANDS = (
     Command("status", "Print the state of each request: configured, staged, active.", _status, (JSON, ROOT)),
     Command("verify", "Check whether everything requested is active.", _verify, (JSON, RECORD, ROOT)),
@@ -107,4 +113,5 @@ COMMANDS = (
     Command("trial run", "Confirm a trial boot, or return from it; run by a unit at boot.", _run_trial, ()),
     Command("trial await-controller", "Have a controller confirm the next trial boot.", _await_controller, ()),
     Command("guest-hook", "Check whether a guest can start; run by libvirt's hook.", _guest_hook, (OPERATION, ROOT)),
+    Command("completion", "Print a function that completes this command in bash.", _completion, ()),
 )
