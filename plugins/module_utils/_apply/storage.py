@@ -22,6 +22,7 @@ from .._machine.plan import (
     Step,
     WriteAttribute,
     WriteFile,
+    WriteVariable,
     is_draft,
 )
 from .._plan.refusals import refuse
@@ -52,7 +53,7 @@ def _by_file_system(steps: Sequence[Step]) -> dict[str, list[_FileStep]]:
     directories: dict[int, str] = {}  # by device number
     by_directory: dict[str, list[_FileStep]] = {}
     for step in steps:
-        if not isinstance(step, (RunTool, WriteAttribute)):
+        if not isinstance(step, (RunTool, WriteAttribute, WriteVariable)):
             directory = _existing_directory(step.path)
             directory = directories.setdefault(os.stat(directory).st_dev, directory)
             by_directory.setdefault(directory, []).append(step)

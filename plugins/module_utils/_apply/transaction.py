@@ -26,9 +26,10 @@ from .._machine.plan import (
     Step,
     WriteAttribute,
     WriteFile,
+    WriteVariable,
     is_draft,
 )
-from . import files, medium
+from . import efivarfs, files, medium
 from .commands import ToolFailed, run, tool_name
 
 #: Inspects a draft, and returns its problems, each as a clause such as "it has no root=".
@@ -77,6 +78,7 @@ class Transaction:
         self._snapshots: list[files.Snapshot] = []
         self._created_directories: list[str] = []
         self._previous_attributes: list[tuple[str, str]] = []  # paths and values
+        self._previous_variables: list[tuple[str, bytes | None]] = []  # paths in efivarfs and contents
         self._tools: list[str] = []
         self._written: list[str] = []
         self._removed: list[str] = []
@@ -120,6 +122,11 @@ class Transaction:
                 files.write_attribute(path, value)
             except OSError as error:
                 failures.append(f"{path}: {error.strerror}")
+        for path, content in reversed(self._previous_variables):
+            try:
+                efivarfs.write(path, content)
+            except OSError as error:
+                failures.append(f"{path}: {error.strerror}")
         for snapshot in reversed(self._snapshots):
             if snapshot.path in self._results and _identity(snapshot.path) != self._results[snapshot.path]:
                 failures.append(f"{snapshot.path}: another program has changed it meanwhile, and its version is kept")
@@ -134,7 +141,8 @@ class Transaction:
                 failures.append(f"{snapshot.path}: {error.strerror}")
         for directory in reversed(self._created_directories):
             files.remove_directory(directory)
-        self._snapshots, self._created_directories, self._previous_attributes = [], [], []
+        self._snapshots, self._created_directories = [], []
+        self._previous_attributes, self._previous_variables = [], []
         return failures
 
     def _apply_step(self, step: Step) -> None:
@@ -162,8 +170,8 @@ class Transaction:
             self._generate(step.path, step.argv, self._checks[step.check], step.reason)
         elif isinstance(step, (MakeMedium, MakeImage)):
             self._make(step)
-        elif isinstance(step, WriteAttribute):
-            self._write_attribute(step)
+        elif isinstance(step, (WriteAttribute, WriteVariable)):
+            self._write_value(step)
         else:
             self._run_tool(step.argv)
 
@@ -236,11 +244,23 @@ class Transaction:
             raise ApplyFailed(f"{step.reason}: {step.path} exists meanwhile, and is left as it is. Run this again")
         self._generate(step.path, step.argv, lambda _draft: (), step.reason, prepare=medium.create_private)
 
+    def _write_value(self, step: WriteAttribute | WriteVariable) -> None:
+        if isinstance(step, WriteAttribute):
+            self._write_attribute(step)
+        else:
+            self._write_variable(step)
+
     def _write_attribute(self, step: WriteAttribute) -> None:
         path = self._prefix + step.path
         self._previous_attributes.append((path, files.read_attribute(path)))
         files.write_attribute(path, step.value)
         self._written.append(step.path)
+
+    def _write_variable(self, step: WriteVariable) -> None:
+        path = self._prefix + step.path
+        self._previous_variables.append((path, efivarfs.read(path)))
+        efivarfs.write(path, None if step.value is None else efivarfs.encoded(step.value))
+        (self._removed if step.value is None else self._written).append(step.path)
 
     def _make_parent_directories(self, path: str) -> None:
         self._created_directories.extend(files.make_directories(os.path.dirname(path)))

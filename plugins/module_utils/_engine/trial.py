@@ -92,12 +92,13 @@ def trial_part(tree: Tree, trial: TrialBoots, situation: TrialSituation, decisio
     """Return the steps after which a decision is true, and what is reported."""
     record = decision.record
     present = situation.choice
+    kernel = record.kernel if record is not None else situation.kernel
     before: tuple[Step, ...] = ()
     is_due = situation.is_changed or decision != TrialDecision(present, situation.record)
     if decision.choice == ARMED and is_due and present != STOCK:
-        before, present = tuple(trial.steps(STOCK, present)), STOCK
+        before, present = tuple(trial.steps(STOCK, present, kernel)), STOCK
     elif decision.choice == FINAL and present is None:
-        before, present = tuple(trial.steps(FINAL, present)), FINAL
+        before, present = tuple(trial.steps(FINAL, present, kernel)), FINAL
     after = tuple(_steps(tree, trial, decision, situation.record, present))
     return TrialPart(
         before,
@@ -121,7 +122,7 @@ def _value(record: TrialRecord) -> dict[str, Any]:
 
 def removed_part(tree: Tree, trial: TrialBoots | None) -> TrialPart:
     """Return the steps that remove everything of trial boots but the files of the section."""
-    steps = [*(trial.steps(None, trial.choice) if trial is not None else ()), *watchdog_removal(tree)]
+    steps = [*(trial.steps(None, trial.choice, "") if trial is not None else ()), *watchdog_removal(tree)]
     if tree.exists(TRIAL_FILE):
         steps.append(RemoveFile(TRIAL_FILE, RECORD, "no trial boots are requested any more"))
     return TrialPart(after=tuple(steps))
@@ -131,11 +132,12 @@ def _steps(
     tree: Tree, trial: TrialBoots, decision: TrialDecision, before: TrialRecord | None, present: str | None
 ) -> Iterator[Step]:
     record = decision.record
+    kernel = record.kernel if record is not None else ""
     noted: tuple[Step, ...] = ()
     if record is not None and record != before:
         noted = (WriteFile(TRIAL_FILE, render_trial(record), RECORD, f"record that the trial is {record.phase}"),)
     if decision.choice == FINAL:
-        yield from trial.steps(FINAL, present)
+        yield from trial.steps(FINAL, present, kernel)
         yield from watchdog_removal(tree)
         yield from noted
         return
@@ -145,7 +147,7 @@ def _steps(
         if has_watchdog(tree) and not is_written and not _is_watchdog_set_up(tree):
             reason = "reset the machine if it hangs in the trial boot"
             yield WriteFile(WATCHDOG_FILE, watchdog_text(), RECORD, reason, 0o644)
-        yield from trial.steps(ARMED, present)
+        yield from trial.steps(ARMED, present, kernel)
 
 
 def watchdog_removal(tree: Tree) -> Iterator[Step]:

@@ -10,7 +10,7 @@ from typing import Sequence
 
 from .._apply import ToolFailed, Transaction, run
 from .._machine.plan import RECORD, Refusal, Step, WriteFile
-from .._machine.trial import ARMED, FINAL, RETURNED, STAGED, STARTED, STOCK, TRIAL_FILE, TrialRecord
+from .._machine.trial import FINAL, RETURNED, STAGED, STARTED, STOCK, TRIAL_FILE, TrialRecord
 from .._plan.trial import confirmed, has_returned, is_missed, render_trial
 from .._probe.boot.boot_chain import read_boot
 from .._probe.network import has_default_route
@@ -66,8 +66,9 @@ class TrialRun:
         if has_returned(record, self._boot, is_running=self._is_running):
             self._end(record)
         elif record.phase in (STAGED, STARTED) and record.boot != self._boot:
-            # Where a person chose the entry, GRUB has not replaced the choice.
-            self._store(record._replace(phase=STARTED, boot=self._boot), choice=STOCK if choice == ARMED else None)
+            # Where a person chose the entry, the boot loader has not replaced the choice; and the firmware may have
+            # lost its variables.
+            self._store(record._replace(phase=STARTED, boot=self._boot), choice=STOCK)
 
     def _end(self, record: TrialRecord) -> None:
         if record.phase != RETURNED:
@@ -106,9 +107,7 @@ class TrialRun:
     def _store(self, record: TrialRecord, choice: str | None = None, more: Sequence[Step] = ()) -> None:
         steps: list[Step] = []
         if choice is not None and self._loader is not None:
-            # A block that is missing boots the entry without VFIO already.
-            present = self._loader.choice
-            steps.extend(self._loader.steps(choice, present) if present is not None or choice != STOCK else ())
+            steps.extend(self._loader.steps(choice, self._loader.choice, record.kernel))
         if record != self.record:
             steps.append(
                 WriteFile(TRIAL_FILE, render_trial(record), RECORD, f"record that the trial is {record.phase}")

@@ -88,6 +88,15 @@ class WriteAttribute(NamedTuple):
     reason: str
 
 
+class WriteVariable(NamedTuple):
+    """Set an EFI variable of text, or remove it. The firmware does it at once or not at all, also at a power cut."""
+
+    path: str  # in efivarfs
+    value: str | None  # None: remove it
+    effect: str
+    reason: str
+
+
 class MakeMedium(NamedTuple):
     """Have a tool make a medium of files with secrets. Neither is shown in a diff, and only root can read them."""
 
@@ -131,6 +140,7 @@ Step = Union[
     GenerateFile,
     RunTool,
     WriteAttribute,
+    WriteVariable,
     MakeMedium,
     MakeImage,
     RemoveMedium,

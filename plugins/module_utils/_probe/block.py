@@ -27,6 +27,7 @@ class Mount(NamedTuple):
     point: str
     kind: str
     source: str
+    is_read_only: bool = False
 
 
 class BlockDevices:
@@ -129,7 +130,8 @@ def read_mounts(tree: Tree) -> list[Mount]:
         before, _dash, after = line.partition(" - ")
         left, right = before.split(" "), after.split(" ")
         if len(left) >= 6 and len(right) >= 2:
-            mounts.append(Mount(left[2], _plain(left[3]), _plain(left[4]), right[0], _plain(right[1])))
+            is_read_only = "ro" in (*left[5].split(","), *"".join(right[2:]).split(","))
+            mounts.append(Mount(left[2], _plain(left[3]), _plain(left[4]), right[0], _plain(right[1]), is_read_only))
     if text is None:
         older = tree.text("/proc/self/mounts", FILE_LIMIT) or tree.text("/proc/mounts", FILE_LIMIT) or ""
         for line in older.splitlines():

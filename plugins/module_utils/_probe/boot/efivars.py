@@ -46,6 +46,17 @@ def loader_variable(tree: Tree, name: str) -> str | None:
     return (_utf16(value) or None) if value is not None else None
 
 
+def loader_path(name: str) -> str:
+    """Return the path of a variable of the Boot Loader Interface."""
+    return f"{DIRECTORY}/{name}-{_LOADER}"
+
+
+def loader_features(tree: Tree) -> int | None:
+    """Return what the boot loader says that it supports, as bits (LoaderFeatures); None without the variable."""
+    value = _value(tree, "LoaderFeatures", _LOADER)
+    return int.from_bytes(value, "little") if value is not None and len(value) == 8 else None
+
+
 def booted_option(tree: Tree) -> LoadOption | None:
     """Return the entry of the firmware's menu that started this boot."""
     current = _value(tree, "BootCurrent", _GLOBAL)

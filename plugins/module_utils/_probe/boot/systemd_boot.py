@@ -30,6 +30,14 @@ def boot_partitions(esps: tuple[str, ...]) -> tuple[str, ...]:
     return esps if XBOOTLDR in esps else (*esps, XBOOTLDR)
 
 
+def loader_setting(tree: Tree, esps: tuple[str, ...], name: str) -> str | None:
+    """Return a setting of loader.conf (loader.conf(5)), the last one if it is repeated; None if it is not set."""
+    texts = [tree.text(f"{esp}/loader/loader.conf") or "" for esp in esps]
+    lines = [line.split(None, 1) for text in texts for line in text.splitlines()]
+    values = [words[1].strip() for words in lines if len(words) == 2 and words[0] == name]
+    return values[-1] if values else None
+
+
 def read_entries(tree: Tree, esps: tuple[str, ...]) -> tuple[Entry, ...]:
     """Return the entries of systemd-boot's menu: entry files of both partitions, then unified kernel images."""
     partitions = boot_partitions(esps)

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     from ...._probe.tree import Tree
     from .protocol import LoaderContext
 
+_NO_TRIAL = (
+    "GRUB boots this host from entries of the Boot Loader Specification. What makes a trial return is a change of "
+    "grub.cfg, which is not regenerated on such hosts."
+)
 _VARIABLE = "GRUB_CMDLINE_LINUX"
 _KERNELOPTS = "kernelopts"
 _KERNELOPTS_REFERENCE = re.compile(r"\$(?:kernelopts\b|\{kernelopts\})")
@@ -54,7 +58,7 @@ class GrubBls:
 
     def __init__(self, tree: Tree, context: LoaderContext) -> None:
         self._tree = tree
-        self.trial = NoTrial("Trial boots are not supported with boot loader specification entries of GRUB.")
+        self.trial = NoTrial(_NO_TRIAL)
         directories = reversed(grub.DIRECTORIES)
         self._directory = next((directory for directory in directories if tree.exists(directory + "/grubenv")), "")
         environment = grub.environment(tree, self._directory)

@@ -97,7 +97,7 @@ class GrubTrial:
             return ()
         return (refuse("trial_unsupported", f"GRUB boots this host: {'; '.join(reasons)}."),)
 
-    def steps(self, choice: str | None, present: str | None) -> Sequence[Step]:
+    def steps(self, choice: str | None, present: str | None, _kernel: str) -> Sequence[Step]:
         """Return the steps that have GRUB boot a choice by itself; None for no trial boots.
 
         Args:

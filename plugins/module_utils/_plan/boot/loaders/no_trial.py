@@ -31,6 +31,6 @@ class NoTrial:
         """Return the reason."""
         return (refuse("trial_unsupported", self._reason),)
 
-    def steps(self, _choice: str | None, _present: str | None) -> Sequence[Step]:
+    def steps(self, _choice: str | None, _present: str | None, _kernel: str) -> Sequence[Step]:
         """Return no step."""
         return ()

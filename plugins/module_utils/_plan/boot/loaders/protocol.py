@@ -27,7 +27,7 @@ class TrialBoots(Protocol):
     def refusals(self) -> Sequence[Refusal]:
         """Return why this host can't have trial boots; nothing if it can."""
 
-    def steps(self, choice: str | None, present: str | None) -> Sequence[Step]:
+    def steps(self, choice: str | None, present: str | None, kernel: str) -> Sequence[Step]:
         """Return the steps that have the boot loader boot a choice by itself.
 
         The last step takes effect at once or not at all. Before it, the boot loader boots what it did, or STOCK.
@@ -35,6 +35,7 @@ class TrialBoots(Protocol):
         Args:
             choice: The choice; None for no trial boots.
             present: The choice before these steps: `choice`, unless earlier steps change it.
+            kernel: The version of the kernel whose fallback entry is STOCK.
         """
 
 

@@ -17,7 +17,7 @@ from ...._probe.boot.image_headers import Sections
 from ...._probe.boot.systemd_boot import boot_partitions
 from ...refusals import refuse
 from .kernel_install import PLUGIN, cmdline_refusals, cmdline_source, cmdline_steps, plugin_steps, white_space_refusals
-from .no_trial import NoTrial
+from .systemd_boot_trial import SystemdBootTrial
 from .type1_entries import SYSTEMD_BOOT, Type1Entries
 
 if TYPE_CHECKING:
@@ -42,11 +42,11 @@ class SystemdBoot:
 
     def __init__(self, tree: Tree, context: LoaderContext) -> None:
         self._tree = tree
-        self.trial = NoTrial("Trial boots are not supported with systemd-boot.")
         self._context = context
         self._partitions = boot_partitions(context.esps)
         directories = [partition + _ENTRIES for partition in self._partitions]
         self._type1 = Type1Entries(tree, directories, context.kernels, SYSTEMD_BOOT)
+        self.trial = SystemdBootTrial(tree, context, self._type1)
 
     @functools.cached_property
     def entries(self) -> Sequence[EntryLine]:

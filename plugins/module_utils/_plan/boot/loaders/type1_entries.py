@@ -91,7 +91,7 @@ class Type1Entries:
 
     def _is_normal(self, entry: bls.Type1Entry) -> bool:
         return (
-            self._version(entry) in self._installed
+            self.version(entry) in self._installed
             and entry.first("linux") is not None
             and not self._is_foreign(entry)
             and _entry(entry).role == BOOTS_KERNEL
@@ -103,8 +103,12 @@ class Type1Entries:
         if not self.normal_entries or self._is_handwritten:
             return None
         order = {version: position for position, version in enumerate(self._kernels)}
-        newest = min(self.normal_entries, key=lambda entry: order[self._version(entry) or ""])
+        newest = min(self.normal_entries, key=lambda entry: order[self.version(entry) or ""])
         return self._fallback_path(newest, "")
+
+    def fallback_id(self, entry: bls.Type1Entry) -> str:
+        """Return the identifier of the fallback entry that corresponds to a normal entry."""
+        return self._fallback_path(entry, entry.first("version") or "").rpartition("/")[2]
 
     def _fallback_path(self, entry: bls.Type1Entry, version: str) -> str:
         directory = entry.file.rpartition("/")[0]
@@ -116,7 +120,7 @@ class Type1Entries:
             EntryLine(
                 id=entry.id,
                 title=entry.first("title") or entry.id,
-                version=self._version(entry),
+                version=self.version(entry),
                 path=entry.file,
                 line=self._line(entry),
                 role=self._role(entry),
@@ -134,24 +138,30 @@ class Type1Entries:
             indirect: Identifiers of entries that refer to arguments elsewhere, and so are left as they are.
         """
         after = {(line.path, line.name): line.after for line in change.entries}
-        yield from self._fallback_steps(change, after)
+        requested = self._requested_fallbacks(change, after)
+        yield from self._fallback_steps(requested)
         for entry in self.all_entries:
             if (entry.file, entry.id) in after and entry.id not in indirect:
                 before = self._text(entry.file)
                 text = with_options(before, after[entry.file, entry.id], self._dialect.takes_all_options)
                 if text != before:
                     yield WriteFile(entry.file, text, STAGED, f"update the arguments of the entry {entry.id}")
+        # Last: the boot loader's default may be one of them, while the normal entries have other arguments.
+        for entry in self.all_entries:
+            if self._role(entry) == FALLBACK and entry.file not in requested:
+                yield RemoveFile(entry.file, STAGED, "its kernel was removed, or no kernel arguments are requested")
 
-    def _fallback_steps(self, change: Change, after: dict[tuple[str, str], str]) -> Iterator[Step]:
+    def _requested_fallbacks(self, change: Change, after: dict[tuple[str, str], str]) -> dict[str, tuple[str, str]]:
+        """Return by path the identifier of the entry that each fallback entry corresponds to, and its text."""
         requested: dict[str, tuple[str, str]] = {}
         for entry in self.normal_entries if change.fallback else ():
             arguments = cmdline.without(after.get((entry.file, entry.id), self._arguments(entry)), change.new)
             text = fallback_text(self._text(entry.file), arguments, self._dialect.takes_all_options)
             path = self._fallback_path(entry, entry.first("version") or "") + ".conf"
             requested.setdefault(path, (entry.id, text))
-        for entry in self.all_entries:
-            if self._role(entry) == FALLBACK and entry.file not in requested:
-                yield RemoveFile(entry.file, STAGED, "its kernel was removed, or no kernel arguments are requested")
+        return requested
+
+    def _fallback_steps(self, requested: dict[str, tuple[str, str]]) -> Iterator[Step]:
         existing = {entry.file: entry for entry in self.all_entries}
         for path, (entry_id, text) in requested.items():
             if path not in existing or not is_equivalent(existing[path].values, bls.parse(text)):
@@ -164,7 +174,7 @@ class Type1Entries:
         is_own = match is not None and match.group("token") in self._tokens and not self._is_foreign(entry)
         return FALLBACK if is_own else OTHER
 
-    def _version(self, entry: bls.Type1Entry) -> str | None:
+    def version(self, entry: bls.Type1Entry) -> str | None:
         """Return the version of the kernel that an entry boots: as the entry has it, or its image."""
         version = entry.first("version")
         if version in self._installed or not self._is_handwritten:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from ...._probe.tree import Tree
     from .protocol import LoaderContext
 
+_NO_TRIAL = (
+    "This host boots unified kernel images. Each has its arguments inside and replaces the one before, so there is no "
+    "entry without VFIO to return to."
+)
 _TOOLS = ("/usr/bin/ukify", "/usr/lib/systemd/ukify")
 _CONFIGURATION = "/etc/kernel/uki.conf"
 #: The first one that exists is read: those of kernel-install(8), then those that ukify(1) reads if it is given none.
@@ -64,7 +68,7 @@ class Uki:
 
     def __init__(self, tree: Tree, context: LoaderContext) -> None:
         self._tree = tree
-        self.trial = NoTrial("Trial boots are not supported with unified kernel images.")
+        self.trial = NoTrial(_NO_TRIAL)
         self._context = context
         self._tool = next((tool for tool in _TOOLS if tree.exists(tool)), None)
         self._images = uki.read_entries(tree, boot_partitions(context.esps))

@@ -6,19 +6,20 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from ansible_collections.vfio.workstation.plugins.module_utils._apply.transaction import Transaction
-from ansible_collections.vfio.workstation.plugins.module_utils._engine.host import HostRun
 from ansible_collections.vfio.workstation.plugins.module_utils._engine.outcome import Outcome
 from ansible_collections.vfio.workstation.plugins.module_utils._engine.trial_run import TrialRun
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.desired import Desired
-from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import GenerateFile, OverwriteFile, Step
+from ansible_collections.vfio.workstation.plugins.module_utils._machine.plan import (
+    GenerateFile,
+    OverwriteFile,
+    Step,
+    WriteFile,
+    WriteVariable,
+)
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.trial import (
     ARMED,
     FINAL,
@@ -27,128 +28,32 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.trial im
     STOCK,
     TRIAL_FILE,
 )
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.grub_trial import block, choice_in
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.host_plan import SECTIONS
-from ansible_collections.vfio.workstation.plugins.module_utils._plan.parse_desired import parse_desired
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.boot.loaders.grub_trial import block
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.trial_files import UNIT_FILE, WATCHDOG_FILE
-from ansible_collections.vfio.workstation.tests.machines.builder import build
-from ansible_collections.vfio.workstation.tests.stand_ins.grub import boot
+from ansible_collections.vfio.workstation.tests.stand_ins import systemd_boot
+from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._engine.trial_hosts import (
+    BLOCK,
+    ENTRIES,
+    VERSION,
+    GrubHost,
+    Host,
+    SystemdBootHost,
+)
 from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._plan.boot.loaders.test_grub_trial import (
-    LIBRARY,
-    on_disk,
     plant,
 )
 
-VERSION = "6.12.43+deb13-amd64"  # of the described machine
-BLOCK = "boot/grub/vfio-workstation.env"
 FIRST = {"hugepages": [{"size": "2M", "count": 8, "at": "boot"}], "trial": True}
 SECOND = {"hugepages": [{"size": "2M", "count": 16, "at": "boot"}], "trial": True}
-HEADER = 'if [ -s $prefix/grubenv ]; then\n  load_env\nfi\nset default="0"\n'
-LINUX = f"""#!/bin/sh
-cat <<END
-menuentry 'Debian' --x \\$menuentry_id_option 'gnulinux-{VERSION}-advanced-a' {{
-    linux /boot/vmlinuz-{VERSION} root=UUID=a ro $GRUB_CMDLINE_LINUX_DEFAULT
-}}
-END
-"""
+# The decorator next to the function: a test that is of one boot loader.
+with_grub = pytest.mark.parametrize("host", [GrubHost], indirect=True)
+with_systemd_boot = pytest.mark.parametrize("host", [SystemdBootHost], indirect=True)
 
 
-class Host:
-    """A host in a directory, with a stand-in for grub-mkconfig that runs the scripts of /etc/grub.d.
-
-    Args:
-        root: The directory.
-    """
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.boots = 0
-        build("intel-desktop", root)
-        on_disk(root)
-        plant(
-            root,
-            {
-                f"/boot/vmlinuz-{VERSION}": "",
-                "/boot/grub/grubenv": "",
-                "/etc/default/grub": 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\n',
-                "/etc/grub.d/10_linux": LINUX,
-                "/usr/sbin/grub-mkconfig": "# default/grub.d\n",
-                "/usr/share/grub/grub-mkconfig_lib": LIBRARY,
-                "/proc/sys/kernel/osrelease": VERSION,
-            },
-        )
-        (root / "etc/grub.d/10_linux").chmod(0o755)
-        self.generate(["-o", str(root / "boot/grub/grub.cfg")])
-        self.start()
-
-    def generate(self, argv: Sequence[str]) -> str:
-        """Do what grub-mkconfig does."""
-        if "-o" not in argv:
-            return ""
-        script = f"""
-            for file in {self.root}/etc/default/grub {self.root}/etc/default/grub.d/*.cfg; do
-                [ ! -f "$file" ] || . "$file"
-            done
-            export GRUB_CMDLINE_LINUX_DEFAULT pkgdatadir={self.root}/usr/share/grub
-            for file in {self.root}/etc/grub.d/*; do
-                sed 's|/etc/grub.d/10_linux|{self.root}&|' "$file" | sh
-            done
-        """
-        done = subprocess.run(["sh", "-ec", script], capture_output=True, text=True, check=True)
-        Path(argv[-1]).write_text(HEADER + done.stdout, "utf-8")
-        return ""
-
-    def observe(self, request: dict[str, Any] | None) -> Outcome:
-        """Plan a request; None for its removal."""
-        if request is None:
-            return HostRun(Desired(), SECTIONS, root=str(self.root)).observe()
-        desired = parse_desired(request)
-        assert isinstance(desired, Desired), desired
-        return HostRun(desired, root=str(self.root)).observe()
-
-    def apply(self, steps: Sequence[Step]) -> None:
-        """Carry out steps."""
-        with Transaction({"grub.cfg": lambda _draft: ()}, str(self.root), self.generate) as transaction:
-            transaction.apply(steps)
-
-    def converge(self, request: dict[str, Any] | None) -> Outcome:
-        """Carry out what a request needs, and return what is left to do."""
-        outcome = self.observe(request)
-        assert not outcome.refusals, outcome.refusals
-        self.apply(outcome.steps)
-        return self.observe(request)
-
-    @property
-    def choice(self) -> str | None:
-        """What GRUB boots by itself."""
-        path = self.root / BLOCK
-        return choice_in(path.read_text("utf-8")) if path.exists() else None
-
-    def start(self) -> str:
-        """Boot: return the managed arguments on the command line."""
-        self.boots += 1
-        config = (self.root / "boot/grub/grub.cfg").read_text("utf-8")
-        entries = [line.strip() for line in config.splitlines() if line.strip().startswith("linux ")]
-        line = entries[-1 if boot(self.root).is_stock else 0].partition(" ro ")[2]
-        shutil.rmtree(self.root / "run/vfio-workstation", ignore_errors=True)
-        files = {"/proc/cmdline": f"root=UUID=a ro {line}\n", "/proc/sys/kernel/random/boot_id": f"boot-{self.boots}\n"}
-        # The described machine has one node; the kernel allocates what is on its command line.
-        pages = line.partition("hugepages=")[2].partition(" ")[0] or "0"
-        counts = self.root.glob("sys/devices/system/node/node*/hugepages/hugepages-2048kB/nr_hugepages")
-        plant(self.root, {**files, **{f"/{path.relative_to(self.root)}": pages + "\n" for path in counts}})
-        return line.partition("quiet ")[2]
-
-    def copy(self, folder: Path) -> Host:
-        """Return the host as a power cut would leave it."""
-        twin = object.__new__(Host)
-        twin.root, twin.boots = folder, self.boots
-        shutil.copytree(self.root, folder, symlinks=True)
-        return twin
-
-
-@pytest.fixture(name="host")
-def host_in_a_directory(tmp_path: Path) -> Host:
-    return Host(tmp_path / "host")
+@pytest.fixture(name="host", params=[GrubHost, SystemdBootHost])
+def host_in_a_directory(request: pytest.FixtureRequest, tmp_path: Path) -> Host:
+    host: Host = request.param(tmp_path / "host")
+    return host
 
 
 def arguments(pages: int) -> str:
@@ -191,7 +96,9 @@ def test_a_run_of_the_module_confirms_too(host: Host) -> None:
     host.start()
     started(host)
     outcome = host.observe(FIRST)
-    assert isinstance(outcome.steps[0], OverwriteFile)
+    # One write confirms, and it comes first.
+    assert isinstance(outcome.steps[0], (OverwriteFile, WriteVariable))
+    assert [type(step) for step in outcome.steps].count(type(outcome.steps[0])) == 1
     assert outcome.states == (True, True, None)
     left = host.converge(FIRST)
     assert (left.steps, left.states, host.choice) == ((), (True, True, True), FINAL)
@@ -284,7 +191,12 @@ def test_a_power_cut_while_everything_is_removed(host: Host, tmp_path: Path) -> 
     host.start()
     started(host).confirm()
     steps = host.observe(None).steps
-    menu = next(number for number, step in enumerate(steps) if isinstance(step, GenerateFile))
+    # The line that has the arguments is in the menu that is generated, or in the entry.
+    menu = next(
+        number
+        for number, step in enumerate(steps)
+        if isinstance(step, GenerateFile) or (isinstance(step, WriteFile) and step.path.startswith("/boot/efi/"))
+    )
     boots = cut_after_each(host, steps, tmp_path)
     assert boots == [[arguments(8)] * 2] * (menu + 1) + [["", ""]] * (len(steps) - menu)
 
@@ -299,11 +211,17 @@ def test_a_killed_run_is_completed_by_the_next(host: Host, tmp_path: Path) -> No
         shutil.rmtree(twin.root)
 
 
+def contents(host: Host) -> dict[Path, bytes]:
+    """Return all files of /etc and /boot, and the EFI variables."""
+    paths = (path for part in ("[eb]*", "sys/firmware/efi/efivars") for path in host.root.glob(f"{part}/**/*"))
+    return {path: path.read_bytes() for path in paths if path.is_file()}
+
+
 def test_what_is_removed_leaves_no_trace(host: Host) -> None:
-    before = {path: path.read_bytes() for path in host.root.glob("[eb]*/**/*") if path.is_file()}
+    before = contents(host)
     host.converge(FIRST)
     assert host.converge(None).steps == ()
-    assert {path: path.read_bytes() for path in host.root.glob("[eb]*/**/*") if path.is_file()} == before
+    assert contents(host) == before
     assert not (host.root / TRIAL_FILE.lstrip("/")).exists()
 
 
@@ -314,9 +232,11 @@ def test_trial_boots_are_switched_off(host: Host) -> None:
     without = {**FIRST, "trial": False}
     assert host.converge(without).steps == ()
     assert host.start() == arguments(8).removesuffix(" panic=30")
+    assert host.choice is None
     assert not (host.root / BLOCK).exists()
     assert not (host.root / UNIT_FILE.lstrip("/")).exists()
-    assert "Trial boots" not in (host.root / "boot/grub/grub.cfg").read_text("utf-8")
+    menu = host.root / "boot/grub/grub.cfg"
+    assert not menu.exists() or "Trial boots" not in menu.read_text("utf-8")
 
 
 def test_a_request_that_does_not_speak_of_trials_keeps_them(host: Host) -> None:
@@ -375,6 +295,7 @@ def test_a_controller_is_awaited_in_the_trial_boot_only(host: Host) -> None:
     assert host.choice == STOCK
 
 
+@with_grub
 def test_a_block_that_grub_did_not_change_is_changed_by_the_unit(host: Host) -> None:
     """A person chose the entry in the menu."""
     host.converge(FIRST)
@@ -384,6 +305,7 @@ def test_a_block_that_grub_did_not_change_is_changed_by_the_unit(host: Host) -> 
     assert host.choice == STOCK
 
 
+@with_grub
 def test_a_file_system_that_grub_can_not_write_is_refused_unless_overridden(host: Host) -> None:
     plant(host.root, {"/proc/self/mountinfo": "25 1 0:40 / / rw - btrfs /dev/x rw\n"})
     (refusal,) = host.observe(FIRST).refusals
@@ -391,3 +313,78 @@ def test_a_file_system_that_grub_can_not_write_is_refused_unless_overridden(host
     left = host.converge({**FIRST, "accept": ["trial_unsupported"]})
     assert (left.steps, left.live["trial"]) == ((), None)
     assert host.start() == arguments(8)
+
+
+@with_systemd_boot
+@pytest.mark.parametrize("default", ["debian-*", "@saved"])
+def test_a_default_that_a_person_chose_is_restored(host: Host, default: str) -> None:
+    systemd_boot.write(host.root, "LoaderEntryDefault", default)
+    before = contents(host)
+    host.converge(FIRST)
+    assert [host.start(), host.start()] == [arguments(8), ""]
+    host.converge({**FIRST, "accept": ["trial_returned"]})
+    assert host.start() == arguments(8)
+    started(host).confirm()
+    assert systemd_boot.read(host.root, "LoaderEntryDefault") == default
+    assert [host.start() for _boot in range(2)] == [arguments(8)] * 2
+    systemd_boot.variable(host.root, "LoaderEntryLastBooted").unlink(missing_ok=True)
+    assert host.converge(None).steps == ()
+    assert contents(host) == before
+
+
+@with_systemd_boot
+def test_boot_counters_are_respected(host: Host) -> None:
+    entries = host.root / ENTRIES
+    (entries / f"debian-{VERSION}.conf").rename(entries / f"debian-{VERSION}+3.conf")
+    host.converge(FIRST)
+    assert [host.start(), host.start()] == [arguments(8), ""]
+    # The trial used up one of its tries; the entry without VFIO has no counter.
+    assert sorted(path.name for path in entries.iterdir()) == [
+        f"debian-0-vfio-workstation-fallback-{VERSION}.conf",
+        f"debian-{VERSION}+2-1.conf",
+    ]
+    host.converge({**FIRST, "accept": ["trial_returned"]})
+    assert host.start() == arguments(8)
+    started(host).confirm()
+    # systemd-bless-boot.service
+    (entries / f"debian-{VERSION}+1-2.conf").rename(entries / f"debian-{VERSION}.conf")
+    assert host.start() == arguments(8)
+    assert host.observe(FIRST).steps == ()
+
+
+@with_systemd_boot
+def test_variables_that_the_firmware_lost_are_set_by_the_unit(host: Host) -> None:
+    """Nothing but the variables says which entry is the default: the configuration is started."""
+    host.converge(FIRST)
+    for name in ("LoaderEntryDefault", "LoaderEntryOneShot"):
+        systemd_boot.variable(host.root, name).unlink()
+    assert host.start() == arguments(8)
+    trial = started(host)
+    assert (trial.is_trial, host.choice) == (True, STOCK)
+    assert host.start() == ""
+
+
+@with_systemd_boot
+def test_the_entry_of_the_kernel_that_ran_is_the_way_back(host: Host) -> None:
+    """A newer kernel was installed before the trial: it is tried, and may be what fails."""
+    newer = VERSION.replace("6.12.43", "6.12.48")
+    entry = (host.root / ENTRIES / f"debian-{VERSION}.conf").read_text("utf-8").replace(VERSION, newer)
+    modules = (host.root / "usr/lib/modules", host.root / "lib/modules")
+    folder = next(path for path in modules if path.is_dir())
+    shutil.copytree(folder / VERSION, folder / newer, symlinks=True)
+    image = f"/boot/efi/debian/{newer}/linux"
+    plant(host.root, {f"/boot/vmlinuz-{newer}": "", image: "", f"/{ENTRIES}/debian-{newer}.conf": entry})
+    host.converge(FIRST)
+    pattern = systemd_boot.read(host.root, "LoaderEntryOneShot")
+    assert pattern == f"debian-{newer}[.+]*"
+    default = systemd_boot.read(host.root, "LoaderEntryDefault")
+    assert default == f"debian-0-vfio-workstation-fallback-{VERSION}.conf"
+    assert [host.start(), host.start()] == [arguments(8), ""]
+
+
+@with_systemd_boot
+def test_a_systemd_boot_without_patterns_is_refused(host: Host) -> None:
+    systemd_boot.introduce(host.root, version="247.3-7")
+    (refusal,) = host.observe(FIRST).refusals
+    assert refusal.code == "trial_unsupported"
+    assert "systemd-boot 247.3-7" in refusal.seen

@@ -219,7 +219,7 @@ def test_the_menu_is_regenerated_until_it_has_the_choice(root: Path) -> None:
 
 def test_steps_change_a_block_in_place(root: Path) -> None:
     def kinds(choice: str | None, present: str | None) -> list[type]:
-        return [type(step) for step in GrubTrial(Tree(str(root)), CONFIG, ()).steps(choice, present)]
+        return [type(step) for step in GrubTrial(Tree(str(root)), CONFIG, ()).steps(choice, present, KERNEL)]
 
     assert kinds(STOCK, None) == [WriteFile]
     assert kinds(FINAL, None) == [WriteFile, OverwriteFile]
@@ -232,7 +232,7 @@ def test_steps_change_a_block_in_place(root: Path) -> None:
 
 
 def test_a_new_block_says_stock_before_anything_else(root: Path) -> None:
-    first, second = GrubTrial(Tree(str(root)), CONFIG, ()).steps(ARMED, None)
+    first, second = GrubTrial(Tree(str(root)), CONFIG, ()).steps(ARMED, None, KERNEL)
     assert isinstance(first, WriteFile)
     assert first.content == block(STOCK)
     with Transaction({}, str(root)) as transaction:
