@@ -48,6 +48,13 @@ class Repeater:
             raise LabError(f"{module} after the power cut: {done.values}")
         self.tools.extend(done.tools)
 
+    def run(self, line: str) -> None:
+        """Run a shell command."""
+        self._machine.ssh(line)
+
+    def restart(self) -> None:
+        """Do nothing: that boot is in the recording."""
+
     def refused(self, code: str, module: str, **parameters: typing.Any) -> None:
         """Run a module that must refuse."""
         done = call(self._machine, module, **parameters)

@@ -20,6 +20,12 @@ class Actions(typing.Protocol):
     def call(self, module: str, **parameters: typing.Any) -> None:
         """Run a module of the collection."""
 
+    def run(self, line: str) -> None:
+        """Run a shell command."""
+
+    def restart(self) -> None:
+        """Reboot, and wait until all units have started."""
+
     def refused(self, code: str, module: str, **parameters: typing.Any) -> None:
         """Run a module that must refuse with a code, and change nothing."""
 
@@ -46,4 +52,33 @@ def exhausted(actions: Actions) -> None:
     actions.refused("boot_space_exhausted", "initramfs", owner="devices", modules=["vfio-pci"], files=files)
 
 
-CHANGES: dict[str, Change] = {"apply": apply, "remove": remove, "exhausted": exhausted}
+_PAGES = {"hugepages": [{"size": "2M", "count": 16, "at": "boot"}], "memory_for_host": "1G"}
+# A power cut may have used up the trial.
+_TRIED = {**_PAGES, "trial": True, "trial_timeout": 3600, "accept": ["trial_returned"]}
+
+
+def trial(actions: Actions) -> None:
+    """A configuration on trial, and its boot."""
+    actions.call("host", **_TRIED)
+    actions.run("vfio-workstation trial await-controller")
+    actions.restart()
+
+
+def confirm(actions: Actions) -> None:
+    """The confirmation by a controller."""
+    actions.call("host", **_TRIED)
+
+
+def remove_trial(actions: Actions) -> None:
+    """The way back from a configuration that was confirmed."""
+    actions.call("host", state="absent")
+
+
+CHANGES: dict[str, Change] = {
+    "apply": apply,
+    "remove": remove,
+    "exhausted": exhausted,
+    "trial": trial,
+    "confirm": confirm,
+    "remove_trial": remove_trial,
+}

@@ -64,11 +64,15 @@ class Layout:
 
 
 _FILL = "rm -f /boot/efi/fill && { dd if=/dev/zero of=/boot/efi/fill bs=1M status=none || true; }"
+_TRIAL = ("trial", "confirm", "remove_trial")
+_SEPARATE_BOOT = Layout(
+    disk="ext4-boot", partition=4, directory="/grub", mark=_END, ext4=(_ROOT_PARTITION, _BOOT_PARTITION)
+)
 LAYOUTS = {
     "ext4": Layout(),
-    "ext4-boot": Layout(
-        disk="ext4-boot", partition=4, directory="/grub", mark=_END, ext4=(_ROOT_PARTITION, _BOOT_PARTITION)
-    ),
+    "ext4-boot": _SEPARATE_BOOT,
+    "trial": Layout(changes=_TRIAL),
+    "trial-boot": dataclasses.replace(_SEPARATE_BOOT, changes=_TRIAL),
     "btrfs": Layout(disk="btrfs", ext4=(), modules=("virtio_blk", "btrfs")),
     "esp": Layout(boot="uefi-systemd-boot"),
     "esp-full": Layout(boot="uefi-systemd-boot", preparation=_FILL, changes=("exhausted",)),

@@ -91,6 +91,21 @@ class Recorder:
             raise LabError(f"{module} did not change anything: {done.values}")
         self._mark(f"end {self.change}: {module}")
 
+    def run(self, line: str) -> None:
+        """Run a shell command."""
+        self._mark(f"begin {self.change}: {line}")
+        self._machine.ssh(f"{line} && sync")
+        self._mark(f"end {self.change}: {line}")
+
+    def restart(self) -> None:
+        """Reboot; what units write at boot is a part of it."""
+        self._mark(f"begin {self.change}: reboot")
+        self._machine.reboot()
+        # Its status says whether a unit has failed.
+        self._machine.ssh("systemctl is-system-running --wait", check=False, timeout=900)
+        self._machine.ssh("sync")
+        self._mark(f"end {self.change}: reboot")
+
     def refused(self, code: str, module: str, **parameters: typing.Any) -> None:
         """Run a module that must refuse."""
         self._mark(f"begin {self.change}: {module}")

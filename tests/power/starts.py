@@ -26,6 +26,10 @@ Facts = dict[str, str]
 COMMAND_LINE = "default: command line"
 
 _INSMOD = re.compile(r"^\s*insmod\s+(\w+)\s*$", re.MULTILINE)
+#: What the menu has for trial boots (grub_trial.py): the entry that is booted unless the block says otherwise.
+_STOCK = re.compile(r'^ +set default="(vfio-workstation-fallback>[^"]+)"$', re.MULTILINE)
+_BLOCK = "vfio-workstation.env"
+_OWN_DEFAULT = ("armed", "final")
 _DEFAULT = re.compile(r'^\s*set default="(.*)"\s*$', re.MULTILINE)
 _PLATFORMS = ("x86_64-efi", "i386-pc")
 
@@ -73,11 +77,18 @@ class GrubChain:
         menu = read_menu(text, "grub.cfg", variables, lambda _path: None)
         if not menu.entries:
             raise Unbootable("grub.cfg has no entry for Linux")
-        default = _default_entry(menu.entries, text, environment)
+        default = _default_entry(menu.entries, text, environment, self._stock(text))
         facts = {**self._modules(text), **_entry_facts(self.files, "default", default)}
         for entry in menu.entries:
             facts.update(_entry_facts(self.files, entry.title, entry))
         return facts
+
+    def _stock(self, text: str) -> str | None:
+        """Return the entry that a trial boot which is not confirmed makes the default; None without one."""
+        match = _STOCK.search(text)
+        block = (self.files.content(f"{self._directory}/{_BLOCK}") or b"").decode("latin-1")
+        choice = grub.parse_environment(block).get("vfio_workstation_trial")
+        return match[1] if match is not None and choice not in _OWN_DEFAULT else None
 
     def _parse(self, text: str) -> None:
         if text in self._parsed:
@@ -146,11 +157,13 @@ def _first(entries: list[Entry], default: str) -> Entry:
     return named[0] if named else max(own, key=lambda entry: entry.version or "")
 
 
-def _default_entry(entries: tuple[Entry, ...], text: str, environment: dict[str, str]) -> Entry:
+def _default_entry(
+    entries: tuple[Entry, ...], text: str, environment: dict[str, str], stock: str | None = None
+) -> Entry:
     """Return the entry that GRUB starts without a person's choice."""
     # grub.d/00_header: next_entry for one boot, otherwise the setting GRUB_DEFAULT, which may be saved_entry.
-    settings = _DEFAULT.findall(text)
-    wanted = environment.get("next_entry") or (settings[-1] if settings else "0")
+    settings = _DEFAULT.findall(_STOCK.sub("", text))
+    wanted = environment.get("next_entry") or stock or (settings[-1] if settings else "0")
     wanted = re.sub(r"\$\{(\w+)\}", lambda match: environment.get(match[1], ""), wanted) or "0"
     name = wanted.rpartition(">")[2]
     named = [entry for entry in entries if name in (entry.id, entry.title)]

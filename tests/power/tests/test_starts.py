@@ -28,6 +28,17 @@ menuentry 'Two' --id two {{
     initrd /boot/initrd-1
 }}
 """
+TRIAL = """\
+submenu 'Stock' --id vfio-workstation-fallback {
+    menuentry 'Three' --id three {
+        linux /boot/vmlinuz-1 root=/dev/sda1 ro stock=1
+        initrd /boot/initrd-1
+    }
+}
+if [ "${vfio_workstation_trial}" != "final" ]; then
+        set default="vfio-workstation-fallback>three"
+fi
+"""
 GRUB = {
     "/boot/grub/grub.cfg": MENU.format(default="0"),
     "/boot/grub/grubenv": "# GRUB Environment Block\n",
@@ -85,6 +96,23 @@ def _run(status: int, output: bytes) -> Run:
 )
 def test_the_default_entry_of_grub(default: str, environment: str, line: str) -> None:
     files = {**GRUB, "/boot/grub/grub.cfg": MENU.format(default=default), "/boot/grub/grubenv": environment}
+    assert GrubChain(View(files), IMAGE, "/boot/grub").facts()[COMMAND_LINE] == line
+
+
+@pytest.mark.parametrize(
+    ("block", "line"),
+    [
+        ("vfio_workstation_trial=armed\n", "root=/dev/sda1 ro"),
+        ("vfio_workstation_trial=final\n", "root=/dev/sda1 ro"),
+        ("vfio_workstation_trial=stock\n", "root=/dev/sda1 ro stock=1"),
+        ("vfio_workstation_trial=arm", "root=/dev/sda1 ro stock=1"),
+        (None, "root=/dev/sda1 ro stock=1"),
+    ],
+)
+def test_the_default_entry_of_grub_with_a_trial(block: str | None, line: str) -> None:
+    files = {**GRUB, "/boot/grub/grub.cfg": MENU.format(default="0") + TRIAL}
+    if block is not None:
+        files["/boot/grub/vfio-workstation.env"] = "# GRUB Environment Block\n" + block
     assert GrubChain(View(files), IMAGE, "/boot/grub").facts()[COMMAND_LINE] == line
 
 
