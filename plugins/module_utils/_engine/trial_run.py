@@ -20,7 +20,7 @@ from .trial import boot_id, is_running, read_record, watchdog_removal
 
 _JOURNAL_LINES = 20
 _REASONS = {
-    STAGED: "the trial boot did not reach its unit: the kernel panicked or hung, or the machine was reset before that",
+    STAGED: "the trial boot did not reach its unit: the kernel panicked or hung, or the machine lost power",
     STARTED: "the trial boot ended before it was verified: the machine panicked, hung, was reset or lost power",
 }
 

@@ -93,6 +93,11 @@ def restart(machine: Machine) -> None:
     machine.ssh("systemctl reboot", check=False)
 
 
+def await_start(machine: Machine) -> None:
+    """Wait until the unit has found out that this boot is the trial: it starts after ssh."""
+    machine.ssh(f"""timeout 600 sh -c 'until grep -q "\\"started\\"" {_RECORD}; do sleep 1; done'""", timeout=700)
+
+
 def await_end(machine: Machine) -> End:
     """Wait for the end of a trial, in whatever boot that is; never touch the machine but to look."""
     assert machine.remote is not None
@@ -186,6 +191,7 @@ def test_every_failure_returns_and_leaves_no_trace_when_removed(lab: Lab, boot: 
         machine.ssh("vfio-workstation trial await-controller")
         machine.reboot()
         assert machine.read("/proc/cmdline").endswith(ARGUMENTS)
+        await_start(machine)
         machine.cut_power()
         machine.start()
         machine.wait_for_ssh()
