@@ -60,6 +60,13 @@ options:
       - The CPUs of the host that the guest runs on, such as V(2-7,10-15), as whole cores. They must be kept for guests.
         By default all that are kept for guests; of a hybrid processor, those with the most threads for each core.
     type: raw
+  firmware:
+    description:
+      - The firmware of the guest, V(uefi) by default. V(bios) is for systems that can't start by UEFI. Can't be changed
+        afterwards.
+      - With V(bios), a passed-through GPU shows nothing before its driver is loaded if its ROM is for UEFI only.
+    type: str
+    choices: [uefi, bios]
   secure_boot:
     description:
       - Whether Secure Boot is on, with the keys of Microsoft enrolled. By default only for V(windows11). Can't be

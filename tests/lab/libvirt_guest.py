@@ -3,8 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A guest of libvirt inside the virtual workstation, which the collection planned and defined.
 
-It starts the kernel of the workstation with the initramfs of the inner guest, by the firmware that libvirt chose, and
-stays up with QEMU's guest agent. The workstation needs an image with the software libvirt.
+It starts the kernel of the workstation with the initramfs of the inner guest, and stays up with QEMU's guest agent. The workstation needs an image with the software libvirt.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _TOOLS = "/usr/local/lib/vfio-lab"
 _IMAGES = "/var/lib/libvirt/images"
 _CONSOLE = f"/var/log/libvirt/qemu/{NAME}-console.log"
 
-# SMM is off, since a nested guest that uses it ends QEMU 10.0 without KVM (tcg_handle_interrupt: bql_locked()).
+# No UEFI, and SMM is off: a nested guest that uses them ends QEMU 10.0 without KVM (tcg_handle_interrupt: bql_locked()).
 XML = f"""\
 <domain>
   <os>
@@ -45,6 +44,7 @@ def request(devices: typing.Sequence[str]) -> dict[str, typing.Any]:
     return {
         "name": NAME,
         "os": "linux",
+        "firmware": "bios",
         "devices": list(devices),
         "disk": {"path": f"{_IMAGES}/inner.qcow2"},
         "network": "none",

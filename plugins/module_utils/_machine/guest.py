@@ -15,6 +15,8 @@ from .xml_element import Element
 LINUX, WINDOWS10, WINDOWS11 = "linux", "windows10", "windows11"
 #: GuestRequest.domain_type: with KVM, or emulated by QEMU alone.
 KVM, QEMU = "kvm", "qemu"
+#: GuestRequest.firmware
+UEFI, BIOS = "uefi", "bios"
 #: GuestRequest.display
 VNC, SPICE, NO_DISPLAY = "vnc", "spice", "none"
 #: GuestRequest.network: no interface is planned.
@@ -48,6 +50,7 @@ class GuestRequest(NamedTuple):
     devices: tuple[str, ...] = ()  # names of the host's device requests
     memory_bytes: int | None = None
     cpus: tuple[int, ...] | None = None  # CPUs of the host; None: all that are kept for guests
+    firmware: str | None = None  # UEFI, BIOS
     secure_boot: bool | None = None
     tpm: bool | None = None
     disk: DiskRequest | None = None

@@ -224,7 +224,7 @@ GUEST_CODES = {
     ),
     "firmware_changed": (
         "The firmware's variables, and with them boot entries and keys, are made for the other kind of firmware.",
-        "Set secure_boot to what the domain has; or remove the domain with its variables, and create it again.",
+        "Set firmware and secure_boot to what the domain has; or remove the domain with its variables, and create it.",
     ),
     "tpm_absent": (
         "libvirt could not start the guest. Windows 11 requires a TPM.",

@@ -8,13 +8,19 @@ from __future__ import annotations
 
 from typing import Iterator
 
-from ..._machine.guest import WINDOWS11, Capabilities, GuestRequest, Setting
+from ..._machine.guest import BIOS, UEFI, WINDOWS11, Capabilities, GuestRequest, Setting
 from ..._machine.plan import Refusal
 from ..._machine.xml_element import Element, element
 from ..refusals import refuse
 from .existing import Existing
 
 _EFI, _EMULATOR = "efi", "emulator"
+_NAMES = {UEFI: "UEFI", BIOS: "BIOS"}
+
+
+def firmware_of(request: GuestRequest) -> str:
+    """Return the firmware: as requested, otherwise UEFI."""
+    return request.firmware or UEFI
 
 
 def has_secure_boot(request: GuestRequest) -> bool:
@@ -30,23 +36,35 @@ def has_tpm(request: GuestRequest) -> bool:
 def firmware_refusals(request: GuestRequest, capabilities: Capabilities, existing: Existing) -> Iterator[Refusal]:
     """Yield why the firmware or the TPM of a domain can't be as requested."""
     name = request.name
-    if existing.domain is None and _EFI not in capabilities.firmware:
+    if existing.domain is not None:
+        yield from _change_refusals(request, existing.domain, existing.is_adopted)
+    elif firmware_of(request) == UEFI and _EFI not in capabilities.firmware:
         yield refuse("firmware_absent", f"{name}: libvirt finds no UEFI firmware for guests on this host")
-    elif existing.domain is None and has_secure_boot(request) and not capabilities.secure_boot:
+    elif has_secure_boot(request) and not capabilities.secure_boot:
         yield refuse("firmware_absent", f"{name}: libvirt finds no UEFI firmware with Secure Boot on this host")
     if _sets_tpm(request, existing) and has_tpm(request) and _EMULATOR not in capabilities.tpm_backends:
         yield refuse(
             "tpm_absent", f"{name}: libvirt finds no swtpm with swtpm_setup, which emulate a TPM, on this host"
         )
-    if existing.domain is not None and _changes_secure_boot(request, existing.domain, existing.is_adopted):
-        now = "on" if _secure_boot_of(existing.domain) else "off"
-        yield refuse("firmware_changed", f"{name}: Secure Boot is {now} in the domain, and the request is the opposite")
 
 
-def _changes_secure_boot(request: GuestRequest, domain: Element, is_adopted: bool) -> bool:
-    if is_adopted and request.secure_boot is None:
-        return False
-    return has_secure_boot(request) != _secure_boot_of(domain)
+def _change_refusals(request: GuestRequest, domain: Element, is_adopted: bool) -> Iterator[Refusal]:
+    """Yield why the firmware of a domain would change. Of one that was adopted, only what is requested counts."""
+    now, requested = _firmware_of_domain(domain), firmware_of(request)
+    if now != requested and not (is_adopted and request.firmware is None):
+        seen = f"the firmware of the domain is {_NAMES[now]}, and the request is {_NAMES[requested]}"
+        yield refuse("firmware_changed", f"{request.name}: {seen}")
+    has, wants = _secure_boot_of(domain), has_secure_boot(request)
+    if has != wants and not (is_adopted and request.secure_boot is None):
+        seen = f"Secure Boot is {'on' if has else 'off'} in the domain, and the request is the opposite"
+        yield refuse("firmware_changed", f"{request.name}: {seen}")
+
+
+def _firmware_of_domain(domain: Element) -> str:
+    """Return the firmware of a domain: UEFI where libvirt selects it, or where its file is a flash chip."""
+    system, loader = domain.first("os"), domain.first("os", "loader")
+    is_efi = system is not None and system.get("firmware") == _EFI
+    return UEFI if is_efi or (loader is not None and loader.get("type") == "pflash") else BIOS
 
 
 def _sets_tpm(request: GuestRequest, existing: Existing) -> bool:
@@ -63,15 +81,19 @@ def _secure_boot_of(domain: Element) -> bool:
 
 
 def firmware_settings(request: GuestRequest, machine: str) -> Iterator[Setting]:
-    """Yield the firmware of a domain of ours. libvirt chooses its file by the features, and keeps that choice.
+    """Yield the firmware of a domain of ours.
+
+    libvirt chooses the file of UEFI by the features, and keeps that choice. Without a choice, QEMU starts its BIOS.
 
     Args:
         request: The request.
         machine: The machine type with its version.
     """
-    secure = has_secure_boot(request)
-    yield Setting((), element("os"), element("os", firmware=_EFI))
+    is_uefi, secure = firmware_of(request) == UEFI, has_secure_boot(request)
+    yield Setting((), element("os"), element("os", firmware=_EFI if is_uefi else None))
     yield Setting(("os",), element("type"), element("type", "hvm", arch="x86_64", machine=machine))
+    if not is_uefi:
+        return
     for name in ("enrolled-keys", "secure-boot"):
         # Without enrolled keys, Secure Boot is in setup mode: it checks nothing.
         feature = element("feature", enabled="yes" if secure else "no", name=name)

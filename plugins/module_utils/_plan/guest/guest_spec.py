@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import Mapping
 
-from ..._machine.guest import KVM, LINUX, NO_DISPLAY, QEMU, SPICE, VNC, WINDOWS10, WINDOWS11
+from ..._machine.guest import BIOS, KVM, LINUX, NO_DISPLAY, QEMU, SPICE, UEFI, VNC, WINDOWS10, WINDOWS11
 from ..request_spec import ABSENT, PRESENT, Option
 from .install_spec import INSTALL
 
@@ -39,6 +39,7 @@ REQUEST: Mapping[str, Option] = {
     "devices": Option("list", elements="str", default=(), expected="the name of a device of the host"),
     "memory": Option(),
     "cpus": Option("raw"),
+    "firmware": Option(choices=(UEFI, BIOS)),
     "secure_boot": Option("bool"),
     "tpm": Option("bool"),
     "disk": Option("dict", options=DISK),

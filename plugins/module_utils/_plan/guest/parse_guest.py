@@ -10,7 +10,7 @@ import re
 from types import MappingProxyType
 from typing import Any, Mapping, NamedTuple
 
-from ..._machine.guest import LINUX, DiskRequest, GuestRequest, LookingGlassRequest
+from ..._machine.guest import BIOS, LINUX, WINDOWS11, DiskRequest, GuestRequest, LookingGlassRequest
 from ..._machine.guest_install import InstallRequest
 from ..._machine.xml_element import Element, XmlError, parse_xml
 from ..input_reader import InputReader
@@ -75,6 +75,7 @@ def _request(reader: InputReader, values: Mapping[str, Any]) -> GuestRequest:
         devices=_devices(reader, values["devices"]),
         memory_bytes=_memory(reader, values["memory"]),
         cpus=_cpus(reader, values["cpus"]),
+        firmware=_firmware(reader, values),
         secure_boot=values["secure_boot"],
         tpm=values["tpm"],
         disk=_disk(reader, str(values["name"]), values["disk"]),
@@ -92,6 +93,22 @@ def _request(reader: InputReader, values: Mapping[str, Any]) -> GuestRequest:
         domain_type=values["type"],
         accepted=_accepted(reader, values["accept"]),
     )
+
+
+def _firmware(reader: InputReader, values: Mapping[str, Any]) -> str | None:
+    firmware: str | None = values["firmware"]
+    if firmware == BIOS:
+        needing = (
+            ("os", values["os"] == WINDOWS11),
+            ("secure_boot", bool(values["secure_boot"])),
+            # Windows trusts its hypervisor only after a start that Secure Boot has checked.
+            ("virtualization_based_security", values["virtualization_based_security"]),
+            # The answer file partitions the disk for UEFI.
+            ("install", values["install"] is not None and values["os"] not in (None, LINUX)),
+        )
+        for option in (option for option, needs_uefi in needing if needs_uefi):
+            reader.report("firmware", BIOS, f"uefi, which {option} needs", f"Omit it, or change {option}.")
+    return firmware
 
 
 def _install(reader: InputReader, values: Mapping[str, Any]) -> InstallRequest | None:

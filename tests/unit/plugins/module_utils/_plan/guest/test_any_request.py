@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest import (
+    BIOS,
     LINUX,
     NO_DISPLAY,
     NO_NETWORK,
@@ -57,6 +58,7 @@ REQUESTS = st.builds(
     devices=st.lists(st.sampled_from(["gpu", "nic"]), unique=True).map(tuple),
     memory_bytes=st.sampled_from([4 << 30, 8 << 30]),
     cpus=st.sampled_from([None, (4, 5), (4, 5, 6, 7)]),
+    firmware=st.sampled_from([None, BIOS]),
     secure_boot=st.none(),
     tpm=st.sampled_from([None, True, False]),
     disk=st.sampled_from([None, DiskRequest(DISK)]),

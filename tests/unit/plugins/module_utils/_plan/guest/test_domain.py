@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest import (
+    BIOS,
     LINUX,
     NO_DISPLAY,
     NO_NETWORK,
     SPICE,
+    UEFI,
     WINDOWS10,
     WINDOWS11,
     DiskRequest,
@@ -117,6 +119,15 @@ def test_secure_boot_and_tpm_by_system(system: str, secure: bool) -> None:
         (("enabled", state), ("name", "secure-boot")),
     ]
     assert bool(values(domain, "devices", "tpm")) == bool(values(domain, "features", "smm")) == secure
+
+
+def test_bios() -> None:
+    base = host()
+    without_uefi = base._replace(capabilities=base.capabilities._replace(firmware=frozenset()))
+    domain = after(plan_present(without_uefi, guest(LINUX, firmware=BIOS), None))
+    assert values(domain, "os") == [()]
+    assert not values(domain, "os", "firmware")
+    assert not plan_present(without_uefi, guest(LINUX, firmware=BIOS), Domain(domain, is_running=False)).is_due
 
 
 def test_secure_boot_and_tpm_as_requested() -> None:
@@ -307,6 +318,22 @@ def test_secure_boot_of_a_domain_does_not_change(secure: bool) -> None:
     stored = render(after(first)).replace("</os>", f"<loader secure='{'no' if secure else 'yes'}'/></os>")
     change = plan_present(host(), guest(secure_boot=not secure), Domain(parse_xml(stored), is_running=False))
     assert not change.refusals
+
+
+def test_firmware_of_a_domain_does_not_change() -> None:
+    for now, other in ((BIOS, UEFI), (UEFI, BIOS)):
+        first = plan_present(host(), guest(firmware=now), None)
+        change = plan_present(host(), guest(firmware=other), defined(first))
+        assert [refusal.code for refusal in change.refusals] == ["firmware_changed"]
+        assert not plan_present(host(), guest(firmware=now), defined(first)).is_due
+    # what is adopted stays as it is: libvirt selects the firmware, or somebody named its file
+    selected, file = {" type='pflash'": ""}, {" firmware='efi'": ""}
+    for domain in (foreign(**selected), foreign(**file)):
+        assert plan_present(host(), guest(adopt=True, firmware=UEFI), domain).is_due
+        change = plan_present(host(), guest(adopt=True, firmware=BIOS), domain)
+        assert [refusal.code for refusal in change.refusals] == ["firmware_changed"]
+    bios = foreign(**selected, **file)
+    assert plan_present(host(), guest(adopt=True), bios).is_due
 
 
 def test_other_boards() -> None:

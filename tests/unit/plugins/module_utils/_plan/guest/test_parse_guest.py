@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from ansible_collections.vfio.workstation.plugins.module_utils._machine.guest import (
     KVM,
     LINUX,
+    UEFI,
     VNC,
     WINDOWS11,
     DiskRequest,
@@ -46,6 +47,7 @@ def test_all_options() -> None:
         devices=["gpu", "nic"],
         memory="16G",
         cpus="2-5,10",
+        firmware="uefi",
         secure_boot=True,
         tpm="no",
         disk={"path": "/a b.qcow2", "format": "raw"},
@@ -66,6 +68,7 @@ def test_all_options() -> None:
             ("gpu", "nic"),
             16 << 30,
             (2, 3, 4, 5, 10),
+            firmware=UEFI,
             secure_boot=True,
             tpm=False,
             disk=DiskRequest("/a b.qcow2", "raw"),
@@ -81,6 +84,12 @@ def test_all_options() -> None:
         False,
         "qemu:///session",
     )
+
+
+def test_windows_is_not_installed_by_bios() -> None:
+    install = {"iso": "/w.iso", "drivers": "/d.iso", "user": "dev", "password": "x"}
+    result = parse_guest({**LEAST, "os": "windows10", "firmware": "bios", "install": install})
+    assert result == ["firmware: found 'bios', expected uefi, which install needs. Omit it, or change install."]
 
 
 def test_absent_needs_a_name_alone() -> None:
@@ -108,6 +117,13 @@ def test_cpus(cpus: Any, expected: tuple[int, ...]) -> None:
         ({"cpus": "a"}, "cpus: found 'a', expected CPUs of the host"),
         ({"cpus": True}, "cpus: found True"),
         ({"cpus": []}, "cpus: found []"),
+        ({"firmware": "efi"}, "firmware: found 'efi', expected one of uefi, bios"),
+        ({"firmware": "bios", "os": "windows11"}, "firmware: found 'bios', expected uefi, which os needs"),
+        ({"firmware": "bios", "secure_boot": True}, "firmware: found 'bios', expected uefi, which secure_boot needs"),
+        (
+            {"firmware": "bios", "os": "windows10", "virtualization_based_security": True},
+            "firmware: found 'bios', expected uefi, which virtualization_based_security needs",
+        ),
         ({"disk": {}}, "disk.path: found None"),
         ({"disk": {"path": "a"}}, "disk.path: found 'a', expected the absolute path"),
         ({"disk": {"path": "/a", "sizes": "9G"}}, "disk.sizes: found '9G', expected one of the keys path, format"),
