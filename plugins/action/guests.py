@@ -9,6 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleActionFail
+from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 
 from ansible_collections.vfio.workstation.plugins.plugin_utils._become import run_with_or_without_root
@@ -23,7 +24,7 @@ class ActionModule(ActionBase):
     """The action of the module guests."""
 
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("guests", "host", "state"))
+    _VALID_ARGS = frozenset(("guests", "host", "state", "look_inside"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> _Result:
         result: _Result = super().run(tmp, task_vars)
@@ -33,7 +34,10 @@ class ActionModule(ActionBase):
         if mistakes:
             raise AnsibleActionFail("\n".join(mistakes))
         host = args.get("host") or {}
-        answers = [(entry, self._answer(guest_options(entry, state), task_vars or {})) for entry in guests or ()]
+        looks = {"look_inside": True} if boolean(args.get("look_inside") or False, strict=False) else {}
+        answers = [
+            (entry, self._answer({**looks, **guest_options(entry, state)}, task_vars or {})) for entry in guests or ()
+        ]
         rows = [guest_row(entry, state, answer, bool(self._task.check_mode)) for entry, answer in answers]
         failures = [f"guest {row['name']}: {row.get('msg')}" for row in rows if row["failed"]]
         result.update({key: value for key, value in host.items() if key not in _OF_THE_TASK})

@@ -63,6 +63,8 @@ _value:
         - "V(incomplete): configured and staged, but not everything is active. The host was booted with the
           configuration, so a reboot alone will not help."
         - "V(guest_failed): a guest was refused, or failed."
+        - "V(guest_degraded): everything is as requested, but a running guest lacks something that it should have, such
+          as a device that works."
         - "V(guest_outdated): everything is as requested, but a guest runs with an earlier definition, until it is shut
           down and started again."
         - "V(unknown): configured and staged; whether everything is active is unknown."
@@ -72,8 +74,8 @@ _value:
       type: str
     reason:
       description:
-        - The reason for V(unreachable), V(refused), V(failed), V(guest_failed), V(degraded) or V(incomplete), in one
-          line. Empty otherwise.
+        - The reason for V(unreachable), V(refused), V(failed), V(guest_failed), V(degraded), V(incomplete) or
+          V(guest_degraded), in one line. Empty otherwise.
       type: str
     guest_differences:
       description:

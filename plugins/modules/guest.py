@@ -311,6 +311,13 @@ options:
       - The connection of libvirt.
     type: str
     default: qemu:///system
+  look_inside:
+    description:
+      - Whether to ask the guest agent of a running guest for its devices, its CPUs, Secure Boot and the TPM, and to
+        compare where the vCPUs run and which pages the memory has with the plan. Changes nothing.
+      - The agent must be allowed to run programs. The playbook C(vfio.workstation.verify) sets it.
+    type: bool
+    default: false
 requirements:
   - libvirt 7.2 or later with virsh, on the managed host
   - QEMU for x86, OVMF; for a TPM, swtpm with swtpm_setup
@@ -457,6 +464,35 @@ restart_required:
   returned: success, and when refused
   type: bool
   sample: false
+works:
+  description:
+    - Whether the guest has each of its devices with a driver that works, by their names. Empty unless O(look_inside) is
+      set, the guest runs as it is defined, and its agent answers.
+  returned: success, and when refused
+  type: dict
+  sample: {gpu: true}
+findings:
+  description: What a running guest lacks. Empty unless O(look_inside) is set.
+  returned: success, and when refused
+  type: list
+  elements: dict
+  contains:
+    code:
+      description: V(guest_device_missing), V(guest_device_fails) or V(guest_not_as_planned).
+      type: str
+      sample: guest_device_fails
+    seen:
+      description: What was found.
+      type: str
+      sample: "windows: gpu (10de:2684): Windows reports the problem code 43: the driver has stopped the device"
+    danger:
+      description: What comes of it.
+      type: str
+      sample: The guest has the device, and can't use it.
+    remedy:
+      description: What to do about it.
+      type: str
+      sample: Install the driver of the device in the guest.
 notes:
   description: Further information, such as what keeps the guest from starting at the moment.
   returned: success, and when refused

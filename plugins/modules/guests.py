@@ -44,6 +44,11 @@ options:
     type: str
     choices: [present, absent]
     default: present
+  look_inside:
+    description:
+      - The value of O(vfio.workstation.guest#module:look_inside) for guests that do not set it.
+    type: bool
+    default: false
 seealso:
   - {plugin: vfio.workstation.guest, plugin_type: module}
   - {plugin: vfio.workstation.host, plugin_type: module}
@@ -94,7 +99,7 @@ guests:
       type: bool
       sample: true
     active:
-      description: Whether the guest is defined as requested, and does not run with an earlier definition.
+      description: Whether the guest is as requested; it does not run with an earlier definition, and lacks nothing.
       type: bool
       sample: true
     due:
@@ -135,6 +140,15 @@ guests:
       description: Whether the guest runs with an earlier definition.
       type: bool
       sample: false
+    works:
+      description: Whether the guest has each of its devices with a driver that works.
+      type: dict
+      sample: {gpu: true}
+    findings:
+      description: What the running guest lacks.
+      type: list
+      elements: dict
+      sample: []
     notes:
       description: Further information.
       type: list

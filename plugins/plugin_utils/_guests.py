@@ -19,7 +19,19 @@ VARIABLE = "workstation_guests"
 #: Options that matter for a guest that is removed.
 _IDENTITY = ("name", "uri")
 #: Return values of the module guest that a row keeps. Its definition would be large in every registered variable.
-_KEPT = ("uuid", "devices", "vcpus", "memory_bytes", "running", "restart_required", "notes", "refusals", "msg")
+_KEPT = (
+    "uuid",
+    "devices",
+    "vcpus",
+    "memory_bytes",
+    "running",
+    "restart_required",
+    "works",
+    "findings",
+    "notes",
+    "refusals",
+    "msg",
+)
 
 
 def guest_options(entry: Values, state: str) -> dict[str, t.Any]:
@@ -128,7 +140,7 @@ def guest_row(entry: Values, state: str, answer: Values, check_mode: bool) -> di
         due=due,
         configured=as_requested,
         staged=as_requested,
-        active=as_requested and not answer.get("restart_required"),
+        active=as_requested and not answer.get("restart_required") and not answer.get("findings"),
         now=_now(_is_absent(entry, state), answer, failed, due),
     )
     return row
@@ -170,7 +182,18 @@ def _now(absent: bool, answer: Values, failed: bool, due: bool) -> str:
         return "its definition differs" if exists else "not defined"
     if answer.get("restart_required"):
         return "defined; takes effect after a restart of the guest"
-    return "defined; running" if answer.get("running") else "defined; off"
+    return "; ".join(["defined; running", *_now_inside(answer)]) if answer.get("running") else "defined; off"
+
+
+def _now_inside(answer: Values) -> t.Iterator[str]:
+    """Yield what a look into the running guest found, in the user's words."""
+    works = answer.get("works") or {}
+    for state, verbs in ((True, ("works", "work")), (False, ("does not work", "do not work"))):
+        names = sorted(name for name in works if bool(works[name]) is state)
+        if names:
+            yield f"{', '.join(names)} {verbs[len(names) > 1]} in the guest"
+    if answer.get("findings") and all(works.values()):
+        yield "not as planned"
 
 
 def _now_absent(exists: bool, changed: bool, due: bool) -> str:

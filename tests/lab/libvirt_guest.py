@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A guest of libvirt inside the virtual workstation, which the collection planned and defined.
 
-It starts the kernel of the workstation with the initramfs of the inner guest, and stays up with QEMU's guest agent. The workstation needs an image with the software libvirt.
+It starts the kernel of the workstation with the initramfs of the inner guest, and stays up with QEMU's guest agent. The
+workstation needs an image with the software libvirt.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _TOOLS = "/usr/local/lib/vfio-lab"
 _IMAGES = "/var/lib/libvirt/images"
 _CONSOLE = f"/var/log/libvirt/qemu/{NAME}-console.log"
 
-# No UEFI, and SMM is off: a nested guest that uses them ends QEMU 10.0 without KVM (tcg_handle_interrupt: bql_locked()).
+# SMM is off, and the firmware is no UEFI: both end QEMU 10.0 without KVM (tcg_handle_interrupt: bql_locked()).
 XML = f"""\
 <domain>
   <os>
@@ -84,7 +85,7 @@ cat {_CONSOLE}
 
 def virsh(machine: Machine, *words: str) -> str:
     """Run virsh, which must succeed, and return what it prints."""
-    done = machine.ssh(["virsh", *words], check=False, timeout=180)
+    done = machine.ssh(["virsh", *words], check=False, timeout=600)
     if done.returncode != 0:
         raise LabError(f"virsh {' '.join(words)}: {done.stderr}")
     return done.stdout

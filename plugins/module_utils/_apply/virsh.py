@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import base64
 import json
-from typing import Any
+import time
+from typing import Any, Sequence
 
 from .commands import ToolFailed, query
 
@@ -18,6 +19,9 @@ _KEEP_TPM = "--keep-tpm"
 #: Seconds that a guest agent has for an answer, and bytes of a file that it may return.
 _AGENT_LIMIT = "5"
 _FILE_LIMIT = 65536
+#: Seconds that a program in a guest may take, and between two questions whether it has ended.
+_PROGRAM_LIMIT = 60.0
+_PAUSE = 0.2
 
 
 class Virsh:
@@ -92,6 +96,18 @@ class Virsh:
         except ToolFailed:
             return False
         return True
+
+    def guest_run(self, name: str, program: str, arguments: Sequence[str]) -> str:
+        """Run a program in a guest, through its agent, and return what it printed."""
+        pid = self._agent(name, "guest-exec", path=program, arg=list(arguments), **{"capture-output": True})["pid"]
+        deadline = time.monotonic() + _PROGRAM_LIMIT
+        while True:
+            status = self._agent(name, "guest-exec-status", pid=pid)
+            if status["exited"]:
+                return base64.b64decode(status.get("out-data", "")).decode("utf-8", "replace")
+            if time.monotonic() > deadline:
+                raise ToolFailed(f"{program} did not end within {_PROGRAM_LIMIT:.0f} s in the guest {name}")
+            time.sleep(_PAUSE)
 
     def guest_file(self, name: str, path: str) -> str:
         """Return the content of a small file in a guest, through its agent."""

@@ -22,6 +22,7 @@ from .._plan.file_steps import ExistingFile
 from .._plan.guest.disk_image import QEMU_IMG, creates_disk, make_disk
 from .._plan.guest.domain import DomainChange, Host, plan_absent, plan_present
 from .._plan.guest.hook import HOOK_FILE, HookPlan, plan_hook, plan_hook_removal
+from .._plan.guest.inside import Look
 from .._plan.guest.install import TOOLS, marker_of, media, medium_path, read_marker
 from .._plan.guest.install_plan import InstallFacts, InstallPlan, plan_install, plan_no_install
 from .._plan.guest.looking_glass import looking_glass_steps, tmpfiles_path
@@ -37,6 +38,7 @@ from .._probe.guest.domain import read_domain, read_networks, read_version
 from .._probe.guest.host_files import read_host_files
 from .._probe.guest.usb_devices import read_usb_devices
 from .._probe.tree import FILE_LIMIT, Tree
+from .guest_inside import look_inside
 from .host_record import read_host_record
 
 #: Attribute of a display (libvirt, formatdomain).
@@ -55,6 +57,7 @@ class Observation(NamedTuple):
     restart_required: bool  # whether the running guest differs from what is planned for its next start
     steps: tuple[Step, ...] = ()  # for files of the host, before the domain is defined
     hook: HookPlan = HookPlan()
+    look: Look | None = None  # into the running guest; None where nobody looked
 
     @property
     def refusals(self) -> tuple[Refusal, ...]:
@@ -77,6 +80,7 @@ class GuestRun:
         virsh: The connection of libvirt.
         root: Folder of the host's files; `/` except in tests.
         runner: Runs a tool.
+        look_inside: Whether to ask the agent of a running guest whether its devices work.
     """
 
     def __init__(
@@ -86,12 +90,14 @@ class GuestRun:
         virsh: Virsh,
         root: str = "/",
         runner: Callable[[Sequence[str]], str] = run,
+        look_inside: bool = False,
     ) -> None:
         self._request = request
         self._absent = absent
         self._virsh = virsh
         self._root = root
         self._runner = runner
+        self._look_inside = look_inside
 
     def observe(self) -> Observation:
         """Plan the request for the host and the domain as they are."""
@@ -113,7 +119,15 @@ class GuestRun:
         )
         change = plan_present(host, install.request, domain)
         steps = (*make_disk(install.request, host.files), *self._shared_memory())
-        return self._observation(change, install, domain)._replace(steps=steps, hook=self._hook())
+        observation = self._observation(change, install, domain)._replace(steps=steps, hook=self._hook())
+        return observation._replace(look=self._look(host, observation))
+
+    def _look(self, host: Host, observation: Observation) -> Look | None:
+        """Look into a guest that runs as it is defined."""
+        plan = observation.change.plan
+        if not self._look_inside or not observation.is_running or observation.restart_required or plan is None:
+            return None
+        return look_inside(self._virsh, Tree(self._root), host.machine, self._request, plan)
 
     def _shared_memory(self) -> tuple[Step, ...]:
         name, request = self._request.name, None if self._absent else self._request.looking_glass

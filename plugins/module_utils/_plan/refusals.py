@@ -310,6 +310,18 @@ GUEST_CODES = {
         "Setup numbers disks in an order that is not known beforehand: it could erase the other one.",
         "Name one of them in install.disk: the others are added to the guest when the system is installed.",
     ),
+    "guest_device_missing": (
+        "The guest runs without the device.",
+        "Shut the guest down and start it again. If that does not help, look for the device in the guest's kernel log.",
+    ),
+    "guest_device_fails": (
+        "The guest has the device, and can't use it.",
+        "Install the driver of the device in the guest.",
+    ),
+    "guest_not_as_planned": (
+        "The guest is slower, or less protected, than it was planned to be.",
+        "Shut the guest down and start it again. If that does not help, look for what changes it, as other tools do.",
+    ),
     "disk_not_empty": (
         "Setup would erase all content of the disk.",
         "Name the disk in install.disk to erase it, or omit install to use the system that it has.",

@@ -19,6 +19,7 @@ from .._machine.guest import DomainPlan
 from .._machine.xml_element import Element
 from .._plan.guest.guest_spec import GUEST
 from .._plan.guest.hook import HOOK_FILE
+from .._plan.guest.inside import Look
 from .._plan.guest.parse_guest import parse_guest
 from .._plan.refusal_text import refusal_text
 from .._plan.request_spec import argument_spec
@@ -31,7 +32,7 @@ def run_guest() -> NoReturn:
     options = parse_guest(module.options)
     if isinstance(options, list):
         module.fail_json(msg="\n".join(options))
-    run = GuestRun(options.request, options.absent, Virsh(options.uri))
+    run = GuestRun(options.request, options.absent, Virsh(options.uri), look_inside=options.look_inside)
     if module.check_mode:
         observation = run.observe()
         _exit(module, observation, observation)
@@ -49,12 +50,14 @@ def run_guest() -> NoReturn:
 
 
 def _exit(module: AnsibleModule, observation: Observation, last: Observation) -> NoReturn:
-    change = observation.change
+    change, look = observation.change, last.look
     values = {
         "refusals": to_json(observation.refusals),
         "running": observation.is_running,
         "restart_required": last.restart_required,
-        **_plan_values(change.plan, (*change.notes, *last.install.notes, *observation.hook.notes)),
+        "works": dict(look.works) if look is not None else {},
+        "findings": to_json(look.findings) if look is not None else [],
+        **_plan_values(change.plan, (*change.notes, *last.install.notes, *observation.hook.notes, *_look_notes(look))),
     }
     if observation.refusals:
         module.fail_json(msg=refusal_text(observation.refusals), **values)
@@ -66,6 +69,10 @@ def _exit(module: AnsibleModule, observation: Observation, last: Observation) ->
         diff=[*([_diff(module, observation)] if change.is_due else []), *_hook_diffs(observation)],
         **values,
     )
+
+
+def _look_notes(look: Look | None) -> tuple[str, ...]:
+    return look.notes if look is not None else ()
 
 
 def _plan_values(plan: DomainPlan | None, notes: Sequence[str]) -> dict[str, Any]:

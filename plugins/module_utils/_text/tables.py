@@ -32,6 +32,7 @@ _PRESENT = {
     _verdict.STAGED: "configured and staged; reboot to activate",
     _verdict.DEGRADED: "the host is without devices that it should have",
     _verdict.INCOMPLETE: "configured and staged, but not everything is active, and a reboot alone will not help",
+    _verdict.GUEST_DEGRADED: "everything is as requested, but a running guest lacks something that it should have",
     _verdict.GUEST_OUTDATED: "everything is as requested; a guest runs with an earlier definition until its restart",
     _verdict.UNKNOWN: "configured and staged; whether everything is active is unknown",
     _verdict.PARTIAL: "inspected without root; whether something would change is unknown",
@@ -43,6 +44,7 @@ _ABSENT = {
     _verdict.STAGED: "files rolled back; reboot to complete the rollback",
     _verdict.DEGRADED: "files rolled back, but the host is without devices that it should have",
     _verdict.INCOMPLETE: "files rolled back, but not the running system, and a reboot alone will not help",
+    _verdict.GUEST_DEGRADED: "rolled back, but a running guest lacks something that it should have",
     _verdict.GUEST_OUTDATED: "rolled back; a guest runs with an earlier definition until its restart",
     _verdict.UNKNOWN: "files rolled back; whether the running system is rolled back is unknown",
     _verdict.PARTIAL: "inspected without root; whether something is left to roll back is unknown",
@@ -82,7 +84,8 @@ def host_table(
         lines.append(_line(_TITLES, columns))
     for request in rows:
         lines += _row(request, columns)
-    lines += _refusals(_verdict.findings_of(result), width)
+    findings = [finding for part in (result, *guests) for finding in _verdict.findings_of(part)]
+    lines += _refusals(findings, width)
     notes = _texts(result.get("notes"))
     notes += [f"guest {guest.get('name')}: {note}" for guest in guests for note in _texts(guest.get("notes"))]
     for note in notes:
@@ -129,15 +132,21 @@ def failure_text(result: Result, predicted: bool = False) -> str:
     if word == _verdict.GUEST_FAILED:
         return "; ".join(_guest_failure(guest) for guest in _verdict.guests_of(result) if guest.get("failed"))
     if word == _verdict.DEGRADED:
-        findings = [" ".join(str(finding.get("seen") or "").split()) for finding in _verdict.findings_of(result)]
-        text = textwrap.shorten(findings[0], _REASON_WIDTH, placeholder=" ...")
-        return f"the host is without a device that it should have: {text}"
+        return f"the host is without a device that it should have: {_seen_first(result)}"
+    if word == _verdict.GUEST_DEGRADED:
+        return "; ".join(_seen_first(guest) for guest in _verdict.guests_of(result) if _verdict.findings_of(guest))
     if word == _verdict.INCOMPLETE:
         # A rollback has no requests.
         requests = [request for request in _verdict.requests_of(result) if request.get("active") is False]
         inactive = [f"{_name(request)} ({request.get('now')})" for request in requests]
         return f"not active, and a reboot alone will not help: {', '.join(inactive) or 'see the table of this host'}"
     return ""
+
+
+def _seen_first(result: Result) -> str:
+    """Return the first finding, in one line."""
+    seen = " ".join(str(_verdict.findings_of(result)[0].get("seen") or "").split())
+    return textwrap.shorten(seen, _REASON_WIDTH, placeholder=" ...")
 
 
 def guest_differences(result: Result) -> list[str]:

@@ -26,6 +26,8 @@ DEGRADED = "degraded"
 INCOMPLETE = "incomplete"
 #: The host is as requested, but a guest of it was refused, or failed.
 GUEST_FAILED = "guest_failed"
+#: Everything is as requested, but a running guest lacks something that it should have: a device does not work in it.
+GUEST_DEGRADED = "guest_degraded"
 #: Everything is as requested, but a guest runs with an earlier definition, until it is shut down and started again.
 GUEST_OUTDATED = "guest_outdated"
 #: Configured and staged; whether everything is active is unknown.
@@ -47,6 +49,7 @@ VERDICTS = (
     STAGED,
     DEGRADED,
     INCOMPLETE,
+    GUEST_DEGRADED,
     GUEST_OUTDATED,
     UNKNOWN,
     PARTIAL,
@@ -89,6 +92,8 @@ def _applied_verdict(result: Result, states: Result) -> str:
     if states.get("active") is False or any(request.get("active") is False for request in requests):
         return INCOMPLETE
     guests = guests_of(result)
+    if any(findings_of(guest) for guest in guests):
+        return GUEST_DEGRADED
     if any(guest.get("restart_required") for guest in guests):
         return GUEST_OUTDATED
     if states.get("active") is None:
@@ -97,7 +102,7 @@ def _applied_verdict(result: Result, states: Result) -> str:
 
 
 def findings_of(result: Result) -> list[Result]:
-    """Return what the host has lost to others; an empty list if the module failed before it looked."""
+    """Return what a host has lost to others, or a guest lacks; an empty list if the module failed before it looked."""
     findings = result.get("findings")
     return [item for item in findings if isinstance(item, t.Mapping)] if isinstance(findings, (list, tuple)) else []
 

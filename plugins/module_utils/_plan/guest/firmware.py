@@ -54,7 +54,7 @@ def _change_refusals(request: GuestRequest, domain: Element, is_adopted: bool) -
     if now != requested and not (is_adopted and request.firmware is None):
         seen = f"the firmware of the domain is {_NAMES[now]}, and the request is {_NAMES[requested]}"
         yield refuse("firmware_changed", f"{request.name}: {seen}")
-    has, wants = _secure_boot_of(domain), has_secure_boot(request)
+    has, wants = secure_boot_of(domain), has_secure_boot(request)
     if has != wants and not (is_adopted and request.secure_boot is None):
         seen = f"Secure Boot is {'on' if has else 'off'} in the domain, and the request is the opposite"
         yield refuse("firmware_changed", f"{request.name}: {seen}")
@@ -72,7 +72,8 @@ def _sets_tpm(request: GuestRequest, existing: Existing) -> bool:
     return not existing.is_adopted or request.tpm is not None
 
 
-def _secure_boot_of(domain: Element) -> bool:
+def secure_boot_of(domain: Element) -> bool:
+    """Return whether a domain has Secure Boot."""
     loader = domain.first("os", "loader")
     if loader is not None and loader.get("secure") is not None:
         return loader.get("secure") == "yes"

@@ -63,4 +63,5 @@ GUEST: Mapping[str, Option] = {
     **REQUEST,
     "state": Option(choices=(PRESENT, ABSENT), default=PRESENT),
     "uri": Option(default=SYSTEM_URI),
+    "look_inside": Option("bool", default=False),
 }

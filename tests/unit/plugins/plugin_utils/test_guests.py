@@ -83,6 +83,27 @@ def test_no_value_raises(value: Any) -> None:
         ("present", {"uuid": "u", "running": True}, False, "defined; running", (True, True, False)),
         (
             "present",
+            {"uuid": "u", "running": True, "works": {"nic": True, "gpu": True}, "findings": []},
+            True,
+            "defined; running; gpu, nic work in the guest",
+            (True, True, False),
+        ),
+        (
+            "present",
+            {"uuid": "u", "running": True, "works": {"gpu": False}, "findings": [{"code": "a"}]},
+            True,
+            "defined; running; gpu does not work in the guest",
+            (True, False, False),
+        ),
+        (
+            "present",
+            {"uuid": "u", "running": True, "works": {}, "findings": [{"code": "a"}]},
+            True,
+            "defined; running; not as planned",
+            (True, False, False),
+        ),
+        (
+            "present",
             {"uuid": "u", "running": True, "restart_required": True, "changed": True},
             False,
             "defined; takes effect after a restart of the guest",

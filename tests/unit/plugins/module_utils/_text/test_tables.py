@@ -65,6 +65,7 @@ RESULTS: list[tuple[dict[str, Any], bool, str]] = [
     (done(True, guests=[REFUSED_GUEST, BROKEN_GUEST]), True, "guest_failed"),
     (done(True, guests=[DUE_GUEST]), True, "pending"),
     (done(True, guests=[OUTDATED_GUEST]), False, "guest_outdated"),
+    (done(True, guests=[OUTDATED_GUEST, {**OUTDATED_GUEST, "findings": [TAKEN]}]), False, "guest_degraded"),
     (done(False, reboot=True, guests=[OUTDATED_GUEST]), False, "staged"),
     (done(False, reboot=True), False, "staged"),
     (done(True, findings=[TAKEN]), False, "degraded"),
@@ -91,7 +92,7 @@ RESULTS: list[tuple[dict[str, Any], bool, str]] = [
 def test_verdict(result: dict[str, Any], predicted: bool, word: str) -> None:
     assert verdict(result, predicted) == word
     assert bool(failure_text(result, predicted)) == (
-        word in ("unreachable", "refused", "failed", "guest_failed", "degraded", "incomplete")
+        word in ("unreachable", "refused", "failed", "guest_failed", "degraded", "incomplete", "guest_degraded")
     )
 
 
