@@ -105,6 +105,24 @@ def test_verify_fails_for_a_guest_that_differs(fleet: Fleet) -> None:
     assert run.recap["ws1"]["changed"] == run.recap["ws2"]["changed"] == 0
 
 
+def test_verify_looks_into_a_guest_that_runs(fleet: Fleet) -> None:
+    running = {"devices": ["gpu"], "running": True}
+    # without the name of a user, which is hidden wherever it occurs
+    installed = {**IOMMU, "workstation_guests": [{"name": "windows", "os": "windows11", "devices": ["gpu"]}]}
+    fleet.add("ws1", installed, **ACTIVE, guests={"windows": running})
+    fleet.add("ws2", installed, **ACTIVE, guests={"windows": {**running, "fails": ["gpu"]}})
+    run = fleet.run(VERIFY)
+    assert {name: counts["failed"] for name, counts in run.recap.items()} == {"ws1": 0, "ws2": 1}
+    table = run.printed(SUMMARY)
+    assert "gpu works in the guest" in row(table)
+    assert "1 guest_degraded, 1 active" in table
+    assert "[guest_device_fails] windows: gpu (10de:2684): Windows reports the problem code 43" in " ".join(
+        table.split()
+    )
+    # provision asks nothing of a guest: that it is defined is all that it is for
+    assert fleet.run(PROVISION).recap["ws2"]["failed"] == 0
+
+
 def test_rollback_removes_the_guest_before_the_host(fleet: Fleet) -> None:
     fleet.add("ws1", GUESTS, **ACTIVE, guests=DEFINED)
     check = fleet.run(ROLLBACK, "--check")

@@ -19,6 +19,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "devices": {"type": "list", "elements": "str", "default": []},
     **{name: {"type": "raw"} for name in ("os", "memory", "disk", "uri")},
     "install": {"type": "dict", "no_log": True},
+    "look_inside": {"type": "bool", "default": False},
 }
 NOT_PROVISIONED = {
     "code": "device_not_provisioned",
@@ -26,6 +27,20 @@ NOT_PROVISIONED = {
     "danger": "The guest could not start.",
     "remedy": "Request the device in devices of the host.",
 }
+FAILS = {
+    "code": "guest_device_fails",
+    "seen": "windows: gpu (10de:2684): Windows reports the problem code 43: the driver has stopped the device",
+    "danger": "The guest has the device, and can't use it.",
+    "remedy": "Update the driver.",
+}
+
+
+def inside(guest: dict[str, Any] | None, looks: bool) -> dict[str, Any]:
+    """What a look into the guest returns; its file says which devices fail."""
+    if guest is None or not guest.get("running") or not looks:
+        return {"works": {}, "findings": []}
+    fails = guest.get("fails", [])
+    return {"works": {name: name not in fails for name in guest["devices"]}, "findings": [FAILS] * len(fails)}
 
 
 def main() -> None:
@@ -56,6 +71,7 @@ def main() -> None:
         uuid="8b1a9953-c461-4f1e-9d7a-1c2b3a4d5e6f" if exists else None,
         running=running,
         restart_required=running and due,
+        **inside(guest, module.params["look_inside"]),
         notes=[],
         refusals=[],
         diff=[change] if due else [],
