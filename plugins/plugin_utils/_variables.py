@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.workstation.plugins.module_utils._plan.benchmarks import KINDS
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.guest_spec import GUEST
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.input_reader import InputReader
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.nearest import nearest
@@ -54,6 +55,30 @@ ROLES: t.Mapping[str, Role] = {
     "bootloader": _role("bootloader", {"bootloader_arguments": "arguments"}),
     "guest": Role({f"guest_{option}": option for option in GUEST}, {}, "guest"),
     "preflight": Role({}, {"preflight_fail": Option("bool", default=True)}),
+    "parity": Role(
+        {},
+        {
+            "parity_guest": Option(default=""),
+            "parity_domain": Option(default=""),
+            "parity_cpus": Option("raw"),
+            "parity_node": Option("int"),
+            "parity_root": Option("path", default="/"),
+            "parity_kinds": Option("list", choices=tuple(KINDS), comma_separated=True, default=()),
+            "parity_disk": Option("path", default=""),
+            "parity_server": Option(default=""),
+            "parity_source": Option("path", default=""),
+            "parity_seconds": Option("int", default=5, least=1),
+            "parity_warm_up": Option("int", default=1),
+            "parity_noise_blocks": Option("int", default=6, least=2),
+            "parity_percent": Option("float", default=1),
+            "parity_latency_us": Option("int", default=20, least=1),
+            "parity_max_minutes": Option("int", default=60, least=1),
+            "parity_seed": Option(default=""),
+            "parity_dir": Option(default=""),
+            "parity_fail": Option("bool", default=False),
+        },
+        "benchmark",
+    ),
     "report": Role(
         {},
         {
@@ -68,6 +93,8 @@ PLAYBOOK_VARIABLES: t.Mapping[str, Option] = {
     "workstation_hosts": Option(),
     "workstation_serial": Option("raw"),
     "report_hosts": Option(),
+    "parity_hosts": Option(),
+    "parity_files": Option("raw"),
     "verify_allow_nothing": Option("bool", default=False),
 }
 #: Where roles keep what the module returned.

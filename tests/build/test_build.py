@@ -39,6 +39,7 @@ MUST_HOLD = {
     *("plugins/modules/host_info.py", "plugins/module_utils/_run/info.py", "playbooks/report.yml"),
     *("plugins/modules/host.py", "plugins/modules/device_driver.py", "plugins/modules/kernel_cmdline.py"),
     *("plugins/modules/guest.py", "plugins/modules/guests.py", "plugins/action/guests.py"),
+    *("plugins/modules/benchmark.py", "playbooks/parity.yml", "playbooks/tasks/parity_page.yml"),
     *("plugins/action/host.py", "plugins/action/host_info.py"),
     *("playbooks/provision.yml", "playbooks/verify.yml", "playbooks/rollback.yml"),
     *("roles/workstation/tasks/main.yml", "roles/workstation/meta/argument_specs.yml"),

@@ -85,6 +85,14 @@ class Virsh:
                 raise
             self._query(*arguments)
 
+    def suspend(self, name: str) -> None:
+        """Stop the vCPUs of a running guest; its memory and devices stay as they are."""
+        self._query("suspend", "--domain", name)
+
+    def resume(self, name: str) -> None:
+        """Let the vCPUs of a suspended guest continue."""
+        self._query("resume", "--domain", name)
+
     def eject(self, name: str, path: str) -> None:
         """Take a medium out of the drive of a running guest, also where the guest has locked it."""
         self._query("change-media", "--domain", name, "--path", path, "--eject", "--live", "--force")

@@ -18,6 +18,7 @@ from .request_spec import HOST, Option
 _TRUE, _FALSE = ("true", "yes", "on", "y", "t", "1"), ("false", "no", "off", "n", "f", "0")
 _LONGEST_VALUE = 80
 _WHOLE = re.compile(r"([0-9]{1,9})(?:[.]0+)?", re.ASCII)
+_FRACTION = re.compile(r"[0-9]{1,9}(?:[.][0-9]{1,9})?", re.ASCII)
 _START = re.compile(r"(\w+)(?:\[([0-9]+)\])?")
 _ORDER = {name: position for position, name in enumerate(HOST)}
 
@@ -70,6 +71,8 @@ class InputReader:
             return self._boolean(path, value)
         if option.type == "int":
             return self._number(path, value, option.least)
+        if option.type == "float":
+            return self._fraction(path, value)
         if option.type == "dict":
             return self.mapping(path, value, option.options)
         if option.type == "list":
@@ -149,6 +152,14 @@ class InputReader:
             self.report(path, value, f"a whole number, {least} or more", "Write such a number.")
             return least
         return number
+
+    def _fraction(self, path: str, value: Any) -> float:
+        """Return a number greater than 0; in its place, 1."""
+        match = _FRACTION.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
+        number = float(match.group()) if match is not None else 0.0
+        if number <= 0:
+            self.report(path, value, "a number greater than 0", "Write such a number.")
+        return number or 1.0
 
     def size(self, path: str, value: Any) -> int | None:
         """Return the bytes of a size."""

@@ -98,10 +98,15 @@ def _use(tree: Tree, process: str, node: str) -> Use:
 
 def guest_names(tree: Tree) -> Iterator[str]:
     """Yield the names of guests that run."""
+    return (name for _process, name in guest_processes(tree))
+
+
+def guest_processes(tree: Tree) -> Iterator[tuple[str, str]]:
+    """Yield the processes of guests that run: the number of the process, and the name of the guest."""
     for process in filter(str.isdigit, tree.names("/proc")):
         name = _guest_name(tree.data(f"/proc/{process}/cmdline"))
         if name is not None:
-            yield name
+            yield process, name
 
 
 def _guest_name(cmdline: bytes | None) -> str | None:
