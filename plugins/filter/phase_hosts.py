@@ -36,8 +36,9 @@ options:
       - V(reboot) selects the hosts that need a reboot and may be rebooted.
       - V(remove_guests) selects the hosts with guests to remove. V(define_guests) selects the hosts with guests whose
         own configuration is active. V(guests) selects both.
+      - V(pages) selects the hosts with C(report_dir).
     type: str
-    choices: [apply, ask, reboot, remove_guests, define_guests, guests]
+    choices: [apply, ask, reboot, remove_guests, define_guests, guests, pages]
     required: true
   names:
     description: The names of all hosts.

@@ -99,6 +99,11 @@ def _inspects_guests(variables: Variables, result: Variables, run: Run) -> bool:
     return _removes_guests(variables, result, run) or _defines_guests(variables, result, run)
 
 
+def _has_pages(variables: Variables, _result: Variables, _run: Run) -> bool:
+    """Return whether the data and the page of the host are written."""
+    return bool(variables.get("report_dir"))
+
+
 _BROKEN = (_verdict.UNREACHABLE, _verdict.REFUSED, _verdict.FAILED)
 _READY = (_verdict.ACTIVE, _verdict.UNKNOWN)
 
@@ -109,4 +114,5 @@ PHASES: t.Mapping[str, t.Callable[[Variables, Variables, Run], bool]] = {
     "remove_guests": _removes_guests,
     "define_guests": _defines_guests,
     "guests": _inspects_guests,
+    "pages": _has_pages,
 }

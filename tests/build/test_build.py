@@ -41,6 +41,9 @@ MUST_HOLD = {
     *("plugins/modules/guest.py", "plugins/modules/guests.py", "plugins/action/guests.py"),
     *("plugins/modules/benchmark.py", "playbooks/parity.yml", "playbooks/tasks/parity_page.yml"),
     *("plugins/action/host.py", "plugins/action/host_info.py"),
+    *("plugins/modules/host_page.py", "plugins/modules/fleet_page.py", "plugins/action/host_page.py"),
+    *("plugins/action/fleet_page.py", "plugins/plugin_utils/_fleet/templates/base.html.j2"),
+    "plugins/plugin_utils/_fleet/templates/style.css",
     *("playbooks/provision.yml", "playbooks/verify.yml", "playbooks/rollback.yml"),
     *("roles/workstation/tasks/main.yml", "roles/workstation/meta/argument_specs.yml"),
 }
@@ -211,7 +214,8 @@ def test_report_runs(installed: Path, home: Path, tmp_path: Path) -> None:
         home=home,
     )
     assert "failed=0" in printed
-    assert [path.suffix for path in tmp_path.iterdir()] == [".json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["index.html", "localhost.json", "machines"]
+    assert "</html>" in (tmp_path / "machines" / "localhost.html").read_text("utf-8")
 
 
 def test_galaxy_would_take_it(tarball: Path, tmp_path: Path) -> None:

@@ -191,7 +191,7 @@ def with_stand_in(top: Path) -> Path:
         (collection / "plugins" / name).symlink_to(ROOT / "plugins" / name)
     for name in ("guest.py", "host.py"):
         (modules / name).symlink_to(STAND_INS / name)
-    for name in ("display.py", "guests.py", "host_info.py"):
+    for name in ("display.py", "fleet_page.py", "guests.py", "host_info.py", "host_page.py"):
         (modules / name).symlink_to(ROOT / "plugins" / "modules" / name)
     return top
 

@@ -49,6 +49,8 @@ ASK, DUE, YES = {"workstation_reboot": "ask"}, {"workstation_reboot": "when_requ
         (STAGED, {**ASK, "__workstation_answer": {"user_input": "perhaps"}}, Run(False), {"ask"}),
         (STAGED, {**ASK, "__workstation_answer": YES}, Run(False), {"ask", "reboot"}),
         (STAGED, {"__workstation_answer": YES}, Run(False), set()),
+        ({"unreachable": True}, {"report_dir": "reports"}, Run(False), {"pages"}),
+        (ACTIVE, {"report_dir": ""}, Run(False), set()),
         ({**ACTIVE, **GUEST}, {}, Run(False), {"define_guests", "guests"}),
         ({**BARE, **GUEST}, {}, Run(True), {"define_guests", "guests"}),
         ({**PENDING, **GUEST}, {}, Run(True), set()),

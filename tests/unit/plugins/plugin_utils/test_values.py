@@ -29,3 +29,26 @@ def test_a_missing_key_is_an_error_and_a_foreign_one_is_ignored(tmp_path: Path) 
     del host["iommu"]
     with pytest.raises(KeyError, match="iommu"):
         from_json(Machine, host)
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("cpu", "model"), 5),
+        (("cpu", "virtualization", "nested"), "yes"),
+        (("cpus", "cores"), "0-3"),
+        (("cpus", "cores"), None),
+        (("memory", "total_bytes"), True),
+        (("iommu", "groups"), []),
+        (("os",), "debian"),
+    ],
+)
+def test_a_value_of_another_type_is_an_error(path: tuple[str, ...], value: object, tmp_path: Path) -> None:
+    host = to_json(probe(build("amd-desktop", tmp_path)).host)
+    *parents, name = path
+    inner = host
+    for parent in parents:
+        inner = inner[parent]
+    inner[name] = value
+    with pytest.raises((AttributeError, TypeError, ValueError)):
+        from_json(Machine, host)
