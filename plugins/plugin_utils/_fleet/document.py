@@ -154,7 +154,7 @@ def _summary(document: Json, inspection: Inspection) -> Summary:
     if hardware is not None:
         summary = summary._replace(system=hardware.system, kernel=hardware.kernel, gpus=hardware.gpus)
     if inspection.result is not None:
-        checked = result_summary(inspection.result, inspection.predicted, inspection.state)
+        checked = _checked(inspection.result, inspection)
         # An unreachable host was not inspected: its requests are those of the last time.
         requests = checked.requests if "states" in inspection.result else summary.requests
         summary = checked._replace(system=summary.system, kernel=summary.kernel, gpus=summary.gpus, requests=requests)
@@ -167,6 +167,14 @@ def _hardware(document: Json) -> Summary | None:
         return machine_summary(from_json(Machine, document["host"]))
     except UNUSABLE:
         return None
+
+
+def _checked(result: Json, inspection: Inspection) -> Summary:
+    """Return the summary of a result; that of a failure if its values are not what the module returns."""
+    try:
+        return result_summary(result, inspection.predicted, inspection.state)
+    except UNUSABLE:
+        return result_summary({"failed": True, "msg": "The host returned no usable result"}, False, inspection.state)
 
 
 def _changes(before: Json, after: Json) -> t.Iterator[str]:

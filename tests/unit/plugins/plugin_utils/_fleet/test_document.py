@@ -147,6 +147,13 @@ def test_no_result_raises(result: Json) -> None:
     assert parse_document(rendered(document), "ws1") is not None
 
 
+def test_a_result_that_is_none_is_a_failure() -> None:
+    result = {"refusals": 5, "states": YES}
+    record = parse_record(updated(None, Inspection("ws1", FIRST, None, result)))
+    assert record.summary.word == "failed"
+    assert "no usable result" in record.summary.problems[0].seen
+
+
 @given(st.text() | JSON.map(json.dumps))
 def test_foreign_files_are_none(text: str) -> None:
     assert parse_document(text) is None
