@@ -12,7 +12,7 @@ import signal
 import time
 from typing import Callable, Iterator, NamedTuple, Sequence
 
-from .commands import ToolFailed, query, run
+from .commands import ToolFailed, run
 from .virsh import Virsh
 
 #: Seconds that a run may take beyond those that it was given; tools without a clock may take far longer.
@@ -78,7 +78,7 @@ def run_benchmark(argv: Sequence[str], place: Place, seconds: float) -> tuple[st
 def version(argv: Sequence[str], place: Place) -> str | None:
     """Return the first line that a tool prints of its version; None if it can't be run."""
     try:
-        output = query(command(argv, place, has_systemd()), _MORE_SECONDS)
+        output = run(command(argv, place, has_systemd()), _MORE_SECONDS)
     except ToolFailed:
         return None
     return next((line.strip() for line in output.splitlines() if line.strip()), None)

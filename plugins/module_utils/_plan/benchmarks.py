@@ -62,8 +62,8 @@ TOOLS: Mapping[str, Tool] = {
         Tool("sysbench", ("sysbench", "--version"), "sysbench", "sysbench"),
         Tool("stress-ng", ("stress-ng", "--version"), "stress-ng", "stress-ng"),
         Tool("perf", ("perf", "--version"), "linux-perf", "perf"),
-        # It prints its version with its options only, and ends with 1 then.
-        Tool("cyclictest", ("sh", "-c", "cyclictest --help 2>&1 || :"), "rt-tests", "realtime-tests"),
+        # It has no option of its own for its version, which the list of its options begins with.
+        Tool("cyclictest", ("cyclictest", "--help"), "rt-tests", "realtime-tests"),
         Tool("fio", ("fio", "--version"), "fio", "fio"),
         Tool("iperf3", ("iperf3", "--version"), "iperf3", "iperf3"),
         Tool("make", ("make", "--version"), "make", "make"),

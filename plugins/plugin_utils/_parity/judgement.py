@@ -18,8 +18,8 @@ from .sample_size import BlockPlan, blocks_needed, power
 from .schedule import GUEST, NOISE
 from .verdict import NOT_EQUIVALENT, TOO_NOISY, Verdict, judge, worst
 
-#: Blocks of a kind: the fewest that are measured, and the most that are considered.
-LEAST_BLOCKS, MOST_BLOCKS = 4, 400
+#: Blocks of a kind: the fewest that are measured, the fewest where the time is limited, and the most considered.
+LEAST_BLOCKS, FEWEST_BLOCKS, MOST_BLOCKS = 4, 2, 400
 #: Verdicts that causes are looked for.
 _UNSATISFACTORY = (NOT_EQUIVALENT, TOO_NOISY)
 
@@ -95,7 +95,7 @@ def _block_plan(result: Result, kind: str) -> BlockPlan:
 
 
 def _reduced(plan: BlockPlan, share: float, noise: Comparison | None, margin: Margin) -> BlockPlan:
-    planned = max(LEAST_BLOCKS, int(plan.planned * share))
+    planned = max(FEWEST_BLOCKS, int(plan.planned * share))
     if planned >= plan.planned or noise is None:
         return plan
     seconds = plan.seconds * planned / plan.planned

@@ -33,6 +33,10 @@ def plan_lines(name: str, plans: t.Mapping[str, BlockPlan], limit: float) -> lis
     """
     total = sum(plan.seconds for plan in plans.values())
     lines = [f"{name}: comparing with the guest takes about {duration(total)} (limit: {duration(limit)})"]
+    if total > limit:
+        lines.append(
+            "  the fewest blocks that show anything take longer than the limit: request fewer kinds, or more time"
+        )
     for kind, plan in plans.items():
         if plan.needed is None:
             lines.append(f"  {kind}: {plan.planned} blocks; this host is too noisy for a verdict of equivalence")

@@ -36,6 +36,7 @@ def test_without_a_kind_the_conditions_and_the_versions() -> None:
     assert measurement.cpus == CPUS
     assert set(measurement.tools) == set(TOOLS)
     assert "sysbench" in (measurement.tools["sysbench"] or "")
+    assert (measurement.tools["cyclictest"] or "").startswith("cyclictest V ")
     assert measurement.conditions["kernel"]
 
 

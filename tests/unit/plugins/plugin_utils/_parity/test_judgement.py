@@ -119,10 +119,16 @@ def test_a_limit_leaves_fewer_blocks_and_says_what_they_are_worth() -> None:
     rough = document({"integer_one": 1.0}, noise=0.012)
     full, short = parity_plan(rough, 1e6), parity_plan(rough, 140)
     assert full["blocks"]["integer_one"] == full["kinds"]["integer_one"]["needed"]
-    assert 4 <= short["blocks"]["integer_one"] < full["blocks"]["integer_one"]
+    assert 2 <= short["blocks"]["integer_one"] < full["blocks"]["integer_one"]
     assert short["kinds"]["integer_one"]["power"] < 0.9
     assert "blocks of the" in short["lines"][1]
     assert "has a chance of" in short["lines"][1]
+
+
+def test_a_limit_that_is_too_short_for_anything_is_reported() -> None:
+    plan = parity_plan(EQUAL, 60)
+    assert plan["blocks"] == {"integer_one": 2, "wake_up": 2}
+    assert plan["lines"][1].startswith("  the fewest blocks that show anything take longer than the limit")
 
 
 def test_what_was_registered_becomes_a_document() -> None:
