@@ -40,7 +40,9 @@ seealso:
 EXAMPLES = r"""
 - name: Check that the host has the tools
   ansible.builtin.assert:
-    that: not {'native': conditions, 'guest': {}} | vfio.workstation.parity_mistakes(['integer_one'])
+    that: not sides | vfio.workstation.parity_mistakes(['integer_one'])
+  vars:
+    sides: {native: "{{ conditions }}", guest: {}}
 """
 
 RETURN = r"""

@@ -25,7 +25,7 @@ _EDGE = 6
 _CLASSES = {"equivalent": "good", "not equivalent": "bad", "too noisy to say": "unknown", "not measured": "unknown"}
 
 
-class Bar(t.NamedTuple):
+class Stripe(t.NamedTuple):
     """An interval as it is drawn: left end, width and middle in pixels, and what it says."""
 
     x: float
@@ -47,7 +47,7 @@ class Row(t.NamedTuple):
     style: str
     blocks: int
     reason: str
-    bars: tuple[Bar, ...]
+    stripes: tuple[Stripe, ...]
     causes: tuple[tuple[str, str], ...]
 
 
@@ -71,9 +71,9 @@ def page(reports: t.Sequence[Report]) -> str:
 
 def _row(item: Judgement) -> Row:
     verdict, margin = item.verdict, item.margin
-    bars = (
-        _bar(verdict.noise, margin, 9, "noise", "noise"),
-        _bar(verdict.guest, margin, 25, _CLASSES[verdict.word], "guest"),
+    stripes = (
+        _stripe(verdict.noise, margin, 9, "noise", "noise"),
+        _stripe(verdict.guest, margin, 25, _CLASSES[verdict.word], "guest"),
     )
     return Row(
         item.kind.title,
@@ -84,17 +84,17 @@ def _row(item: Judgement) -> Row:
         _CLASSES[verdict.word],
         verdict.guest.blocks if verdict.guest else 0,
         verdict.reason,
-        tuple(bar for bar in bars if bar is not None),
+        tuple(stripe for stripe in stripes if stripe is not None),
         tuple((cause.text, cause.remedy) for cause in item.causes),
     )
 
 
-def _bar(comparison: Comparison | None, margin: Margin, y: int, style: str, name: str) -> Bar | None:
+def _stripe(comparison: Comparison | None, margin: Margin, y: int, style: str, name: str) -> Stripe | None:
     if comparison is None:
         return None
     left, middle, right = (_x(value, margin) for value in (comparison.low, comparison.estimate, comparison.high))
     label = f"{name}: {value_text(comparison.estimate, margin)}, 90 % interval {interval_text(comparison, margin)}"
-    return Bar(left, max(right - left, 2.0), middle, y, style, label)
+    return Stripe(left, max(right - left, 2.0), middle, y, style, label)
 
 
 def _x(effect: float, margin: Margin) -> float:
@@ -191,13 +191,13 @@ the interval between two native sides. The dashed line is no difference; to the 
 <tr>
 <td>{{ row.title }}<br><small>{{ row.margin }}</small></td>
 <td><svg width="{{ width }}" height="{{ height }}" viewBox="0 0 {{ width }} {{ height }}" role="img" \
-aria-label="{% for bar in row.bars %}{{ bar.label }}. {% endfor %}">
+aria-label="{% for stripe in row.stripes %}{{ stripe.label }}. {% endfor %}">
 <rect class="margin" x="{{ third }}" y="0" width="{{ third }}" height="{{ height }}"/>
 <line class="zero" x1="{{ width / 2 }}" y1="0" x2="{{ width / 2 }}" y2="{{ height }}"/>
-{% for bar in row.bars %}
-<rect class="{{ bar.style }}" x="{{ bar.x }}" y="{{ bar.y - 3 }}" width="{{ bar.width }}" height="6" rx="2">\
-<title>{{ bar.label }}</title></rect>
-<rect class="mark" x="{{ bar.middle - 1 }}" y="{{ bar.y - 6 }}" width="2" height="12"/>
+{% for stripe in row.stripes %}
+<rect class="{{ stripe.style }}" x="{{ stripe.x }}" y="{{ stripe.y - 3 }}" width="{{ stripe.width }}" height="6">\
+<title>{{ stripe.label }}</title></rect>
+<rect class="mark" x="{{ stripe.middle - 1 }}" y="{{ stripe.y - 6 }}" width="2" height="12"/>
 {% endfor %}
 </svg></td>
 <td>{{ row.noise }}</td><td>{{ row.guest }}</td><td>{{ row.blocks }}</td>

@@ -113,6 +113,23 @@ def compare(blocks: t.Sequence[Block], margin: Margin) -> Comparison | None:
     return Comparison(count, estimate, estimate - reach, estimate + reach, deviation, p_value)
 
 
+def difference(noise: Comparison, guest: Comparison, level: float) -> tuple[float, float]:
+    """Return the interval of the guest's effect beyond that between two native sides: Welch's, for unequal noise.
+
+    Args:
+        noise: The comparison of two native sides.
+        guest: The comparison with the guest.
+        level: Probability that the truth is below the interval, and that it is above.
+    """
+    errors = [item.deviation**2 / item.blocks for item in (noise, guest)]
+    estimate, variance = guest.estimate - noise.estimate, sum(errors)
+    if variance == 0:
+        return estimate, estimate
+    parts = (error**2 / (item.blocks - 1) for error, item in zip(errors, (noise, guest)))
+    reach = student.quantile(1 - level, variance**2 / sum(parts)) * math.sqrt(variance)
+    return estimate - reach, estimate + reach
+
+
 def _p_value(distance: float, error: float, count: int) -> float:
     """Return the probability of such a distance from a bound if the truth were on the bound."""
     if math.isinf(distance):

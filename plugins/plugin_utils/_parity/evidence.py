@@ -79,6 +79,9 @@ def _share(ticks: t.Mapping[str, float], names: t.Iterable[str]) -> float | None
 
 
 def _outside_of_guests(ticks: t.Mapping[str, float]) -> float | None:
+    """Return the share; None if nothing ran in a guest of KVM, so that all of the work was outside of guests."""
+    if not any(ticks.get(name, 0.0) for name in _WITHIN.values()):
+        return None
     return _share(ticks, (name for name in ticks if name not in (*_IDLE, *_WITHIN.values())))
 
 

@@ -56,7 +56,8 @@ def _beta(a: float, b: float, x: float, rest: float) -> float:
     if x == 0 or rest == 0:
         return x
     if x > (a + 1) / (a + b + 2):
-        return 1 - _beta(b, a, rest, x)
+        # The other tail: I(a, b, x) = 1 - I(b, a, 1 - x).
+        return 1 - _beta(a=b, b=a, x=rest, rest=x)
     front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log(rest)
     return math.exp(front) / (a * _fraction(a, b, x))
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 import textwrap
 import typing as t
 
+from .causes import Cause
 from .equivalence import RATIO, Comparison, Margin
 from .judgement import Judgement, Report
 from .sample_size import BlockPlan
+from .verdict import EQUIVALENT
 
 _GAP = "  "
 _DAY, _HOUR, _MINUTE = 86400, 3600, 60
@@ -101,8 +103,9 @@ def _host(report: Report, width: int) -> list[str]:
     titles = ("kind", "noise (90 %)", "guest (90 %)", "blocks", "verdict") if has_guest else ("kind", "noise (90 %)")
     rows = [_row(item)[: len(titles)] for item in report.kinds.values()]
     lines += _columns([titles, *rows])
-    for item in report.kinds.values() if has_guest else ():
-        lines += _reasons(item, width)
+    if has_guest:
+        lines += _reasons(report, width)
+        lines += _causes(report, width)
     for difference in report.differences:
         lines += _wrapped(f"different on both sides: {difference}", width)
     return lines
@@ -119,12 +122,28 @@ def _row(item: Judgement) -> tuple[str, ...]:
     )
 
 
-def _reasons(item: Judgement, width: int) -> list[str]:
-    if item.verdict.word == "equivalent":
-        return []
-    lines = _wrapped(f"{item.kind.title}: {item.verdict.reason} ({margin_text(item.margin)} is equivalent)", width)
-    for cause in item.causes:
-        lines += _wrapped(f"- {cause.text}" + (f": {cause.remedy}" if cause.remedy else ""), width, 4)
+def _reasons(report: Report, width: int) -> list[str]:
+    """Return a line for each reason, with the kinds that it is for."""
+    kinds: dict[str, list[str]] = {}
+    for kind, item in report.kinds.items():
+        if item.verdict.word != EQUIVALENT:
+            reason = f"{item.verdict.reason} ({margin_text(item.margin)} is equivalent)"
+            kinds.setdefault(reason, []).append(kind)
+    return [line for reason, names in kinds.items() for line in _wrapped(f"{', '.join(names)}: {reason}", width)]
+
+
+def _causes(report: Report, width: int) -> list[str]:
+    """Return a line for each cause, with what was found for the first kind that has it."""
+    first: dict[str, Cause] = {}
+    kinds: dict[str, list[str]] = {}
+    for kind, item in report.kinds.items():
+        for cause in item.causes:
+            first.setdefault(cause.code, cause)
+            kinds.setdefault(cause.code, []).append(kind)
+    lines = ["  what the host shows:"] if first else []
+    for code, cause in first.items():
+        remedy = f": {cause.remedy}" if cause.remedy else ""
+        lines += _wrapped(f"- {cause.text}{remedy} ({', '.join(kinds[code])})", width, 4)
     return lines
 
 

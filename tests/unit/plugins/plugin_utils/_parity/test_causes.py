@@ -124,6 +124,14 @@ def test_the_host_counts_between_two_native_turns() -> None:
     assert evidence.throttled == 2
 
 
+def test_without_a_guest_of_kvm_the_time_of_the_host_says_nothing() -> None:
+    measured = document({"syscalls": 1.0}, blocks=1)
+    native, _guest, last = measured["turns"][3:]
+    native["after"] = {"at": 100.0, "kvm": {}, "cpu": {"user": 10, "guest": 7}, "throttled": 0}
+    last["before"] = {"at": 110.0, "kvm": {}, "cpu": {"user": 1000, "guest": 7}, "throttled": 0}
+    assert evidence_of(read_result(measured, "a"), "syscalls").host is None
+
+
 def test_without_counters_nothing_is_known() -> None:
     measured = document({"syscalls": 1.0}, blocks=1)
     for turn in measured["turns"]:

@@ -21,6 +21,7 @@ from ansible_collections.vfio.workstation.plugins.plugin_utils._parity.equivalen
     Block,
     Margin,
     compare,
+    difference,
     effect,
 )
 
@@ -46,6 +47,18 @@ def test_interval_and_p_values_are_those_of_scipy(blocks: list[Block]) -> None:
     above = stats.ttest_1samp(effects, math.log(0.99), alternative="greater").pvalue
     below = stats.ttest_1samp(effects, math.log(1.01), alternative="less").pvalue
     assert comparison.p_value == pytest.approx(max(above, below), rel=1e-6, abs=1e-12)
+
+
+@given(first=BLOCKS, second=BLOCKS)
+def test_the_difference_of_two_comparisons_is_that_of_scipy(first: list[Block], second: list[Block]) -> None:
+    noise, guest = compare(first, MARGIN), compare(second, MARGIN)
+    assert noise is not None
+    assert guest is not None
+    if min(noise.deviation, guest.deviation) < 1e-6:
+        return
+    effects = [[effect(item, RATIO) for item in blocks] for blocks in (second, first)]
+    expected = stats.ttest_ind(*effects, equal_var=False).confidence_interval(0.999)
+    assert difference(noise, guest, 0.0005) == pytest.approx((expected.low, expected.high), rel=1e-6, abs=1e-10)
 
 
 @given(blocks=BLOCKS)
