@@ -13,7 +13,10 @@ from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.guest
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.input_reader import InputReader
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.nearest import nearest
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.request_spec import CPU_ISOLATION, REQUEST, Option
+from ansible_collections.vfio.workstation.plugins.plugin_utils._batches import CANARY, MOST_FAILED, batch_mistakes
 from ansible_collections.vfio.workstation.plugins.plugin_utils._guests import VARIABLE, guest_mistakes
+from ansible_collections.vfio.workstation.plugins.plugin_utils._windows import VARIABLE as WINDOW
+from ansible_collections.vfio.workstation.plugins.plugin_utils._windows import window_mistakes
 
 _COLLECTION = "vfio.workstation."
 
@@ -44,6 +47,7 @@ ROLES: t.Mapping[str, Role] = {
             VARIABLE: Option("raw", default=()),
             "workstation_reboot": Option(choices=("never", "when_required", "ask"), default="never"),
             "workstation_reboot_timeout": Option("int", default=600, least=1),
+            WINDOW: Option("raw", default=()),
         },
     ),
     "iommu": _role("iommu", {"iommu_pass_through": "iommu.pass_through"}),
@@ -92,6 +96,8 @@ ROLES: t.Mapping[str, Role] = {
 PLAYBOOK_VARIABLES: t.Mapping[str, Option] = {
     "workstation_hosts": Option(),
     "workstation_serial": Option("raw"),
+    CANARY: Option("raw"),
+    MOST_FAILED: Option("raw"),
     "report_hosts": Option(),
     "parity_hosts": Option(),
     "parity_files": Option("raw"),
@@ -145,7 +151,9 @@ def variable_mistakes(variables: t.Mapping[str, t.Any], template: t.Callable[[t.
         if name in variables:
             reader.read(name, template(variables[name]), option)
     guests = _guest_mistakes(variables, template) if VARIABLE in own else []
-    return [*_unknown_variables(variables, roles), *reader.mistakes, *guests]
+    batches = {name: template(variables[name]) for name in (CANARY, MOST_FAILED) if name in variables}
+    windows = window_mistakes(template(variables[WINDOW])) if WINDOW in own and WINDOW in variables else []
+    return [*_unknown_variables(variables, roles), *reader.mistakes, *windows, *batch_mistakes(batches), *guests]
 
 
 def _guest_mistakes(variables: t.Mapping[str, t.Any], template: t.Callable[[t.Any], t.Any]) -> list[str]:

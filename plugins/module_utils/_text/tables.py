@@ -182,6 +182,8 @@ def _reason(word: str, result: Result, width: int) -> list[str]:
     if word == _verdict.REFUSED:
         codes = dict.fromkeys(str(refusal.get("code")) for refusal in result["refusals"])
         return _wrapped(", ".join(codes), width, "  ", "  ")
+    if word == _verdict.STAGED and result.get("held"):
+        return _wrapped(f"not rebooted: {result['held']}", width, "  ", "    ")
     return _wrapped(_message(result), width, "  ", "  ") if word in (_verdict.UNREACHABLE, _verdict.FAILED) else []
 
 

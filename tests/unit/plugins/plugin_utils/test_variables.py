@@ -75,6 +75,7 @@ def test_what_is_known_or_of_somebody_else_is_no_mistake() -> None:
     known.update(
         workstation_guests=[],
         workstation_reboot="ask",
+        workstation_reboot_window=[],
         workstation_hosts="all",
         workstation_serial="25%",
         workstation_result={},
