@@ -29,7 +29,7 @@ class ActionModule(ActionBase):
     """The action of the module display."""
 
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("lines", "failure"))
+    _VALID_ARGS = frozenset(("lines", "failure", "stats"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
@@ -41,6 +41,10 @@ class ActionModule(ActionBase):
         elif lines:
             result["msg"] = lines
             result["_ansible_verbose_always"] = True
+        stats = self._task.args.get("stats")
+        if stats:
+            # As the action set_stats returns it: a task of its own would show up in each run.
+            result["ansible_stats"] = {"data": stats, "per_host": False, "aggregate": True}
         if failure:
             result.update(failed=True, msg=failure)
         return result

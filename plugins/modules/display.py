@@ -39,6 +39,11 @@ options:
       - Message with which the task fails after the lines were printed. It does not fail if this is empty.
     type: str
     default: ""
+  stats:
+    description:
+      - Values to add to the statistics of the run, as P(ansible.builtin.set_stats#module) does.
+    type: dict
+    default: {}
 seealso:
   - {plugin: vfio.workstation.request_table, plugin_type: filter}
   - {plugin: vfio.workstation.report_lines, plugin_type: filter}

@@ -23,6 +23,7 @@ TARBALL = f"vfio-workstation-{GALAXY['version']}.tar.gz"
 
 # All that may lie at the top of what is built. Below these, everything that git tracks is in it.
 MAY_HOLD = {
+    "bindep.txt",
     *("CHANGELOG.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md", "LICENSE", "README.md", "REUSE.toml", "SECURITY.md"),
     *("requirements.txt", "LICENSES", "changelogs", "docs", "meta", "playbooks", "plugins", "roles"),
     *("FILES.json", "MANIFEST.json"),
@@ -35,6 +36,7 @@ MUST_HOLD = {
         "meta/runtime.yml",
         "meta/execution-environment.yml",
         "requirements.txt",
+        "bindep.txt",
     ),
     *("plugins/modules/host_info.py", "plugins/module_utils/_run/info.py", "playbooks/report.yml"),
     *("plugins/modules/host.py", "plugins/modules/device_driver.py", "plugins/modules/kernel_cmdline.py"),

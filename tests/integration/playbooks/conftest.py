@@ -62,7 +62,7 @@ class Fleet:
     def __init__(self, folder: Path, collections: Path) -> None:
         self._folder = folder
         self._collections = collections
-        self._hosts: dict[str, dict[str, Any]] = {}
+        self.hosts: dict[str, dict[str, Any]] = {}
 
     def add(self, name: str, variables: dict[str, Any] | None = None, **state: Any) -> None:
         """Add a machine, bare unless its state says otherwise."""
@@ -70,7 +70,7 @@ class Fleet:
         folder.mkdir()
         (folder / "boot_id").write_text(f"{uuid.uuid4()}\n", encoding="ascii")
         self.change(name, **{"files": False, "running": False, **state})
-        self._hosts[name] = {"stand_in_machine": str(folder), **(IOMMU if variables is None else variables)}
+        self.hosts[name] = {"stand_in_machine": str(folder), **(IOMMU if variables is None else variables)}
 
     def change(self, name: str, **state: Any) -> None:
         path = self._folder / name / "machine.json"
@@ -90,7 +90,7 @@ class Fleet:
 
     def set(self, name: str, **variables: Any) -> None:
         """Set variables of a machine in the inventory."""
-        self._hosts[name].update(variables)
+        self.hosts[name].update(variables)
 
     def folder(self, name: str) -> str:
         return str(self._folder / name)
@@ -110,7 +110,7 @@ class Fleet:
         """Run a playbook on all machines; with an answer, at a terminal at which somebody types it."""
         inventory = self._folder / "inventory.json"
         everywhere = {**EVERYWHERE, "ansible_connection": "machine"}
-        inventory.write_text(json.dumps({"all": {"vars": everywhere, "hosts": self._hosts}}), encoding="utf-8")
+        inventory.write_text(json.dumps({"all": {"vars": everywhere, "hosts": self.hosts}}), encoding="utf-8")
         words = ("--inventory", str(inventory), playbook, *extra_vars(variables), *words)
         return self._ansible_playbook(words, answer, environment or {})
 
