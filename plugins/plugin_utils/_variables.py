@@ -103,8 +103,8 @@ PLAYBOOK_VARIABLES: t.Mapping[str, Option] = {
     "parity_files": Option("raw"),
     "verify_allow_nothing": Option("bool", default=False),
 }
-#: Where roles keep what the module returned.
-RESULTS = tuple(f"{name}_result" for name, role in ROLES.items() if role.options)
+#: Where roles keep what the module returned, and what AWX passes on to the next job of a workflow.
+RESULTS = (*(f"{name}_result" for name, role in ROLES.items() if role.options), "workstation_summary")
 #: Prefixes that no other collection is likely to use. Unknown variables with these are mistakes in any case.
 RESERVED_PREFIXES = ("workstation_", "vfio_pci_")
 
