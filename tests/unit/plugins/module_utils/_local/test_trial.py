@@ -25,7 +25,8 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.trial im
     TrialRecord,
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.trial import render_trial
-from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._engine.test_trial import FIRST, Host, plant
+from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._engine.test_trial import FIRST, plant
+from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._engine.trial_hosts import GrubHost, Host
 
 
 class Boot:
@@ -59,7 +60,7 @@ class Boot:
 @pytest.fixture(name="host")
 def in_a_trial_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(command, "locked", lambda: lock.locked(str(tmp_path / "lock")))
-    host = Host(tmp_path / "host")
+    host = GrubHost(tmp_path / "host")
     host.converge(FIRST)
     host.start()
     return host
