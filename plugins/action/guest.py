@@ -6,9 +6,16 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.guest.parse_guest import parse_guest
+from ansible_collections.vfio.workstation.plugins.plugin_utils._packages import with_packages
 from ansible_collections.vfio.workstation.plugins.plugin_utils._parsed_action import ParsedAction
 
 
 class ActionModule(ParsedAction):
     parse = staticmethod(parse_guest)
+
+    def call_module(self, tmp: str | None, variables: dict[str, t.Any]) -> dict[str, t.Any]:
+        """Run the module; with install_packages, again after the packages that it lacks were installed."""
+        return with_packages(self, variables, lambda: super(ActionModule, self).call_module(tmp, variables))

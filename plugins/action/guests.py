@@ -14,9 +14,12 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.vfio.workstation.plugins.plugin_utils._become import run_with_or_without_root
 from ansible_collections.vfio.workstation.plugins.plugin_utils._guests import guest_mistakes, guest_options, guest_row
+from ansible_collections.vfio.workstation.plugins.plugin_utils._packages import with_packages
 
 #: Keys of the result of another task that say nothing about this one.
 _OF_THE_TASK = ("changed", "failed", "msg", "diff", "invocation", "warnings", "deprecations", "exception")
+#: Options of the module guest that apply to all entries that do not set them.
+_DEFAULTS = ("look_inside", "install_packages")
 _Result = t.Dict[str, t.Any]
 
 
@@ -24,7 +27,7 @@ class ActionModule(ActionBase):
     """The action of the module guests."""
 
     TRANSFERS_FILES = False
-    _VALID_ARGS = frozenset(("guests", "host", "state", "look_inside"))
+    _VALID_ARGS = frozenset(("guests", "host", "state", "look_inside", "install_packages"))
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> _Result:
         result: _Result = super().run(tmp, task_vars)
@@ -34,9 +37,10 @@ class ActionModule(ActionBase):
         if mistakes:
             raise AnsibleActionFail("\n".join(mistakes))
         host = args.get("host") or {}
-        looks = {"look_inside": True} if boolean(args.get("look_inside") or False, strict=False) else {}
+        defaults = {name: True for name in _DEFAULTS if boolean(args.get(name) or False, strict=False)}
         answers = [
-            (entry, self._answer({**looks, **guest_options(entry, state)}, task_vars or {})) for entry in guests or ()
+            (entry, self._answer({**defaults, **guest_options(entry, state)}, task_vars or {}))
+            for entry in guests or ()
         ]
         rows = [guest_row(entry, state, answer, bool(self._task.check_mode)) for entry, answer in answers]
         failures = [f"guest {row['name']}: {row.get('msg')}" for row in rows if row["failed"]]
@@ -57,4 +61,4 @@ class ActionModule(ActionBase):
             )
             return answer
 
-        return run_with_or_without_root(self, variables, call)
+        return run_with_or_without_root(self, variables, lambda: with_packages(self, variables, call))

@@ -318,6 +318,14 @@ options:
       - The agent must be allowed to run programs. The playbook C(vfio.workstation.verify) sets it.
     type: bool
     default: false
+  install_packages:
+    description:
+      - Whether to install the packages that the guest needs and the host lacks (libvirt, QEMU, OVMF, swtpm, xorriso,
+        passt). Debian, Ubuntu, Fedora, RHEL, Arch Linux and openSUSE are known.
+      - In check mode, a note says which would be installed, and what the guest would become is unknown until then.
+      - M(ansible.builtin.package) installs them. They stay when the guest is removed.
+    type: bool
+    default: false
 requirements:
   - libvirt 7.2 or later with virsh, on the managed host
   - QEMU for x86, OVMF; for a TPM, swtpm with swtpm_setup
@@ -499,6 +507,14 @@ notes:
   type: list
   elements: str
   sample: ["the network default is not active: start it with `virsh net-start default`"]
+packages:
+  description:
+    - The packages that the host lacks. If O(install_packages) is set, they are installed, and this is returned only if
+      that failed.
+  returned: when refused
+  type: list
+  elements: str
+  sample: [ovmf]
 refusals:
   description: Why the run was refused. Empty if it was not.
   returned: success, and when refused or failed

@@ -49,6 +49,11 @@ options:
       - The value of O(vfio.workstation.guest#module:look_inside) for guests that do not set it.
     type: bool
     default: false
+  install_packages:
+    description:
+      - The value of O(vfio.workstation.guest#module:install_packages) for guests that do not set it.
+    type: bool
+    default: false
 seealso:
   - {plugin: vfio.workstation.guest, plugin_type: module}
   - {plugin: vfio.workstation.host, plugin_type: module}

@@ -45,6 +45,7 @@ ROLES: t.Mapping[str, Role] = {
         {f"workstation_{option}": option for option in REQUEST},
         {
             VARIABLE: Option("raw", default=()),
+            "workstation_install_packages": Option("bool", default=True),
             "workstation_reboot": Option(choices=("never", "when_required", "ask"), default="never"),
             "workstation_reboot_timeout": Option("int", default=600, least=1),
             WINDOW: Option("raw", default=()),
@@ -57,7 +58,11 @@ ROLES: t.Mapping[str, Role] = {
         "cpu_isolation", {f"cpu_isolation_{option}": f"cpu_isolation.{option}" for option in CPU_ISOLATION}
     ),
     "bootloader": _role("bootloader", {"bootloader_arguments": "arguments"}),
-    "guest": Role({f"guest_{option}": option for option in GUEST}, {}, "guest"),
+    "guest": Role(
+        {f"guest_{option}": option for option in GUEST if option != "install_packages"},
+        {"guest_install_packages": Option("bool", default=True)},
+        "guest",
+    ),
     "preflight": Role({}, {"preflight_fail": Option("bool", default=True)}),
     "parity": Role(
         {},

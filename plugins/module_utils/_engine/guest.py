@@ -29,6 +29,7 @@ from .._plan.guest.looking_glass import looking_glass_steps, tmpfiles_path
 from .._plan.guest.mark import has_mark, with_mark
 from .._plan.guest.merge import merge
 from .._plan.guest.network import PASST_PROGRAM
+from .._plan.guest.packages import missing_packages
 from .._plan.record_text import DamagedRecord
 from .._plan.refusals import refuse
 from .._probe import probe
@@ -37,6 +38,7 @@ from .._probe.guest.disk_content import is_blank
 from .._probe.guest.domain import read_domain, read_networks, read_version
 from .._probe.guest.host_files import read_host_files
 from .._probe.guest.usb_devices import read_usb_devices
+from .._probe.os_release import read_os
 from .._probe.tree import FILE_LIMIT, Tree
 from .guest_inside import look_inside
 from .host_record import read_host_record
@@ -242,6 +244,13 @@ class GuestRun:
             return read_networks(*self._virsh.networks())
         except ToolFailed:  # without the driver for networks, libvirt has none
             return _NO_NETWORKS
+
+    def missing_packages(self, observation: Observation) -> tuple[str, ...]:
+        """Return the packages that would resolve the refusals; none where something else is wrong too."""
+        if self._absent:
+            return ()
+        codes = (refusal.code for refusal in observation.refusals)
+        return missing_packages(read_os(Tree(self._root)), self._request, codes)
 
     def apply(self, observation: Observation) -> Observation:
         """Define or undefine the domain, with the media that it needs, and return the state after it.

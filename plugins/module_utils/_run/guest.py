@@ -35,7 +35,7 @@ def run_guest() -> NoReturn:
     run = GuestRun(options.request, options.absent, Virsh(options.uri), look_inside=options.look_inside)
     if module.check_mode:
         observation = run.observe()
-        _exit(module, observation, observation)
+        _exit(module, run, observation, observation)
     if os.geteuid() != 0:
         module.fail_json(
             msg="Defining guests requires root. Set become: true, or use check mode to see what would change."
@@ -46,10 +46,10 @@ def run_guest() -> NoReturn:
             last = run.apply(observation) if observation.is_due else observation
     except (ApplyFailed, Busy) as error:
         module.fail_json(msg=str(error), refusals=[])
-    _exit(module, observation, last)
+    _exit(module, run, observation, last)
 
 
-def _exit(module: AnsibleModule, observation: Observation, last: Observation) -> NoReturn:
+def _exit(module: AnsibleModule, run: GuestRun, observation: Observation, last: Observation) -> NoReturn:
     change, look = observation.change, last.look
     values = {
         "refusals": to_json(observation.refusals),
@@ -60,7 +60,8 @@ def _exit(module: AnsibleModule, observation: Observation, last: Observation) ->
         **_plan_values(change.plan, (*change.notes, *last.install.notes, *observation.hook.notes, *_look_notes(look))),
     }
     if observation.refusals:
-        module.fail_json(msg=refusal_text(observation.refusals), **values)
+        packages = list(run.missing_packages(observation)) if module.params["install_packages"] else []
+        module.fail_json(msg=refusal_text(observation.refusals), packages=packages, **values)
     end = change.after if module.check_mode or change.after is None else last.change.before
     module.exit_json(
         changed=observation.is_due,

@@ -20,6 +20,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     **{name: {"type": "raw"} for name in ("os", "memory", "disk", "uri")},
     "install": {"type": "dict", "no_log": True},
     "look_inside": {"type": "bool", "default": False},
+    "install_packages": {"type": "bool", "default": False},
 }
 NOT_PROVISIONED = {
     "code": "device_not_provisioned",

@@ -64,4 +64,5 @@ GUEST: Mapping[str, Option] = {
     "state": Option(choices=(PRESENT, ABSENT), default=PRESENT),
     "uri": Option(default=SYSTEM_URI),
     "look_inside": Option("bool", default=False),
+    "install_packages": Option("bool", default=False),
 }

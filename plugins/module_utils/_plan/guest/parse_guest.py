@@ -47,6 +47,7 @@ class GuestOptions(NamedTuple):
     absent: bool
     uri: str
     look_inside: bool = False
+    install_packages: bool = False
 
 
 def parse_guest(options: Mapping[str, Any], names: Mapping[str, str] = _NO_NAMES) -> GuestOptions | list[str]:
@@ -64,7 +65,9 @@ def parse_guest(options: Mapping[str, Any], names: Mapping[str, str] = _NO_NAMES
         reader.report("os", None, f"one of {', '.join(REQUEST['os'].choices)}", "Add it.")
     if not isinstance(values["uri"], str) or not _URI.fullmatch(values["uri"]):
         reader.report("uri", values["uri"], "a connection of libvirt, such as qemu:///system", "Write it so.")
-    return reader.mistakes or GuestOptions(request, absent, values["uri"], values["look_inside"])
+    return reader.mistakes or GuestOptions(
+        request, absent, values["uri"], values["look_inside"], values["install_packages"]
+    )
 
 
 def _request(reader: InputReader, values: Mapping[str, Any]) -> GuestRequest:

@@ -37,7 +37,7 @@ def parsed(**options: Any) -> GuestOptions:
 
 
 def test_defaults() -> None:
-    assert parsed() == (GuestRequest("g", LINUX), False, "qemu:///system", False)
+    assert parsed() == (GuestRequest("g", LINUX), False, "qemu:///system", False, False)
     assert parsed().request.domain_type == KVM
 
 
