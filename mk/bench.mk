@@ -7,6 +7,7 @@ bench: venv ## Run the benchmarks; benchmarks/README.md has results
 	@PYTHONPATH="$(CURDIR)" python benchmarks/boot_configuration.py
 	@PYTHONPATH="$(CURDIR)" python benchmarks/provision.py
 	@PYTHONPATH="$(CURDIR)" python benchmarks/local_command.py
+	@PYTHONPATH="$(CURDIR)/.cache/collections:$(CURDIR)" python benchmarks/fleet_page.py
 	@PYTHONPATH="$(CURDIR)" python benchmarks/fleet.py 1 10
 
 HOSTS ?= 50 200 1000

@@ -20,6 +20,8 @@ from ansible_collections.vfio.workstation.plugins.plugin_utils._fleet.file_names
 from ansible_collections.vfio.workstation.plugins.plugin_utils._fleet.render import render, shortened
 from ansible_collections.vfio.workstation.plugins.plugin_utils._fleet.states import FLEET_STATES, state_text
 from ansible_collections.vfio.workstation.plugins.plugin_utils._fleet.summary import Problem, Request
+from ansible_collections.vfio.workstation.plugins.plugin_utils._parity.judgement import report
+from ansible_collections.vfio.workstation.plugins.plugin_utils._parity.result import Unreadable, read_result
 
 #: Rows of lists and hosts of a row that are printed: the table has all hosts, and the page stays small.
 _MOST_ROWS = 50
@@ -74,10 +76,10 @@ def read_records(files: t.Iterable[tuple[str, str]]) -> tuple[list[Record], dict
         try:
             document = json.loads(text)
             if name.endswith(".parity.json") and "summary" not in document:
-                parity[name.removesuffix(".parity.json")] = str(document["verdict"])
+                parity[name.removesuffix(".parity.json")] = report(read_result(document, name)).word
                 continue
             record = parse_record(document)
-        except UNUSABLE:
+        except (*UNUSABLE, Unreadable):
             continue
         if f"{file_stem(record.name)}.json" == name:
             records.append(record)

@@ -30,6 +30,9 @@ from ansible_collections.vfio.workstation.plugins.plugin_utils._fleet.fleet_page
 )
 from ansible_collections.vfio.workstation.plugins.plugin_utils._fleet.machine_page import machine_page
 from ansible_collections.vfio.workstation.plugins.plugin_utils._fleet.render import printable
+from ansible_collections.vfio.workstation.tests.unit.plugins.plugin_utils._parity.documents import (
+    document as measured,
+)
 from tests.machines import build
 
 Json = dict[str, Any]
@@ -131,8 +134,8 @@ def test_markup_is_shown_as_it_is(reading: Json) -> None:
 
 def test_parity_is_a_column_where_there_is_one(reading: Json) -> None:
     document = updated(None, Inspection("ws1", TIME, reading))
-    files = [("ws1.json", rendered(document)), ("ws1.parity.json", json.dumps({"verdict": "equal"}))]
-    assert ">equal</td>" in fleet_page(*read_records(files))
+    files = [("ws1.json", rendered(document)), ("ws1.parity.json", json.dumps(measured({"integer_one": 1.0})))]
+    assert ">equivalent</td>" in fleet_page(*read_records(files))
     assert "parity" not in fleet_page(*read_records(files[:1])).split("<tbody>")[-2]
 
 
