@@ -21,6 +21,8 @@ from .output import say
 
 #: Seconds since the boot until which modules may be loading and networks be coming up.
 _GRACE = 120.0
+#: Seconds that a slow machine, whose unit starts later than that, is given at least.
+_LEAST = 30.0
 _INTERVAL = 5.0
 _UPTIME = "/proc/uptime"
 
@@ -64,6 +66,7 @@ def await_controller(invocation: Invocation) -> int:
 
 def conduct(trial: TrialRun, watch: Watch) -> None:
     """Wait until the trial is confirmed, by this host or by a controller, or until it has failed."""
+    patience = max(_GRACE, watch.uptime() + _LEAST)
     while True:
         trial.refresh()
         record = trial.record
@@ -76,7 +79,7 @@ def conduct(trial: TrialRun, watch: Watch) -> None:
                 trial.confirm()
             say("The configuration is active: the trial boot is confirmed.")
             return
-        reason = _failure(record, problem, watch.uptime())
+        reason = _failure(record, problem, watch.uptime(), patience)
         if reason:
             with locked():
                 trial.refresh()
@@ -88,9 +91,16 @@ def conduct(trial: TrialRun, watch: Watch) -> None:
         watch.sleep(_INTERVAL)
 
 
-def _failure(record: TrialRecord, problem: str, uptime: float) -> str:
-    """Return why the trial has failed; empty while it has not."""
-    if problem and uptime > min(_GRACE, record.timeout):
+def _failure(record: TrialRecord, problem: str, uptime: float, patience: float) -> str:
+    """Return why the trial has failed; empty while it has not.
+
+    Args:
+        record: The record.
+        problem: What is missing.
+        uptime: Seconds since the boot.
+        patience: Until when it may be missing, in seconds since the boot.
+    """
+    if problem and uptime > min(patience, record.timeout):
         return problem
     if uptime > record.timeout:
         return f"no controller has confirmed it within {record.timeout} s of the boot"

@@ -44,6 +44,7 @@ _FEATURES = {"LoaderEntryDefault": 1 << 2, "LoaderEntryOneShot": 1 << 3}
 _VERSION = re.compile(r"systemd-boot (\d+)")
 _OLDEST = 250
 _SAVED = "@saved"
+_WITH_COUNTER = "[.+]*"  # what follows an identifier in a pattern: a boot counter or none, and the suffix
 _NO_TRIES_LEFT = re.compile(r"\+0+(?:-[0-9]+)?\.conf$")
 
 _REASONS = {
@@ -56,6 +57,7 @@ _REASONS = {
 class _Record(NamedTuple):
     kernel: str
     default: str | None  # None: the variable was not set
+    stock: str  # what the variable is while a trial is not confirmed; the entries may be out of reach then
 
 
 class SystemdBootTrial:
@@ -83,13 +85,17 @@ class SystemdBootTrial:
         """What systemd-boot boots by itself; None if that is neither set up, nor what was confirmed."""
         if self._record is None:
             return None
-        if self._default == self._fallback(self._record.kernel):
-            return ARMED if efivars.loader_variable(self._tree, "LoaderEntryOneShot") == self._tried else STOCK
+        if self._default == self._record.stock:
+            return ARMED if (self._one_shot or "").endswith(_WITH_COUNTER) else STOCK
         return FINAL if self._is_confirmed() else None
 
     @functools.cached_property
     def _default(self) -> str | None:
         return efivars.loader_variable(self._tree, "LoaderEntryDefault")
+
+    @functools.cached_property
+    def _one_shot(self) -> str | None:
+        return efivars.loader_variable(self._tree, "LoaderEntryOneShot")
 
     def _is_confirmed(self) -> bool:
         try:
@@ -121,7 +127,7 @@ class SystemdBootTrial:
             for entry in self._by_age:
                 names = (entry.id + ".conf", entry.file.rpartition("/")[2])
                 if any(fnmatch.fnmatchcase(name.lower(), pattern.lower()) for name in names):
-                    return entry.id + "[.+]*"
+                    return entry.id + _WITH_COUNTER
         return None
 
     def _default_patterns(self) -> Iterator[str]:
@@ -136,8 +142,7 @@ class SystemdBootTrial:
     def _default_before(self) -> str | None:
         """LoaderEntryDefault as it was before a trial."""
         record = self._record
-        is_ours = record is not None and self._default == self._fallback(record.kernel)
-        return record.default if record is not None and is_ours else self._default
+        return record.default if record is not None and self._default == record.stock else self._default
 
     def refusals(self) -> Sequence[Refusal]:
         """Return why this host can't have trial boots."""
@@ -184,15 +189,18 @@ class SystemdBootTrial:
             if choice is None:
                 return (*steps, *self._removal())
             return (*steps, *(() if is_recorded else self._recorded(kernel)))
+        fallback = self._fallback(kernel)
+        if fallback is None:  # nothing can be said of entries that are not readable: all stays as it is
+            return ()
         if not (is_pinned and is_recorded):
             steps.extend(self._recorded(kernel))
-            steps.append(WriteVariable(DEFAULT, self._fallback(kernel), RECORD, _REASONS[STOCK]))
-        if choice == ARMED and (present != ARMED or steps):
+            steps.append(WriteVariable(DEFAULT, fallback, RECORD, _REASONS[STOCK]))
+        if choice == ARMED and (present != ARMED or steps or self._one_shot != self._tried):
             steps.append(WriteVariable(ONE_SHOT, self._tried, STAGED, _REASONS[ARMED]))
         return steps
 
     def _recorded(self, kernel: str) -> Iterator[Step]:
-        record = _Record(kernel, self._default_before)
+        record = _Record(kernel, self._default_before, self._fallback(kernel) or "")
         if record != self._record:
             yield WriteFile(RECORD_FILE, _render(record), RECORD, "record the default of systemd-boot before the trial")
 
@@ -211,6 +219,6 @@ def _parse(text: str | None) -> _Record | None:
         values = record_values(text or "", _FORMAT)
     except DamagedRecord:
         return None
-    kernel, default = values.get("kernel"), values.get("default")
-    is_valid = isinstance(kernel, str) and (default is None or isinstance(default, str))
-    return _Record(str(kernel), default) if is_valid else None
+    kernel, default, stock = (values.get(name) for name in _Record._fields)
+    is_valid = isinstance(kernel, str) and isinstance(stock, str) and (default is None or isinstance(default, str))
+    return _Record(str(kernel), default, str(stock)) if is_valid else None

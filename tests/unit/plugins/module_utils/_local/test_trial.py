@@ -26,7 +26,11 @@ from ansible_collections.vfio.workstation.plugins.module_utils._machine.trial im
 )
 from ansible_collections.vfio.workstation.plugins.module_utils._plan.trial import render_trial
 from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._engine.test_trial import FIRST, plant
-from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._engine.trial_hosts import GrubHost, Host
+from ansible_collections.vfio.workstation.tests.unit.plugins.module_utils._engine.trial_hosts import (
+    GrubHost,
+    Host,
+    SystemdBootHost,
+)
 
 
 class Boot:
@@ -57,10 +61,10 @@ class Boot:
         self.reboots += 1
 
 
-@pytest.fixture(name="host")
-def in_a_trial_boot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+@pytest.fixture(name="host", params=[GrubHost, SystemdBootHost])
+def in_a_trial_boot(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
     monkeypatch.setattr(command, "locked", lambda: lock.locked(str(tmp_path / "lock")))
-    host = GrubHost(tmp_path / "host")
+    host: Host = request.param(tmp_path / "host")
     host.converge(FIRST)
     host.start()
     return host
@@ -76,6 +80,12 @@ def test_what_comes_late_is_waited_for(host: Host) -> None:
     boot = Boot(host, lambda time: "2M: 3 pages" if time < 100 else "")
     assert boot.conduct().phase == CONFIRMED
     assert 100 <= boot.time < 110
+
+
+def test_a_slow_boot_is_given_time_too(host: Host) -> None:
+    boot = Boot(host, lambda time: "2M: 3 pages" if time < 320 else "")
+    boot.time = 300
+    assert boot.conduct().phase == CONFIRMED
 
 
 def test_what_does_not_come_ends_the_trial(host: Host) -> None:

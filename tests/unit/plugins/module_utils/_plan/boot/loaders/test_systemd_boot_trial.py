@@ -190,6 +190,17 @@ def test_a_default_that_a_person_chose_is_not_ours(root: Path) -> None:
     assert list(trial(root).steps(None, None, "")) == []
 
 
+def test_entries_out_of_reach_change_nothing(root: Path) -> None:
+    """The EFI system partition is not mounted, or not yet."""
+    systemd_boot.write(root, "LoaderEntryDefault", "debian-*")
+    carry_out(root, list(trial(root).steps(STOCK, None, OLD)))
+    (root / "boot").rename(root / "unmounted")
+    assert trial(root).choice == STOCK
+    assert list(trial(root).steps(STOCK, STOCK, OLD)) == []
+    assert list(trial(root).steps(STOCK, None, OLD)) == []
+    assert described(list(trial(root).steps(FINAL, STOCK, OLD))) == [(DEFAULT, "debian-*")]
+
+
 @pytest.mark.parametrize("text", ["", "{}", '{"format": 1}', '{"format": 1, "kernel": 1, "default": null}'])
 def test_a_damaged_record_claims_no_default(root: Path, text: str) -> None:
     systemd_boot.write(root, "LoaderEntryDefault", FALLBACK)
