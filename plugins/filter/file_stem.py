@@ -19,8 +19,8 @@ version_added: 0.1.0
 author:
   - The vfio.workstation contributors (@vfio-workstation)
 description:
-  - Different hosts have different names. A name in the inventory may contain anything, such as C(../../x); the file name
-    stays in its directory.
+  - Different hosts have different names. A name in the inventory may contain anything, such as C(../../x); the file
+    name stays in its directory.
   - Letters, digits, C(.), C(_) and C(-) are kept, except that the first character is a letter, a digit or C(_). Each
     byte of another character becomes C(~) and two hexadecimal digits.
 options:
@@ -33,7 +33,9 @@ options:
 EXAMPLES = r"""
 - name: Read what was saved about a host
   ansible.builtin.set_fact:
-    saved: "{{ lookup('ansible.builtin.file', 'reports/' ~ inventory_hostname | vfio.workstation.file_stem ~ '.json') }}"
+    saved: "{{ lookup('ansible.builtin.file', 'reports/' ~ name ~ '.json') }}"
+  vars:
+    name: "{{ inventory_hostname | vfio.workstation.file_stem }}"
 """
 
 RETURN = r"""

@@ -509,9 +509,9 @@ notes:
   sample: ["the network default is not active: start it with `virsh net-start default`"]
 packages:
   description:
-    - The packages that the host lacks. If O(install_packages) is set, they are installed, and this is returned only if
+    - The packages that the host lacks, if O(install_packages) is set. They are installed, so that this is empty unless
       that failed.
-  returned: when refused
+  returned: success, and when refused
   type: list
   elements: str
   sample: [ovmf]

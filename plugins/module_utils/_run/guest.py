@@ -53,6 +53,7 @@ def _exit(module: AnsibleModule, run: GuestRun, observation: Observation, last: 
     change, look = observation.change, last.look
     values = {
         "refusals": to_json(observation.refusals),
+        "packages": list(run.missing_packages(observation)) if module.params["install_packages"] else [],
         "running": observation.is_running,
         "restart_required": last.restart_required,
         "works": dict(look.works) if look is not None else {},
@@ -60,8 +61,7 @@ def _exit(module: AnsibleModule, run: GuestRun, observation: Observation, last: 
         **_plan_values(change.plan, (*change.notes, *last.install.notes, *observation.hook.notes, *_look_notes(look))),
     }
     if observation.refusals:
-        packages = list(run.missing_packages(observation)) if module.params["install_packages"] else []
-        module.fail_json(msg=refusal_text(observation.refusals), packages=packages, **values)
+        module.fail_json(msg=refusal_text(observation.refusals), **values)
     end = change.after if module.check_mode or change.after is None else last.change.before
     module.exit_json(
         changed=observation.is_due,

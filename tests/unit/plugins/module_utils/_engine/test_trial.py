@@ -158,6 +158,7 @@ def test_a_power_cut_while_the_first_trial_is_staged(host: Host, tmp_path: Path)
     assert boots[:-1] == [["", ""]] * len(steps)
 
 
+@pytest.mark.slow
 def test_a_power_cut_while_another_configuration_is_staged(host: Host, tmp_path: Path) -> None:
     host.converge(FIRST)
     host.start()
@@ -169,6 +170,7 @@ def test_a_power_cut_while_another_configuration_is_staged(host: Host, tmp_path:
     assert boots[1:-1] == [["", ""]] * (len(steps) - 1)
 
 
+@pytest.mark.slow
 def test_a_power_cut_while_a_pending_trial_is_replaced(host: Host, tmp_path: Path) -> None:
     host.converge(FIRST)
     steps = host.observe(SECOND).steps
