@@ -36,7 +36,6 @@ options:
     required: true
 seealso:
   - {plugin: vfio.workstation.host_page, plugin_type: module}
-  - {plugin: vfio.workstation.report, plugin_type: role}
 """
 
 EXAMPLES = r"""

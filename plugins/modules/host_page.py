@@ -61,7 +61,6 @@ options:
     default: /
 seealso:
   - {plugin: vfio.workstation.fleet_page, plugin_type: module}
-  - {plugin: vfio.workstation.report, plugin_type: role}
 """
 
 EXAMPLES = r"""
