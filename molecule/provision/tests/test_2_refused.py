@@ -69,16 +69,17 @@ def test_each_fails_with_its_first_reason_and_stops_no_other(all_at_once: Played
 
 
 def test_a_run_with_nothing_to_do_is_one_round_trip_for_each_machine(all_at_once: Played) -> None:
+    """A machine that is as requested answers by its command, so that no module is sent to it."""
     sent = [(name, module) for name, module in all_at_once.modules if name not in FLEET]
-    assert sorted(sent) == sorted((name, "host") for name in (*PROVISIONED, *REFUSED))
+    assert sorted(sent) == sorted((name, "host") for name in REFUSED)
 
 
 @pytest.mark.parametrize("name", FINE)
 def test_the_others_finish_with_their_reboot(all_at_once: Played, name: str) -> None:
     counts = all_at_once.recap[name]
     assert (counts["failed"], counts["changed"], counts["unreachable"]) == (0, 2, 0)  # the files, and the reboot
-    # Looked at, applied, and looked at again.
-    assert all_at_once.modules.count((name, "host")) == 3
+    # Looked at, and applied. When it is looked at again, its command answers.
+    assert all_at_once.modules.count((name, "host")) == 2
     assert "mitigations=auto" in inside(name).file("/proc/cmdline").content_string
 
 

@@ -52,6 +52,7 @@ def play(folder: Path, **variables: Any) -> tuple[int, str]:
     return done.returncode, done.stdout
 
 
+@pytest.mark.slow
 def test_the_noise_of_this_computer_is_saved_and_can_be_shown_again(tmp_path: Path) -> None:
     status, output = play(tmp_path, parity_dir="results")
     assert status == 0, output

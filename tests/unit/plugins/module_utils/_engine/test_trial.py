@@ -203,6 +203,7 @@ def test_a_power_cut_while_everything_is_removed(host: Host, tmp_path: Path) -> 
     assert boots == [[arguments(8)] * 2] * (menu + 1) + [["", ""]] * (len(steps) - menu)
 
 
+@pytest.mark.slow
 def test_a_killed_run_is_completed_by_the_next(host: Host, tmp_path: Path) -> None:
     steps = host.observe(FIRST).steps
     for count in range(len(steps) + 1):
