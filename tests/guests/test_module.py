@@ -83,3 +83,11 @@ def test_what_virsh_says(libvirt: Libvirt) -> None:
     with pytest.raises(ToolFailed, match="failed to get domain 'none'"):
         virsh.undefine("none")
     assert virsh.names() == ["", ""]
+
+
+@pytest.mark.parametrize("answers", [[None], [{}], [{"pid": 1}, None], [{"pid": 1}, {"exited": True, "out-data": 3}]])
+def test_an_agent_that_answers_something_else(answers: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    left = iter(answers)
+    monkeypatch.setattr(Virsh, "_agent", lambda *_words, **_arguments: next(left))
+    with pytest.raises(ToolFailed, match="the guest agent of g answered guest-exec with something else"):
+        Virsh("test:///default").guest_run("g", "/bin/sh", ())

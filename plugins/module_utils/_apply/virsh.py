@@ -107,15 +107,18 @@ class Virsh:
 
     def guest_run(self, name: str, program: str, arguments: Sequence[str]) -> str:
         """Run a program in a guest, through its agent, and return what it printed."""
-        pid = self._agent(name, "guest-exec", path=program, arg=list(arguments), **{"capture-output": True})["pid"]
+        started = self._agent(name, "guest-exec", path=program, arg=list(arguments), **{"capture-output": True})
         deadline = time.monotonic() + _PROGRAM_LIMIT
-        while True:
-            status = self._agent(name, "guest-exec-status", pid=pid)
-            if status["exited"]:
-                return base64.b64decode(status.get("out-data", "")).decode("utf-8", "replace")
-            if time.monotonic() > deadline:
-                raise ToolFailed(f"{program} did not end within {_PROGRAM_LIMIT:.0f} s in the guest {name}")
-            time.sleep(_PAUSE)
+        try:
+            while True:
+                status = self._agent(name, "guest-exec-status", pid=started["pid"])
+                if status["exited"]:
+                    return base64.b64decode(status.get("out-data", "")).decode("utf-8", "replace")
+                if time.monotonic() > deadline:
+                    raise ToolFailed(f"{program} did not end within {_PROGRAM_LIMIT:.0f} s in the guest {name}")
+                time.sleep(_PAUSE)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ToolFailed(f"the guest agent of {name} answered guest-exec with something else: {error}") from error
 
     def guest_file(self, name: str, path: str) -> str:
         """Return the content of a small file in a guest, through its agent."""

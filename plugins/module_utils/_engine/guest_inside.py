@@ -37,5 +37,5 @@ def _inside(virsh: Virsh, request: GuestRequest) -> GuestInside | None:
         return None
     try:
         return read_inside(virsh.guest_run(request.name, *inside_command(request.os)))
-    except (ToolFailed, KeyError, TypeError):  # the agent may be configured not to run programs
+    except ToolFailed:  # the agent may be configured not to run programs
         return None

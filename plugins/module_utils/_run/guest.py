@@ -34,8 +34,15 @@ def run_guest() -> NoReturn:
         module.fail_json(msg="\n".join(options))
     run = GuestRun(options.request, options.absent, Virsh(options.uri), look_inside=options.look_inside)
     if module.check_mode:
-        observation = run.observe()
-        _exit(module, run, observation, observation)
+        observation = last = run.observe()
+    else:
+        observation, last = _carried_out(module, run)
+    packages = run.missing_packages(observation) if options.install_packages else ()
+    _exit(module, packages, observation, last)
+
+
+def _carried_out(module: AnsibleModule, run: GuestRun) -> tuple[Observation, Observation]:
+    """Carry out what is due, and return the guest before and after it."""
     if os.geteuid() != 0:
         module.fail_json(
             msg="Defining guests requires root. Set become: true, or use check mode to see what would change."
@@ -43,17 +50,16 @@ def run_guest() -> NoReturn:
     try:
         with locked():
             observation = run.observe()
-            last = run.apply(observation) if observation.is_due else observation
+            return observation, run.apply(observation) if observation.is_due else observation
     except (ApplyFailed, Busy) as error:
         module.fail_json(msg=str(error), refusals=[])
-    _exit(module, run, observation, last)
 
 
-def _exit(module: AnsibleModule, run: GuestRun, observation: Observation, last: Observation) -> NoReturn:
+def _exit(module: AnsibleModule, packages: Sequence[str], observation: Observation, last: Observation) -> NoReturn:
     change, look = observation.change, last.look
     values = {
         "refusals": to_json(observation.refusals),
-        "packages": list(run.missing_packages(observation)) if module.params["install_packages"] else [],
+        "packages": list(packages),
         "running": observation.is_running,
         "restart_required": last.restart_required,
         "works": dict(look.works) if look is not None else {},
